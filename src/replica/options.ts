@@ -1,0 +1,32 @@
+/** What a server is started with: its place in the ensemble, its bounds, and its drivers. */
+import type { Disk } from "../log/disk.ts";
+import type { Limits } from "../model/limits.ts";
+import type { ServerId } from "../model/zxid.ts";
+import type { KeyValue } from "../tree/key-value.ts";
+
+export interface EnsembleMember {
+  readonly id: ServerId;
+  /** No vote; serves reads. */
+  readonly observer: boolean;
+}
+
+export interface ReplicaOptions {
+  readonly id: ServerId;
+  /** All servers, this one included. */
+  readonly ensemble: readonly EnsembleMember[];
+  /** Permits a wiped server of a founded ensemble to come back. */
+  readonly rejoin: boolean;
+  /** False: linearizable reads always take a quorum round. */
+  readonly leaseReads: boolean;
+  readonly limits: Limits;
+  /** Random, a safe integer, new in each process. */
+  readonly boot: number;
+  /** Random text; becomes the cluster id if this server founds. */
+  readonly freshClusterId: string;
+}
+
+export interface Drivers {
+  readonly disk: Disk;
+  /** Opens (making it when missing) the tree store of a directory such as `store-1`. Tokens of its commits are unique over all stores. */
+  openStore(directory: string): KeyValue;
+}
