@@ -1,0 +1,223 @@
+/**
+ * The epoch record: who this server is and what it has promised. Losing it, or an old one coming back, is
+ * amnesia, so there are two copies, each replaced atomically, and a save counts when both are durable.
+ *
+ *     magic u32 · version u32 · body bytes u32 · crc u32 of the body · body, which begins with the sequence u64
+ *
+ * Invariants:
+ * - Saves are performed one after the other, in order; each has a higher sequence than all before it.
+ * - On opening the good copy with the higher sequence wins, one bad copy is tolerated, and both copies are
+ *   written anew before `saving` is false: what was read may be in the page cache alone, and the other copy
+ *   may be older.
+ * Used by zab (epochs, founding) and replica (directories); completions come through `onDiskDone`.
+ */
+import { assert, must } from "../model/assert.ts";
+import { crc32c } from "../model/crc32c.ts";
+import type { TokenSource } from "../model/tokens.ts";
+import { type Epoch, epochMax, makeEpoch, type ServerId } from "../model/zxid.ts";
+import type { Disk } from "./disk.ts";
+import { ByteReader, ByteWriter } from "./record-bytes.ts";
+import { viewOf } from "./format.ts";
+
+export interface EpochRecord {
+  readonly nodeId: ServerId;
+  readonly clusterId: string;
+  readonly foundation: Foundation;
+  /** False while a wiped server rejoins: it counts nowhere. */
+  readonly member: boolean;
+  readonly voters: readonly ServerId[];
+  readonly observers: readonly ServerId[];
+  readonly acceptedEpoch: Epoch;
+  readonly currentEpoch: Epoch;
+  /** Names the directories `log-<n>` and `store-<n>`. */
+  readonly generation: number;
+}
+
+/** As in zab/message.ts; the log knows nothing of messages. */
+type Foundation = "empty" | "founding" | "founded";
+const foundations: readonly Foundation[] = ["empty", "founding", "founded"];
+
+export type EpochRecordOpening =
+  | { readonly type: "absent" }
+  | { readonly type: "ok"; readonly record: EpochRecord; readonly file: EpochRecordFile }
+  | { readonly type: "damaged"; readonly reason: string }
+  /** Written by a newer program. */
+  | { readonly type: "newer"; readonly reason: string };
+
+type CopyReading =
+  | { readonly type: "absent" }
+  | { readonly type: "bad"; readonly reason: string }
+  | { readonly type: "newer"; readonly version: number }
+  | { readonly type: "ok"; readonly sequence: number; readonly record: EpochRecord };
+
+interface Save {
+  readonly record: EpochRecord;
+  readonly sequence: number;
+}
+
+/** "ZABE" */
+const magic = 0x4542_415a;
+const version = 1;
+const headBytes = 16;
+const queueMax = 64;
+export const epochRecordFiles: readonly string[] = ["epoch-record-1", "epoch-record-2"];
+
+export class EpochRecordFile {
+  readonly #disk: Disk;
+  readonly #tokens: TokenSource;
+  #sequence: number;
+  #record: EpochRecord;
+  #durable: EpochRecord;
+  /** The first one is under way. */
+  readonly #queue: Save[] = [];
+  /** Of the copies being replaced. */
+  #pending: number[] = [];
+
+  private constructor(disk: Disk, tokens: TokenSource, record: EpochRecord, sequence: number) {
+    this.#disk = disk;
+    this.#tokens = tokens;
+    this.#record = record;
+    this.#durable = record;
+    this.#sequence = sequence;
+  }
+
+  static open(disk: Disk, tokens: TokenSource): EpochRecordOpening {
+    const copies = epochRecordFiles.map((file) => readCopy(disk, file));
+    for (const copy of copies) {
+      if (copy.type === "newer") return { type: "newer", reason: `the epoch record has format version ${copy.version}, and this program knows versions up to ${version}` };
+    }
+    const best = newest(copies);
+    if (best === undefined) return copies.every((copy) => copy.type === "absent") ? { type: "absent" } : { type: "damaged", reason: damageOf(copies) };
+    const file = new EpochRecordFile(disk, tokens, best.record, best.sequence);
+    file.#enqueue(best.record);
+    return { type: "ok", record: best.record, file };
+  }
+
+  /**
+   * The file of a server that starts anew with `record`, which is on disk only once it is saved. It takes
+   * over from copies that are there already (a damaged server that rejoins).
+   */
+  static create(disk: Disk, tokens: TokenSource, record: EpochRecord): EpochRecordFile {
+    const before = newest(epochRecordFiles.map((file) => readCopy(disk, file)));
+    return new EpochRecordFile(disk, tokens, record, before?.sequence ?? 0);
+  }
+
+  /** As last given to `save`. */
+  get record(): EpochRecord {
+    return this.#record;
+  }
+
+  /** As last saved, both copies. Directly after opening, while `saving`, it is what was read. */
+  get durable(): EpochRecord {
+    return this.#durable;
+  }
+
+  get saving(): boolean {
+    return this.#queue.length > 0;
+  }
+
+  save(record: EpochRecord): void {
+    assert(record.currentEpoch <= record.acceptedEpoch, "currentEpoch is at most acceptedEpoch");
+    assert(record.acceptedEpoch >= this.#record.acceptedEpoch, "acceptedEpoch never falls");
+    assert(record.currentEpoch >= this.#record.currentEpoch, "currentEpoch never falls");
+    this.#enqueue(record);
+  }
+
+  #enqueue(record: EpochRecord): void {
+    assert(this.#queue.length < queueMax, "epoch record saves pile up");
+    this.#record = record;
+    this.#sequence += 1;
+    this.#queue.push({ record, sequence: this.#sequence });
+    if (this.#queue.length === 1) this.#submit();
+  }
+
+  #submit(): void {
+    const { record, sequence } = must(this.#queue[0], "a save");
+    const content = encodeEpochRecord(record, sequence);
+    for (const file of epochRecordFiles) {
+      const token = this.#tokens.next();
+      this.#pending.push(token);
+      this.#disk.submit({ type: "replace", token, file, content });
+    }
+  }
+
+  /** True when the token was ours; `durable` and `saving` may have changed. */
+  onDiskDone(token: number): boolean {
+    if (!this.#pending.includes(token)) return false;
+    this.#pending = this.#pending.filter((pending) => pending !== token);
+    if (this.#pending.length > 0) return true;
+    this.#durable = must(this.#queue.shift(), "the save that is done").record;
+    if (this.#queue.length > 0) this.#submit();
+    return true;
+  }
+}
+
+function newest(copies: readonly CopyReading[]): Save | undefined {
+  let best: Save | undefined;
+  for (const copy of copies) {
+    if (copy.type === "ok" && (best === undefined || copy.sequence > best.sequence)) best = copy;
+  }
+  return best;
+}
+
+function damageOf(copies: readonly CopyReading[]): string {
+  const found = copies.map((copy, index) => `${epochRecordFiles[index]} ${copy.type === "bad" ? copy.reason : "is missing"}`);
+  return `the epoch record is damaged: ${found.join(", ")}; what this server has promised is not known`;
+}
+
+function readCopy(disk: Disk, file: string): CopyReading {
+  const size = disk.size(file);
+  return size === undefined ? { type: "absent" } : decodeCopy(disk.read(file, 0, size));
+}
+
+/** For tools that make a data directory; servers save through the file. */
+export function encodeEpochRecord(record: EpochRecord, sequence: number): Uint8Array {
+  const writer = new ByteWriter();
+  writer.number(sequence);
+  writer.number(record.nodeId);
+  writer.text(record.clusterId);
+  writer.number(foundations.indexOf(record.foundation));
+  writer.number(record.member ? 1 : 0);
+  writer.numbers(record.voters);
+  writer.numbers(record.observers);
+  writer.number(record.acceptedEpoch);
+  writer.number(record.currentEpoch);
+  writer.number(record.generation);
+  const body = writer.bytes();
+  const bytes = new Uint8Array(headBytes + body.length);
+  bytes.set(body, headBytes);
+  const view = viewOf(bytes);
+  view.setUint32(0, magic, true);
+  view.setUint32(4, version, true);
+  view.setUint32(8, body.length, true);
+  view.setUint32(12, crc32c(body, version), true);
+  return bytes;
+}
+
+function decodeCopy(bytes: Uint8Array): CopyReading {
+  if (bytes.length < headBytes) return { type: "bad", reason: "is too short" };
+  const view = viewOf(bytes);
+  if (view.getUint32(0, true) !== magic) return { type: "bad", reason: "is no epoch record" };
+  const body = bytes.subarray(headBytes);
+  // The version is the seed of the checksum, so a flipped bit in it is not mistaken for a newer format.
+  const found = view.getUint32(4, true);
+  if (view.getUint32(8, true) !== body.length || view.getUint32(12, true) !== crc32c(body, found)) return { type: "bad", reason: "fails its checksum" };
+  if (found > version) return { type: "newer", version: found };
+  return decodeBody(new ByteReader(body));
+}
+
+function decodeBody(reader: ByteReader): CopyReading {
+  const sequence = reader.number();
+  const nodeId = reader.number();
+  const clusterId = reader.text();
+  const foundation = foundations[reader.number()];
+  const member = reader.number() === 1;
+  const voters = reader.numbers();
+  const observers = reader.numbers();
+  const acceptedEpoch = reader.number();
+  const currentEpoch = reader.number();
+  const generation = reader.number();
+  if (!reader.finished || foundation === undefined || acceptedEpoch > epochMax || currentEpoch > acceptedEpoch) return { type: "bad", reason: "has fields that make no sense" };
+  const record = { nodeId, clusterId, foundation, member, voters, observers, acceptedEpoch: makeEpoch(acceptedEpoch), currentEpoch: makeEpoch(currentEpoch), generation };
+  return { type: "ok", sequence, record };
+}

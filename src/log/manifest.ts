@@ -1,0 +1,105 @@
+/**
+ * The manifest: which segments are the log, in order, and where each but the last one ends. It is replaced
+ * atomically, and that is the one step in which a log is cut, rolled over or trimmed.
+ *
+ *     magic u32 · version u32 · body bytes u32 · crc u32 of the body · body
+ *     body     log salt u32 · next sequence u32 · segments u32 · then 36 bytes a segment
+ *     segment  sequence u32 · alignment u32 · prev u64 · last u64 · end u32 · sealed u32 · 0 u32
+ *
+ * A file that is not in the manifest is not part of the log. Sequences are never used twice: nothing is
+ * written to a segment before the manifest that names it, and a later next sequence, is durable.
+ */
+import { crc32c } from "../model/crc32c.ts";
+import type { Zxid } from "../model/zxid.ts";
+import { getZxid, putZxid, viewOf } from "./format.ts";
+import type { SegmentFacts } from "./segment.ts";
+
+export interface Manifest {
+  readonly logSalt: number;
+  readonly nextSequence: number;
+  readonly segments: readonly SegmentFacts[];
+}
+
+export type ManifestReading = { readonly type: "ok"; readonly manifest: Manifest } | { readonly type: "bad"; readonly reason: string };
+
+/** "ZABM" */
+const magic = 0x4d42_415a;
+const version = 1;
+const headBytes = 16;
+const fixedBytes = 12;
+const segmentBytes = 36;
+
+export function encodeManifest(manifest: Manifest): Uint8Array {
+  const bodyBytes = fixedBytes + manifest.segments.length * segmentBytes;
+  const bytes = new Uint8Array(headBytes + bodyBytes);
+  const view = viewOf(bytes);
+  view.setUint32(headBytes, manifest.logSalt, true);
+  view.setUint32(headBytes + 4, manifest.nextSequence, true);
+  view.setUint32(headBytes + 8, manifest.segments.length, true);
+  let at = headBytes + fixedBytes;
+  for (const segment of manifest.segments) {
+    putSegment(view, at, segment);
+    at += segmentBytes;
+  }
+  view.setUint32(0, magic, true);
+  view.setUint32(4, version, true);
+  view.setUint32(8, bodyBytes, true);
+  view.setUint32(12, crc32c(bytes.subarray(headBytes), version), true);
+  return bytes;
+}
+
+function putSegment(view: DataView, at: number, segment: SegmentFacts): void {
+  view.setUint32(at, segment.sequence, true);
+  view.setUint32(at + 4, segment.alignment, true);
+  putZxid(view, at + 8, segment.prev);
+  putZxid(view, at + 16, segment.last);
+  view.setUint32(at + 24, segment.end, true);
+  view.setUint32(at + 28, segment.sealed ? 1 : 0, true);
+}
+
+export function decodeManifest(bytes: Uint8Array): ManifestReading {
+  if (bytes.length < headBytes + fixedBytes) return bad("too short");
+  const view = viewOf(bytes);
+  if (view.getUint32(0, true) !== magic) return bad("not a manifest");
+  const body = bytes.subarray(headBytes);
+  // The version is the seed of the checksum, so a flipped bit in it is not mistaken for a newer format.
+  const found = view.getUint32(4, true);
+  if (view.getUint32(8, true) !== body.length || view.getUint32(12, true) !== crc32c(body, found)) return bad("checksum does not match");
+  if (found !== version) return bad(`format version ${found} is not known to this program, which writes version ${version}`);
+  return decodeBody(body);
+}
+
+function decodeBody(body: Uint8Array): ManifestReading {
+  const view = viewOf(body);
+  const count = view.getUint32(8, true);
+  if (count === 0 || body.length !== fixedBytes + count * segmentBytes) return bad("length does not match");
+  const segments: SegmentFacts[] = [];
+  for (let at = fixedBytes; at < body.length; at += segmentBytes) {
+    const segment = getSegment(view, at);
+    if (segment === undefined || !fits(segments.at(-1), segment, at + segmentBytes === body.length)) return bad("segments do not follow each other");
+    segments.push(segment);
+  }
+  return { type: "ok", manifest: { logSalt: view.getUint32(0, true), nextSequence: view.getUint32(4, true), segments } };
+}
+
+function getSegment(view: DataView, at: number): SegmentFacts | undefined {
+  const prev = getZxid(view, at + 8);
+  const last = getZxid(view, at + 16);
+  if (prev === undefined || last === undefined) return undefined;
+  const sealed = view.getUint32(at + 28, true) === 1;
+  return { sequence: view.getUint32(at, true), alignment: view.getUint32(at + 4, true), prev, last, end: view.getUint32(at + 24, true), sealed };
+}
+
+function fits(before: SegmentFacts | undefined, segment: SegmentFacts, isLast: boolean): boolean {
+  if (segment.sealed === isLast || segment.alignment === 0) return false;
+  return before === undefined || (before.last === segment.prev && before.sequence < segment.sequence);
+}
+
+/** The last zxid before the log's first entry. */
+export function baseOf(manifest: Manifest): Zxid {
+  return (manifest.segments[0] as SegmentFacts).prev;
+}
+
+function bad(reason: string): ManifestReading {
+  return { type: "bad", reason };
+}

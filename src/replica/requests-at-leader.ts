@@ -1,0 +1,327 @@
+/**
+ * What a leader does with requests, its own clients' and forwarded ones: decides writes and proposes
+ * them, confirms reads and heartbeats, resumes and expires sessions, reaps containers and TTL nodes.
+ * Lives as long as one leadership; its clocks and owners are rebuilt from the sessions and from what
+ * the servers register. Everything that waits is bounded.
+ */
+import type { ErrorCode } from "../model/error.ts";
+import type { Limits } from "../model/limits.ts";
+import type { TxnSource, Write } from "../model/request.ts";
+import { makeZxid, type ConnectionId, type ServerId, type SessionId, type Zxid } from "../model/zxid.ts";
+import { ExpiryQueue } from "../session/expiry-queue.ts";
+import type { Txn } from "../tree/txn.ts";
+import type { Leader } from "../zab/leader.ts";
+import type { ConfirmMessage, ForwardedWrite, RegisterMessage, RequestMessage, ResumeMessage } from "../zab/message.ts";
+import type { Now } from "./event.ts";
+import type { StateMachine } from "./state-machine.ts";
+
+interface Owner {
+  server: ServerId;
+  connection: ConnectionId;
+  generation: number;
+}
+
+interface AwaitedRound {
+  readonly round: number;
+  readonly from: ServerId;
+  readonly message: ConfirmMessage | ResumeMessage;
+}
+
+export interface LeaderParts {
+  readonly id: ServerId;
+  readonly limits: Limits;
+  readonly leader: Leader;
+  readonly machine: StateMachine;
+  /** Encodes a txn for log and peers. */
+  readonly encode: (txn: Txn) => Uint8Array;
+  /** To a server's request side; our own included. */
+  readonly answer: (server: ServerId, message: RequestMessage) => void;
+  readonly mark: (name: string) => void;
+  readonly freeBytes: () => number;
+}
+
+const expiredPerTurn = 100;
+const reapedPerTurn = 100;
+
+export class RequestsAtLeader {
+  readonly #parts: LeaderParts;
+  readonly #expiry: ExpiryQueue;
+  readonly #owners = new Map<SessionId, Owner>();
+  /** Writes that wait while an epoch is handed over. */
+  #queue: { from: ServerId; forwarded: ForwardedWrite }[] = [];
+  #awaited: AwaitedRound[] = [];
+  /** Proposed and not yet applied, in order: their txns need not be decoded again. */
+  #proposed: Txn[] = [];
+  #proposedHead = 0;
+  #outstandingBytes = 0;
+  #now: Now;
+  #lastGeneration = 0;
+  #stampBaseMs: number;
+  #stampBaseMonotonicMs: number;
+  #lastProposedMs = 0;
+  #reapedMs = 0;
+
+  constructor(parts: LeaderParts, now: Now) {
+    this.#parts = parts;
+    this.#now = now;
+    this.#expiry = new ExpiryQueue();
+    this.#stampBaseMs = parts.machine.lastStampMs;
+    this.#stampBaseMonotonicMs = now.monotonicMs;
+    this.#lastProposedMs = now.monotonicMs;
+    this.restartTimers();
+  }
+
+  get outstanding(): number {
+    return this.#proposed.length - this.#proposedHead;
+  }
+
+  /** Every session gets its full timeout again: after an election, or when our clock was in doubt. */
+  restartTimers(): void {
+    for (const session of this.#parts.machine.sessions()) this.#expiry.touch(session.id, session.timeoutMs, this.#now.monotonicMs);
+  }
+
+  beginTurn(now: Now): void {
+    this.#now = now;
+  }
+
+  onMessage(from: ServerId, message: RequestMessage): void {
+    if (message.type === "forward") for (const forwarded of message.writes) this.#onWrite(from, forwarded);
+    else if (message.type === "confirm") this.#onConfirm(from, message);
+    else if (message.type === "resume") this.#awaitOr(from, message);
+    else if (message.type === "register") this.#onRegister(from, message);
+  }
+
+  /** Once a turn, after its events. */
+  advance(): void {
+    this.#answerRounds();
+    this.#drainQueue();
+    if (!this.#parts.leader.proposing) return;
+    if (this.#parts.leader.leaseValid()) this.#expire();
+    this.#reap();
+    this.#maybeStamp();
+  }
+
+  // ---- writes
+
+  #onWrite(from: ServerId, forwarded: ForwardedWrite): void {
+    if (!this.#parts.leader.proposing || this.#queue.length > 0) {
+      if (this.#queue.length >= this.#parts.limits.outstanding_txns_max) return this.#refuse(from, forwarded, "OVERLOADED", "outstanding_txns_max");
+      this.#queue.push({ from, forwarded });
+      return;
+    }
+    this.#decide(from, forwarded);
+  }
+
+  #drainQueue(): void {
+    if (this.#queue.length === 0 || !this.#parts.leader.proposing) return;
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const { from, forwarded } of queue) this.#decide(from, forwarded);
+  }
+
+  #decide(from: ServerId, forwarded: ForwardedWrite): void {
+    const { write } = forwarded;
+    if (this.#moved(from, forwarded)) return;
+    if (this.#full()) return this.#refuse(from, forwarded, "OVERLOADED", "outstanding_txns_max");
+    if (this.#parts.freeBytes() < this.#parts.limits.free_space_reserve_bytes) return this.#refuse(from, forwarded, "READ_ONLY", "free_space_reserve_bytes");
+    const prepared = this.#parts.machine.prepare(write, this.#context());
+    if (prepared.type === "txn") this.#propose(prepared.txn);
+    else if (prepared.type === "refuse") this.#refuse(from, forwarded, prepared.code, prepared.detail);
+    else this.#parts.mark("dedupe hit");
+  }
+
+  #full(): boolean {
+    const { limits, leader } = this.#parts;
+    return this.outstanding >= limits.outstanding_txns_max || this.#outstandingBytes >= limits.outstanding_bytes_max || !leader.counterLeft;
+  }
+
+  #context(): { zxid: Zxid; wallMs: number; stampMs: number } {
+    return { zxid: this.#parts.leader.nextZxid, wallMs: this.#now.wallMs, stampMs: this.#stampMs() };
+  }
+
+  /** Cluster time goes on from the last stamp by our monotonic clock; it never falls. */
+  #stampMs(): number {
+    const elapsedMs = this.#now.monotonicMs - this.#stampBaseMonotonicMs;
+    return Math.floor(this.#stampBaseMs + Math.max(0, elapsedMs));
+  }
+
+  #propose(txn: Txn): void {
+    const payload = this.#parts.encode(txn);
+    this.#parts.leader.propose(txn.zxid, payload);
+    this.#proposed.push(txn);
+    this.#outstandingBytes += payload.length;
+    this.#lastProposedMs = this.#now.monotonicMs;
+  }
+
+  /** The txn with this zxid, if we proposed it; called in zxid order as txns are applied. */
+  takeProposed(zxid: Zxid, bytes: number): Txn | undefined {
+    const txn = this.#proposed[this.#proposedHead];
+    if (txn === undefined || txn.zxid !== zxid) return undefined;
+    this.#proposedHead += 1;
+    this.#outstandingBytes -= bytes;
+    if (this.#proposedHead >= 1024) {
+      this.#proposed = this.#proposed.slice(this.#proposedHead);
+      this.#proposedHead = 0;
+    }
+    return txn;
+  }
+
+  #refuse(from: ServerId, forwarded: ForwardedWrite, code: ErrorCode, detail: string): void {
+    this.#parts.answer(from, { type: "refusal", connection: forwarded.connection, number: numberOf(forwarded.write.source), code, detail });
+  }
+
+  // ---- sessions
+
+  /** A forward by a connection that is not the session's latest is dropped ("session moved"). */
+  #moved(from: ServerId, forwarded: ForwardedWrite): boolean {
+    const session = sessionOf(forwarded.write);
+    if (session === 0) return false;
+    const owner = this.#owners.get(session);
+    if (owner !== undefined && owner.generation > forwarded.generation) {
+      this.#parts.mark("session moved");
+      this.#parts.answer(from, { type: "moved", session, connection: forwarded.connection });
+      return true;
+    }
+    if (owner === undefined) this.#owners.set(session, { server: from, connection: forwarded.connection, generation: forwarded.generation });
+    return false;
+  }
+
+  #onRegister(from: ServerId, message: RegisterMessage): void {
+    for (const { session, connection, generation } of message.sessions) {
+      const owner = this.#owners.get(session);
+      if (owner !== undefined && owner.generation > generation) this.#parts.answer(from, { type: "moved", session, connection });
+      else if (this.#parts.machine.sessionLive(session)) this.#own(session, { server: from, connection, generation });
+    }
+  }
+
+  #own(session: SessionId, owner: Owner): void {
+    const before = this.#owners.get(session);
+    this.#owners.set(session, owner);
+    if (before === undefined || (before.server === owner.server && before.connection === owner.connection)) return;
+    this.#parts.answer(before.server, { type: "moved", session, connection: before.connection });
+  }
+
+  #resume(from: ServerId, message: ResumeMessage): void {
+    const { machine } = this.#parts;
+    const { session, connection } = message;
+    const code = !machine.sessionLive(session) ? "SESSION_EXPIRED" : machine.passwordMatches(session, message.passwordHash) ? "OK" : "AUTH_FAILED";
+    if (code !== "OK") return this.#answerResume(from, message, code, 0);
+    const changed = machine.sessionTimeoutMs(session) !== message.timeoutMs;
+    if (changed && !this.#renew(message)) return this.#answerResume(from, message, "OVERLOADED", 0);
+    const generation = this.#nextGeneration();
+    this.#own(session, { server: from, connection, generation });
+    this.#expiry.touch(session, message.timeoutMs, this.#now.monotonicMs);
+    this.#answerResume(from, message, "OK", generation);
+  }
+
+  /** A changed timeout is a logged txn: a new leader must know it. */
+  #renew(message: ResumeMessage): boolean {
+    if (!this.#parts.leader.proposing || this.#full()) return false;
+    const write: Write = { source: { type: "internal", session: message.session }, request: { type: "renewSession", timeoutMs: message.timeoutMs }, guards: [], identities: [] };
+    const prepared = this.#parts.machine.prepare(write, this.#context());
+    if (prepared.type === "txn") this.#propose(prepared.txn);
+    return prepared.type === "txn";
+  }
+
+  #answerResume(from: ServerId, message: ResumeMessage, code: ErrorCode, generation: number): void {
+    const last = this.#proposed[this.#proposed.length - 1];
+    const renewed = last?.body.type === "renewSession" && last.body.session === message.session ? last.zxid : undefined;
+    const zxid = renewed ?? this.#parts.leader.committed;
+    this.#parts.answer(from, { type: "resumed", connection: message.connection, code, generation, zxid, timeoutMs: message.timeoutMs });
+  }
+
+  #nextGeneration(): number {
+    const { leader } = this.#parts;
+    this.#lastGeneration = Math.max(this.#lastGeneration, leader.nextZxid, makeZxid(leader.epoch, 0)) + 1;
+    return this.#lastGeneration;
+  }
+
+  onSessionCreated(session: SessionId, timeoutMs: number, server: ServerId): void {
+    this.#expiry.touch(session, timeoutMs, this.#now.monotonicMs);
+    if (!this.#owners.has(session)) this.#owners.set(session, { server, connection: 0, generation: session });
+  }
+
+  onSessionClosed(session: SessionId): void {
+    this.#expiry.remove(session);
+    this.#owners.delete(session);
+  }
+
+  /** Proposed only inside a live lease; once logged an expiry applies unconditionally. */
+  #expire(): void {
+    for (const session of this.#expiry.expired(this.#now.monotonicMs, expiredPerTurn)) {
+      if (this.#full()) return this.#expiry.touch(session, 1, this.#now.monotonicMs);
+      const write: Write = { source: { type: "internal", session }, request: { type: "closeSession" }, guards: [], identities: [] };
+      const prepared = this.#parts.machine.prepare(write, this.#context());
+      if (prepared.type !== "txn") continue;
+      this.#parts.mark("session expired");
+      this.#propose(prepared.txn);
+    }
+  }
+
+  // ---- confirmations
+
+  #onConfirm(from: ServerId, message: ConfirmMessage): void {
+    this.#touch(message.touched);
+    this.#awaitOr(from, message);
+  }
+
+  #touch(sessions: readonly SessionId[]): void {
+    const { machine } = this.#parts;
+    for (const session of sessions) {
+      const timeoutMs = machine.sessionLive(session) ? machine.sessionTimeoutMs(session) : undefined;
+      if (timeoutMs !== undefined) this.#expiry.touch(session, timeoutMs, this.#now.monotonicMs);
+    }
+  }
+
+  /** Inside the lease at once; else after a heartbeat round begun now. */
+  #awaitOr(from: ServerId, message: ConfirmMessage | ResumeMessage): void {
+    if (this.#parts.leader.leaseValid()) return this.#confirmed(from, message);
+    this.#parts.mark("lease fallback");
+    if (this.#awaited.length >= this.#parts.limits.outstanding_txns_max) return;
+    this.#awaited.push({ round: this.#parts.leader.wantRound(), from, message });
+  }
+
+  #answerRounds(): void {
+    let answered = 0;
+    for (const { round, from, message } of this.#awaited) {
+      if (!this.#parts.leader.lease.confirmed(round)) break;
+      answered += 1;
+      this.#confirmed(from, message);
+    }
+    if (answered > 0) this.#awaited = this.#awaited.slice(answered);
+  }
+
+  #confirmed(from: ServerId, message: ConfirmMessage | ResumeMessage): void {
+    if (message.type === "resume") return this.#resume(from, message);
+    const ended: SessionId[] = [];
+    for (const session of message.touched) if (!this.#parts.machine.sessionLive(session)) ended.push(session);
+    this.#parts.answer(from, { type: "confirmed", id: message.id, zxid: this.#parts.leader.committed, ended });
+  }
+
+  // ---- housekeeping
+
+  #reap(): void {
+    const { machine, limits } = this.#parts;
+    if (this.#now.monotonicMs - this.#reapedMs < limits.reap_interval_ms) return;
+    this.#reapedMs = this.#now.monotonicMs;
+    const due = machine.dueForReaping(this.#stampMs(), reapedPerTurn);
+    if (due.length === 0 || this.#full()) return;
+    const txn = machine.prepareReap(due, this.#context());
+    if (txn !== undefined) this.#propose(txn);
+  }
+
+  #maybeStamp(): void {
+    const { machine, limits } = this.#parts;
+    const idle = this.#now.monotonicMs - this.#lastProposedMs >= limits.cluster_time_stamp_ms;
+    if (idle && machine.needsStamps && !this.#full()) this.#propose(machine.prepareStamp(this.#context()));
+  }
+}
+
+function numberOf(source: TxnSource): number {
+  if (source.type === "session") return source.seq;
+  return source.type === "origin" ? source.counter : 0;
+}
+
+function sessionOf(write: Write): SessionId | 0 {
+  return write.source.session;
+}

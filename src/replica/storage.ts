@@ -1,0 +1,190 @@
+/**
+ * The server's directories: epoch record, log and tree store, opened through recovery, flushed,
+ * trimmed, and switched to a received snapshot. The epoch record names the generation in use; any
+ * other `log-n` or `store-n` is a leftover of an interrupted install and is removed.
+ */
+import { type EpochRecord, EpochRecordFile } from "../log/epoch-record.ts";
+import { createLog, type Log, openLog } from "../log/log.ts";
+import { assert } from "../model/assert.ts";
+import type { TokenSource } from "../model/tokens.ts";
+import { zeroEpoch, type Zxid } from "../model/zxid.ts";
+import { SnapshotSink, SnapshotSource } from "../tree/snapshot-image.ts";
+import { openStore, type WriteBehindStore } from "../tree/write-behind-store.ts";
+import type { KeyValue } from "../tree/key-value.ts";
+import type { SnapshotInstall, SnapshotReader } from "../zab/context.ts";
+import type { Drivers, ReplicaOptions } from "./options.ts";
+
+export interface Storage {
+  readonly epochs: EpochRecordFile;
+  readonly log: Log;
+  readonly store: WriteBehindStore;
+  readonly kv: KeyValue;
+  readonly generation: number;
+  /** Nothing was there: the server starts empty. */
+  readonly fresh: boolean;
+}
+
+export type StorageOpening =
+  | { readonly type: "ok"; readonly storage: Storage; readonly notes: readonly string[] }
+  | { readonly type: "refused"; readonly exitCode: 70 | 78; readonly reason: string };
+
+export function openStorage(options: ReplicaOptions, drivers: Drivers, tokens: TokenSource): StorageOpening {
+  const opening = EpochRecordFile.open(drivers.disk, tokens);
+  if (opening.type === "newer") return { type: "refused", exitCode: 78, reason: opening.reason };
+  if (opening.type === "damaged") return damaged(options, drivers, tokens, opening.reason, undefined);
+  if (opening.type === "absent") return openEmpty(options, drivers, tokens);
+  const problem = recordProblem(options, opening.record);
+  if (problem !== undefined) return { type: "refused", exitCode: 78, reason: problem };
+  removeLeftovers(drivers, tokens, opening.record.generation);
+  return openDirectories(options, drivers, tokens, opening.file, false);
+}
+
+function openDirectories(options: ReplicaOptions, drivers: Drivers, tokens: TokenSource, epochs: EpochRecordFile, fresh: boolean): StorageOpening {
+  const record = epochs.record;
+  const generation = record.generation;
+  const opened = openLog({ disk: drivers.disk, tokens, directory: `log-${generation}`, limits: options.limits });
+  if (opened.type === "damaged") return damaged(options, drivers, tokens, opened.reason, record);
+  const kv = drivers.openStore(`store-${generation}`);
+  const store = openStore({ kv, tokens, limits: options.limits });
+  if (store.type === "damaged") return damaged(options, drivers, tokens, store.reason, record);
+  const problem = mismatch(opened.log, store.store);
+  if (problem !== undefined) return damaged(options, drivers, tokens, problem, record);
+  const notes = opened.tornTailCut ? ["a torn batch at the end of the log was cut: it was never acknowledged"] : [];
+  return { type: "ok", storage: { epochs, log: opened.log, store: store.store, kv, generation, fresh }, notes };
+}
+
+/** The log must reach from the store's zxid on: otherwise one of them is not ours. */
+function mismatch(log: Log, store: WriteBehindStore): string | undefined {
+  if (store.appliedZxid < log.base) return `the tree is at ${store.appliedZxid}, but the log begins after ${log.base}`;
+  if (store.appliedZxid > log.lastZxid) return `the tree is at ${store.appliedZxid}, but the log ends at ${log.lastZxid}`;
+  return undefined;
+}
+
+function openEmpty(options: ReplicaOptions, drivers: Drivers, tokens: TokenSource): StorageOpening {
+  const epochs = EpochRecordFile.create(drivers.disk, tokens, emptyRecord(options, 1));
+  removeLeftovers(drivers, tokens, 0);
+  return openDirectories(options, drivers, tokens, epochs, true);
+}
+
+function emptyRecord(options: ReplicaOptions, generation: number): EpochRecord {
+  return {
+    nodeId: options.id,
+    clusterId: "",
+    foundation: "empty",
+    member: true,
+    voters: options.ensemble.filter((server) => !server.observer).map((server) => server.id),
+    observers: options.ensemble.filter((server) => server.observer).map((server) => server.id),
+    acceptedEpoch: zeroEpoch,
+    currentEpoch: zeroEpoch,
+    generation,
+  };
+}
+
+/**
+ * Damage is not absence: without `--rejoin` the server stops; with it, it starts anew, keeps what it
+ * promised, and counts nowhere until it is synchronised.
+ */
+function damaged(options: ReplicaOptions, drivers: Drivers, tokens: TokenSource, reason: string, record: EpochRecord | undefined): StorageOpening {
+  if (!options.rejoin) {
+    return { type: "refused", exitCode: 70, reason: `the data is damaged: ${reason}; start the server with --rejoin to fetch everything from its peers` };
+  }
+  const generation = nextGeneration(drivers);
+  const kept = record ?? emptyRecord(options, generation);
+  const epochs = EpochRecordFile.create(drivers.disk, tokens, { ...kept, generation, member: record === undefined });
+  return openDirectories(options, drivers, tokens, epochs, true);
+}
+
+function nextGeneration(drivers: Drivers): number {
+  let highest = 0;
+  for (const name of drivers.disk.list("")) highest = Math.max(highest, generationOf(name) ?? 0);
+  return highest + 1;
+}
+
+function recordProblem(options: ReplicaOptions, record: EpochRecord): string | undefined {
+  if (record.nodeId !== options.id) return `the data directory belongs to server ${record.nodeId}, not to server ${options.id}`;
+  const voters = options.ensemble.filter((server) => !server.observer).map((server) => server.id);
+  const same = [...voters].sort((a, b) => a - b).join() === [...record.voters].sort((a, b) => a - b).join();
+  return same ? undefined : `the ensemble's voters were ${record.voters.join(",")} and are now ${voters.join(",")}: membership cannot be changed by configuration`;
+}
+
+function generationOf(name: string): number | undefined {
+  const dash = name.indexOf("-");
+  const kind = name.slice(0, dash);
+  if (dash < 0 || (kind !== "log" && kind !== "store")) return undefined;
+  const generation = Number(name.slice(dash + 1));
+  return Number.isSafeInteger(generation) ? generation : undefined;
+}
+
+function removeLeftovers(drivers: Drivers, tokens: TokenSource, keep: number): void {
+  for (const name of drivers.disk.list("")) {
+    const generation = generationOf(name);
+    if (generation === undefined || generation === keep) continue;
+    drivers.disk.submit({ type: "remove", token: tokens.next(), file: name });
+  }
+}
+
+/** Removes the directories that a snapshot has replaced. */
+export function removeGeneration(drivers: Drivers, tokens: TokenSource, generation: number): void {
+  for (const kind of ["log", "store"]) drivers.disk.submit({ type: "remove", token: tokens.next(), file: `${kind}-${generation}` });
+}
+
+/** The whole store as SNAP sends it: a point-in-time image, so commits never wait for it. */
+export function snapshotReader(kv: KeyValue, chunkBytes: number): SnapshotReader {
+  const source = new SnapshotSource(kv, chunkBytes);
+  return { zxid: source.zxid, next: () => source.next().pairs, release: () => source.release() };
+}
+
+/** A store and a log built beside the live ones while a snapshot comes in. */
+export class Install implements SnapshotInstall {
+  readonly log: Log;
+  readonly generation: number;
+  readonly kv: KeyValue;
+  readonly #sink: SnapshotSink;
+  readonly #chunkBytes: number;
+  readonly #onAbandon: () => void;
+  #finished = false;
+
+  constructor(options: ReplicaOptions, drivers: Drivers, tokens: TokenSource, zxid: Zxid, onAbandon: () => void) {
+    this.#onAbandon = onAbandon;
+    this.generation = nextGeneration(drivers);
+    this.#chunkBytes = options.limits.snapshot_chunk_bytes;
+    this.log = createLog({ disk: drivers.disk, tokens, directory: `log-${this.generation}`, limits: options.limits }, zxid);
+    this.kv = drivers.openStore(`store-${this.generation}`);
+    this.#sink = new SnapshotSink(this.kv, tokens);
+  }
+
+  get pending(): number {
+    return Math.ceil(this.#sink.pending / this.#chunkBytes);
+  }
+
+  get synced(): boolean {
+    return this.#finished && this.#sink.synced;
+  }
+
+  write(pairs: readonly (readonly [key: Uint8Array, value: Uint8Array])[]): string | undefined {
+    return this.#sink.write(pairs);
+  }
+
+  finish(): void {
+    this.#finished = true;
+  }
+
+  abandon(): void {
+    this.#onAbandon();
+  }
+
+  /** The live storage from here on: the durable epoch record names it already. */
+  open(options: ReplicaOptions, tokens: TokenSource, epochs: EpochRecordFile): Storage {
+    const opening = openStore({ kv: this.kv, tokens, limits: options.limits });
+    assert(opening.type === "ok", "an installed store must open");
+    return { epochs, log: this.log, store: opening.store, kv: this.kv, generation: this.generation, fresh: false };
+  }
+
+  onStoreCommitted(token: number): boolean {
+    return this.#sink.onStoreCommitted(token);
+  }
+
+  onStoreSynced(token: number): boolean {
+    return this.#sink.onStoreSynced(token);
+  }
+}

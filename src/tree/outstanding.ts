@@ -1,0 +1,183 @@
+/**
+ * The leader's overlay: what proposed and not yet applied txns make of the tree. `prepare` reads
+ * through it, so each write is decided on the outcome of all before it. Invariant: overlay over the
+ * committed tree = the tree after the last proposed txn (without descendants and hashes, which only
+ * apply keeps). Every change between `begin` and `commit` can be rolled back, the parents' create
+ * counters too (ZOOKEEPER-1624). Empty at followers.
+ */
+import { assert } from "../model/assert.ts";
+import { joinPath, parentOf } from "../model/path.ts";
+import type { SessionId, Zxid } from "../model/zxid.ts";
+import type { AclTable } from "./acl-table.ts";
+import type { Ephemerals } from "./ephemerals.ts";
+import type { Store, Znode } from "./store.ts";
+import { TouchedSets } from "./touched-sets.ts";
+
+/** A node's state after the txn `zxid`. */
+interface Pending {
+  readonly zxid: Zxid;
+  readonly path: string;
+  /** undefined: deleted. */
+  readonly node: Znode | undefined;
+  /** +1: the txn created the node, −1: deleted it, 0: changed it. */
+  readonly existence: -1 | 0 | 1;
+  /** Owner of a created or deleted ephemeral, else 0. */
+  readonly owner: SessionId | 0;
+}
+
+export class Outstanding {
+  readonly #store: Store;
+  readonly #acls: AclTable;
+  readonly #ephemerals: Ephemerals;
+  /** In zxid order; entries before #head are applied. */
+  #queue: Pending[] = [];
+  #head = 0;
+  /** The latest entry of each path. */
+  readonly #latest = new Map<string, Pending>();
+  /** Children created or deleted, by parent; ephemerals created or deleted, by owner. */
+  readonly #children = new TouchedSets<string>();
+  readonly #owned = new TouchedSets<SessionId>();
+  /** Ephemerals created less ephemerals deleted, by owner. */
+  readonly #ownedDelta = new Map<SessionId, number>();
+  /** What #latest held before each change since `begin`; parallel to the end of #queue. */
+  readonly #undo: (Pending | undefined)[] = [];
+  #aclMark = 0;
+
+  constructor(store: Store, acls: AclTable, ephemerals: Ephemerals) {
+    this.#store = store;
+    this.#acls = acls;
+    this.#ephemerals = ephemerals;
+  }
+
+  /** Node states held. */
+  get size(): number {
+    return this.#queue.length - this.#head;
+  }
+
+  get(path: string): Znode | undefined {
+    const pending = this.#latest.get(path);
+    return pending === undefined ? this.#store.get(path) : pending.node;
+  }
+
+  begin(): void {
+    assert(this.#undo.length === 0, "the overlay was left between begin and commit");
+    this.#aclMark = this.#acls.proposedSize;
+  }
+
+  commit(): void {
+    this.#undo.length = 0;
+  }
+
+  rollback(): void {
+    while (this.#undo.length > 0) {
+      const before = this.#undo.pop();
+      const pending = this.#queue.pop();
+      assert(pending !== undefined && this.#queue.length >= this.#head, "the overlay's undo is longer than its queue");
+      if (before === undefined) this.#latest.delete(pending.path);
+      else this.#latest.set(pending.path, before);
+      this.#forgetExistence(pending);
+    }
+    this.#acls.rollback(this.#aclMark);
+  }
+
+  create(path: string, node: Znode, zxid: Zxid): void {
+    this.#push({ zxid, path, node, existence: 1, owner: node.owner });
+  }
+
+  change(path: string, node: Znode, zxid: Zxid): void {
+    this.#push({ zxid, path, node, existence: 0, owner: 0 });
+  }
+
+  remove(path: string, before: Znode, zxid: Zxid): void {
+    this.#push({ zxid, path, node: undefined, existence: -1, owner: before.owner });
+  }
+
+  /** Forgets what is in the committed tree by now. */
+  applied(zxid: Zxid): void {
+    while (this.#head < this.#queue.length) {
+      const pending = this.#queue[this.#head];
+      if (pending === undefined || pending.zxid > zxid) break;
+      this.#head += 1;
+      if (this.#latest.get(pending.path) === pending) this.#latest.delete(pending.path);
+      this.#forgetExistence(pending);
+    }
+    if (this.#head === this.#queue.length) {
+      this.#queue.length = 0;
+      this.#head = 0;
+    } else if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  reset(): void {
+    this.#queue = [];
+    this.#head = 0;
+    this.#latest.clear();
+    this.#children.clear();
+    this.#owned.clear();
+    this.#ownedDelta.clear();
+    this.#undo.length = 0;
+    this.#acls.resetProposed();
+  }
+
+  /** Up to `limit` paths of children of `parent`. */
+  childPaths(parent: string, limit: number): string[] {
+    const paths: string[] = [];
+    let after = "";
+    for (;;) {
+      const names = this.#store.children(parent, after, limit + 1);
+      for (const name of names) this.#collect(joinPath(parent, name), paths, limit);
+      const last = names.at(-1);
+      if (last === undefined || names.length <= limit || paths.length >= limit) break;
+      after = last;
+    }
+    for (const path of this.#children.members(parent)) {
+      if (this.#store.get(path) === undefined) this.#collect(path, paths, limit);
+    }
+    return paths;
+  }
+
+  /** Ephemerals of `session`, in path order. */
+  ephemeralsOf(session: SessionId): string[] {
+    const paths: string[] = [];
+    for (const path of this.#ephemerals.of(session)) if (this.get(path)?.owner === session) paths.push(path);
+    for (const path of this.#owned.members(session)) {
+      if (this.#store.get(path)?.owner !== session && this.get(path)?.owner === session) paths.push(path);
+    }
+    return paths.sort();
+  }
+
+  ephemeralCount(session: SessionId): number {
+    return this.#ephemerals.of(session).size + (this.#ownedDelta.get(session) ?? 0);
+  }
+
+  #collect(path: string, paths: string[], limit: number): void {
+    if (paths.length < limit && this.get(path) !== undefined) paths.push(path);
+  }
+
+  #push(pending: Pending): void {
+    this.#undo.push(this.#latest.get(pending.path));
+    this.#queue.push(pending);
+    this.#latest.set(pending.path, pending);
+    if (pending.existence === 0) return;
+    this.#children.add(parentOf(pending.path) ?? "", pending.path);
+    if (pending.owner === 0) return;
+    this.#owned.add(pending.owner, pending.path);
+    this.#moveDelta(pending.owner, pending.existence);
+  }
+
+  #forgetExistence(pending: Pending): void {
+    if (pending.existence === 0) return;
+    this.#children.drop(parentOf(pending.path) ?? "", pending.path);
+    if (pending.owner === 0) return;
+    this.#owned.drop(pending.owner, pending.path);
+    this.#moveDelta(pending.owner, -pending.existence);
+  }
+
+  #moveDelta(owner: SessionId, by: number): void {
+    const delta = (this.#ownedDelta.get(owner) ?? 0) + by;
+    if (delta === 0) this.#ownedDelta.delete(owner);
+    else this.#ownedDelta.set(owner, delta);
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * Stored form of the store's values: crc32c(key, payload), 4 bytes, then the payload. A znode's payload
+ * is two bytes of flags, the fields that are not at their usual value, and the data to the end: about 40
+ * bytes for a plain node. Values are written into chunks that many of them share, because a flush
+ * makes tens of thousands at once and an ArrayBuffer each would cost more than the encoding.
+ * Called by the flush (encode), the store and images (decode), the scrub and the snapshot (check).
+ */
+import { assert } from "../model/assert.ts";
+import { crc32cOf } from "../model/crc32c.ts";
+import type { NodeKind } from "../model/request.ts";
+import type { SessionId, Zxid } from "../model/zxid.ts";
+import type { Znode } from "./store.ts";
+import { DamagedStoreError } from "./store-error.ts";
+import { keySeed } from "./store-keys.ts";
+
+const kinds: readonly NodeKind[] = ["persistent", "ephemeral", "container", "ttl"];
+/** Flags: bits 0–1 are the kind. */
+const hasData = 1 << 2;
+const hasOwner = 1 << 3;
+const hasTtl = 1 << 4;
+const hasMzxid = 1 << 5;
+const hasPzxid = 1 << 6;
+const hasMtime = 1 << 7;
+const hasVersions = 1 << 8;
+const hasChildren = 1 << 9;
+const hashHighNegative = 1 << 10;
+const hashLowNegative = 1 << 11;
+const flagsMax = (1 << 12) - 1;
+
+const crcBytes = 4;
+const headerBytesMax = 128;
+const chunkBytes = 1 << 16;
+const twoTo32 = 0x1_0000_0000;
+
+/** Writes values into shared chunks. Each value is a view that nothing writes to again. */
+export class ValueWriter {
+  #bytes = new Uint8Array(0);
+  #at = 0;
+  #start = 0;
+
+  znode(key: Uint8Array, node: Znode): Uint8Array {
+    const data = node.data;
+    this.#begin(headerBytesMax + (data === undefined ? 0 : data.length));
+    this.#header(node);
+    assert(this.#at - this.#start <= headerBytesMax, "a znode's header must fit its bound");
+    if (data !== undefined) this.#put(data);
+    return this.#seal(key);
+  }
+
+  record(key: Uint8Array, payload: Uint8Array): Uint8Array {
+    this.#begin(crcBytes + payload.length);
+    this.#put(payload);
+    return this.#seal(key);
+  }
+
+  applied(key: Uint8Array, zxid: Zxid): Uint8Array {
+    this.#begin(crcBytes + 8);
+    this.#byte(formatVersion);
+    this.#safe(zxid);
+    return this.#seal(key);
+  }
+
+  #header(node: Znode): void {
+    const flags = flagsOf(node);
+    this.#byte(flags & 0xff);
+    this.#byte(flags >>> 8);
+    this.#safe(node.czxid);
+    this.#safe(node.ctimeMs);
+    this.#safe(node.stampMs);
+    this.#half(node.hashHigh);
+    this.#half(node.hashLow);
+    this.#signed(node.acl);
+    if ((flags & hasOwner) !== 0) this.#safe(node.owner);
+    if ((flags & hasTtl) !== 0) this.#safe(node.ttlMs);
+    if ((flags & hasMzxid) !== 0) this.#safe(node.mzxid);
+    if ((flags & hasPzxid) !== 0) this.#safe(node.pzxid);
+    if ((flags & hasMtime) !== 0) this.#safe(node.mtimeMs);
+    if ((flags & hasVersions) !== 0) {
+      this.#signed(node.version);
+      this.#signed(node.aversion);
+    }
+    if ((flags & hasChildren) !== 0) {
+      this.#signed(node.childCreates);
+      this.#signed(node.numChildren);
+      this.#signed(node.descendants);
+    }
+  }
+
+  #begin(bytes: number): void {
+    if (this.#bytes.length - this.#at < bytes) {
+      this.#bytes = new Uint8Array(Math.max(chunkBytes, bytes));
+      this.#at = 0;
+    }
+    this.#start = this.#at;
+    this.#at += crcBytes;
+  }
+
+  #seal(key: Uint8Array): Uint8Array {
+    const end = this.#at;
+    const crc = crc32cOf(this.#bytes, this.#start + crcBytes, end, keySeed(key));
+    this.#at = this.#start;
+    this.#half(crc);
+    this.#at = end;
+    return this.#bytes.subarray(this.#start, end);
+  }
+
+  #put(bytes: Uint8Array): void {
+    this.#bytes.set(bytes, this.#at);
+    this.#at += bytes.length;
+  }
+
+  #byte(value: number): void {
+    this.#bytes[this.#at++] = value;
+  }
+
+  #half(value: number): void {
+    const bytes = this.#bytes;
+    bytes[this.#at++] = value & 0xff;
+    bytes[this.#at++] = (value >>> 8) & 0xff;
+    bytes[this.#at++] = (value >>> 16) & 0xff;
+    bytes[this.#at++] = value >>> 24;
+  }
+
+  /** A safe integer from 0, in 7 bytes. */
+  #safe(value: number): void {
+    assert(Number.isSafeInteger(value) && value >= 0, "a stored number must be a safe integer from 0");
+    const high = Math.floor(value / twoTo32);
+    this.#half(value % twoTo32);
+    this.#byte(high & 0xff);
+    this.#byte((high >>> 8) & 0xff);
+    this.#byte(high >>> 16);
+  }
+
+  /** A safe integer, small ones short: sign in the lowest bit, seven bits a byte. */
+  #signed(value: number): void {
+    assert(Math.abs(value) <= Number.MAX_SAFE_INTEGER / 2, "a stored number must be a safe integer");
+    let rest = value < 0 ? -2 * value - 1 : 2 * value;
+    while (rest >= 0x80) {
+      this.#byte((rest % 0x80) | 0x80);
+      rest = Math.floor(rest / 0x80);
+    }
+    this.#byte(rest);
+  }
+}
+
+const formatVersion = 1;
+
+function flagsOf(node: Znode): number {
+  let flags = kinds.indexOf(node.kind);
+  if (node.data !== undefined) flags |= hasData;
+  if (node.owner !== 0) flags |= hasOwner;
+  if (node.ttlMs !== 0) flags |= hasTtl;
+  if (node.mzxid !== node.czxid) flags |= hasMzxid;
+  if (node.pzxid !== node.czxid) flags |= hasPzxid;
+  if (node.mtimeMs !== node.ctimeMs) flags |= hasMtime;
+  if (node.version !== 0 || node.aversion !== 0) flags |= hasVersions;
+  if (node.childCreates !== 0 || node.numChildren !== 0 || node.descendants !== 0) flags |= hasChildren;
+  if (node.hashHigh < 0) flags |= hashHighNegative;
+  if (node.hashLow < 0) flags |= hashLowNegative;
+  return flags;
+}
+
+/** True when the value is what was written under this key. */
+export function isSound(key: Uint8Array, value: Uint8Array): boolean {
+  if (value.length < crcBytes) return false;
+  const crc = ((value[0] as number) | ((value[1] as number) << 8) | ((value[2] as number) << 16) | ((value[3] as number) << 24)) >>> 0;
+  return crc === crc32cOf(value, crcBytes, value.length, keySeed(key));
+}
+
+function demandSound(key: Uint8Array, value: Uint8Array): void {
+  if (!isSound(key, value)) throw new DamagedStoreError(key);
+}
+
+/** A record's payload, copied: `value` may be a buffer that the driver uses again. */
+export function decodeRecord(key: Uint8Array, value: Uint8Array): Uint8Array {
+  demandSound(key, value);
+  return value.slice(crcBytes);
+}
+
+export function decodeApplied(key: Uint8Array, value: Uint8Array): Zxid {
+  demandSound(key, value);
+  reader.begin(value);
+  assert(reader.byte() === formatVersion, "the tree store has a format that this version does not know");
+  return reader.safe() as Zxid;
+}
+
+/** Throws DamagedStoreError on a bad checksum. The data is copied. */
+export function decodeZnode(key: Uint8Array, value: Uint8Array): Znode {
+  demandSound(key, value);
+  reader.begin(value);
+  const flags = reader.byte() | (reader.byte() << 8);
+  assert(flags <= flagsMax, "a stored znode must have known flags");
+  return readZnode(flags);
+}
+
+function readZnode(flags: number): Znode {
+  const r = reader;
+  const czxid = r.safe() as Zxid;
+  const ctimeMs = r.safe();
+  const stampMs = r.safe();
+  const hashHigh = r.half((flags & hashHighNegative) !== 0);
+  const hashLow = r.half((flags & hashLowNegative) !== 0);
+  const acl = r.signed();
+  const owner = ((flags & hasOwner) === 0 ? 0 : r.safe()) as SessionId;
+  const ttlMs = (flags & hasTtl) === 0 ? 0 : r.safe();
+  const mzxid = (flags & hasMzxid) === 0 ? czxid : (r.safe() as Zxid);
+  const pzxid = (flags & hasPzxid) === 0 ? czxid : (r.safe() as Zxid);
+  const mtimeMs = (flags & hasMtime) === 0 ? ctimeMs : r.safe();
+  const versions = (flags & hasVersions) !== 0;
+  const version = versions ? r.signed() : 0;
+  const aversion = versions ? r.signed() : 0;
+  const children = (flags & hasChildren) !== 0;
+  const childCreates = children ? r.signed() : 0;
+  const numChildren = children ? r.signed() : 0;
+  const descendants = children ? r.signed() : 0;
+  const data = (flags & hasData) === 0 ? undefined : r.rest();
+  return {
+    data, acl, kind: kinds[flags & 3] as NodeKind, owner, ttlMs, czxid, mzxid, pzxid, ctimeMs, mtimeMs, stampMs,
+    version, aversion, childCreates, numChildren, descendants, hashHigh, hashLow,
+  };
+}
+
+/** Reads a value whose checksum has been proved, so it checks no bounds of its own. */
+class ValueReader {
+  #bytes: Uint8Array = new Uint8Array(0);
+  #at = 0;
+
+  begin(value: Uint8Array): void {
+    this.#bytes = value;
+    this.#at = crcBytes;
+  }
+
+  byte(): number {
+    return this.#bytes[this.#at++] as number;
+  }
+
+  half(negative: boolean): number {
+    const value = this.byte() | (this.byte() << 8) | (this.byte() << 16) | (this.byte() << 24);
+    return negative ? value : value >>> 0;
+  }
+
+  safe(): number {
+    const low = this.half(false);
+    return low + (this.byte() | (this.byte() << 8) | (this.byte() << 16)) * twoTo32;
+  }
+
+  signed(): number {
+    let value = 0;
+    let scale = 1;
+    for (;;) {
+      const byte = this.byte();
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) break;
+      scale *= 0x80;
+    }
+    return value % 2 === 1 ? -(value + 1) / 2 : value / 2;
+  }
+
+  rest(): Uint8Array {
+    return this.#bytes.slice(this.#at);
+  }
+}
+
+const reader = new ValueReader();

@@ -1,0 +1,182 @@
+/**
+ * How an ensemble comes to be, once. The lowest id founds: when it has a link to every voter and none
+ * is founded, it makes the cluster id; every voter records `founding`; when all have, FOUNDED is said
+ * and each records `founded`. A `founding` record counts as empty in a new attempt, and becomes
+ * `founded` on meeting a founded peer of the same cluster. An empty server that meets a founded
+ * ensemble was wiped: it may come back only with `--rejoin`, and then counts nowhere until a leader
+ * has proved itself after our FOLLOWERINFO and synchronised us (ZOOKEEPER-3056 and its kin: an empty
+ * directory must never vote).
+ */
+import { zeroEpoch, type ServerId } from "../model/zxid.ts";
+import type { ZabContext } from "./context.ts";
+import type { FoundMessage, HelloMessage, PeerMessage } from "./message.ts";
+import { allVoters, isVoter } from "./quorum.ts";
+
+export interface FoundingOptions {
+  readonly context: ZabContext;
+  readonly rejoin: boolean;
+  readonly boot: number;
+  readonly freshClusterId: string;
+}
+
+export class Founding {
+  readonly #context: ZabContext;
+  readonly #options: FoundingOptions;
+  readonly #hellos = new Map<ServerId, HelloMessage>();
+  readonly #acked = new Set<ServerId>();
+  #attempt: string | undefined;
+  #announced = "";
+
+  constructor(options: FoundingOptions) {
+    this.#options = options;
+    this.#context = options.context;
+  }
+
+  get founded(): boolean {
+    return this.#context.epochs.durable.foundation === "founded";
+  }
+
+  /** What the founding waits for, in words; empty when it is done. */
+  get waitingFor(): string {
+    if (this.founded) return "";
+    const missing = this.#voters().filter((id) => id !== this.#context.id && !this.#hellos.has(id));
+    if (missing.length > 0) return `founding the ensemble waits for server ${missing.join(", ")}`;
+    return "the ensemble is being founded";
+  }
+
+  onConnected(peer: ServerId): void {
+    this.#context.send(peer, this.#hello());
+  }
+
+  onLost(peer: ServerId): void {
+    this.#hellos.delete(peer);
+    this.#acked.delete(peer);
+  }
+
+  /** False when the link was closed because the peer does not belong here. */
+  onHello(peer: ServerId, message: HelloMessage): boolean {
+    const problem = this.#mismatch(message);
+    if (problem !== undefined) {
+      this.#context.host.log("error", "peer refused", { peer, reason: problem });
+      this.#context.host.closeLink(peer, problem);
+      return false;
+    }
+    this.#hellos.set(peer, message);
+    if (message.foundation === "founded") this.#meetFounded(message);
+    return true;
+  }
+
+  onMessage(peer: ServerId, message: PeerMessage): void {
+    if (message.type === "found") this.#onFound(message);
+    else if (message.type === "foundAck" && message.clusterId === this.#attempt) this.#acked.add(peer);
+    else if (message.type === "founded" && message.clusterId === this.#context.record.clusterId) this.#becomeFounded();
+  }
+
+  /** Once a turn: moves on as soon as what it waits for is durable. */
+  advance(): void {
+    this.#announce();
+    if (this.#context.record.foundation === "founded") return;
+    if (this.#context.id === this.#voters()[0]) this.#leadFounding();
+  }
+
+  #leadFounding(): void {
+    const others = this.#voters().filter((id) => id !== this.#context.id);
+    if (this.#attempt === undefined) {
+      if (!others.every((id) => this.#hellos.has(id))) return;
+      this.#attempt = this.#options.freshClusterId;
+      this.#record(this.#attempt);
+      for (const id of others) this.#context.send(id, { type: "found", clusterId: this.#attempt, voters: this.#voters() });
+    }
+    const saved = this.#context.epochs.durable.clusterId === this.#attempt;
+    if (saved && others.every((id) => this.#acked.has(id))) this.#becomeFounded();
+    else this.#remindLate(others);
+  }
+
+  /** A voter that came back after FOUND was sent says `empty` (or an old attempt) again in its hello. */
+  #remindLate(others: readonly ServerId[]): void {
+    const clusterId = this.#attempt ?? "";
+    for (const id of others) {
+      const hello = this.#hellos.get(id);
+      if (hello === undefined || hello.clusterId === clusterId || this.#acked.has(id)) continue;
+      this.#context.send(id, { type: "found", clusterId, voters: this.#voters() });
+      this.#hellos.set(id, { ...hello, clusterId });
+    }
+  }
+
+  #onFound(message: FoundMessage): void {
+    if (this.#context.record.foundation === "founded") return;
+    this.#attempt = message.clusterId;
+    if (this.#context.record.clusterId !== message.clusterId) this.#record(message.clusterId);
+  }
+
+  #record(clusterId: string): void {
+    this.#context.saveEpochs({ clusterId, foundation: "founding", member: true });
+  }
+
+  #becomeFounded(): void {
+    if (this.#context.record.foundation !== "founding") return;
+    this.#context.saveEpochs({ foundation: "founded" });
+    this.#context.host.log("info", "the ensemble is founded", { clusterId: this.#context.record.clusterId });
+  }
+
+  #meetFounded(message: HelloMessage): void {
+    const record = this.#context.record;
+    if (record.foundation === "founded") return;
+    if (record.foundation === "founding" && record.clusterId === message.clusterId) return this.#becomeFounded();
+    if (!this.#context.isVoter) return this.#join(message.clusterId, true);
+    if (this.#options.rejoin) return this.#join(message.clusterId, false);
+    this.#context.host.halt(
+      78,
+      `the data directory is empty but the ensemble ${message.clusterId} already counts server ${this.#context.id}: its data was lost; start it with --rejoin to fetch everything from its peers`,
+    );
+  }
+
+  #join(clusterId: string, member: boolean): void {
+    this.#context.saveEpochs({ clusterId, foundation: "founded", member, acceptedEpoch: zeroEpoch, currentEpoch: zeroEpoch });
+    if (!member) this.#context.host.log("warn", "rejoining with an empty data directory", { clusterId });
+  }
+
+  /** Says what became durable: acks of FOUND, and `founded` to all. */
+  #announce(): void {
+    const durable = this.#context.epochs.durable;
+    const state = `${durable.foundation} ${durable.clusterId}`;
+    if (state === this.#announced) return;
+    this.#announced = state;
+    this.#context.broadcast(this.#hello());
+    const founder = this.#voters()[0];
+    if (durable.foundation === "founding" && founder !== undefined && founder !== this.#context.id) {
+      this.#context.send(founder, { type: "foundAck", clusterId: durable.clusterId });
+    }
+    if (durable.foundation === "founded") this.#context.broadcast({ type: "founded", clusterId: durable.clusterId });
+  }
+
+  #hello(): HelloMessage {
+    const durable = this.#context.epochs.durable;
+    return {
+      type: "hello",
+      clusterId: durable.clusterId,
+      foundation: durable.foundation,
+      voters: this.#voters(),
+      observers: this.#context.config.observers,
+      boot: this.#options.boot,
+    };
+  }
+
+  #mismatch(message: HelloMessage): string | undefined {
+    const durable = this.#context.epochs.durable;
+    if (message.voters.join() !== this.#voters().join()) return `its voters are ${message.voters.join(",")}, ours ${this.#voters().join(",")}`;
+    const bothFounded = message.foundation === "founded" && durable.foundation === "founded";
+    if (bothFounded && message.clusterId !== durable.clusterId) return `it belongs to the ensemble ${message.clusterId}, we to ${durable.clusterId}`;
+    return undefined;
+  }
+
+  #voters(): ServerId[] {
+    return allVoters(this.#context.config);
+  }
+
+  /** Whether `peer` may take part at all: we have its hello and it is in the configuration. */
+  knows(peer: ServerId): boolean {
+    const member = isVoter(this.#context.config, peer) || this.#context.config.observers.includes(peer);
+    return member && this.#hellos.has(peer);
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * Quorum arithmetic over one configuration or, while membership changes, over an old and a new one
+ * jointly: then a quorum is a majority of each. Pure; knows no messages.
+ */
+import { assert } from "../model/assert.ts";
+import type { ServerId } from "../model/zxid.ts";
+
+export interface QuorumConfig {
+  /** One set of voters, or two (joint). */
+  readonly voterSets: readonly (readonly ServerId[])[];
+  readonly observers: readonly ServerId[];
+}
+
+export function majorityOf(voters: number): number {
+  return Math.floor(voters / 2) + 1;
+}
+
+export function isVoter(config: QuorumConfig, id: ServerId): boolean {
+  return config.voterSets.some((voters) => voters.includes(id));
+}
+
+export function allVoters(config: QuorumConfig): ServerId[] {
+  return [...new Set(config.voterSets.flat())].sort((a, b) => a - b);
+}
+
+/** True when the servers for which `has` holds include a majority of every voter set. */
+export function hasQuorum(config: QuorumConfig, has: (id: ServerId) => boolean): boolean {
+  for (const voters of config.voterSets) {
+    let count = 0;
+    for (const id of voters) if (has(id)) count += 1;
+    if (count < majorityOf(voters.length)) return false;
+  }
+  return true;
+}
+
+/** The greatest value that a quorum has reached: each server has reached every value up to `reached(id)`. */
+export function quorumReached(config: QuorumConfig, reached: (id: ServerId) => number): number {
+  let lowest = Number.POSITIVE_INFINITY;
+  for (const voters of config.voterSets) {
+    assert(voters.length > 0, "a voter set must not be empty");
+    const values = voters.map(reached).sort((a, b) => b - a);
+    lowest = Math.min(lowest, values[majorityOf(voters.length) - 1] ?? Number.NEGATIVE_INFINITY);
+  }
+  return lowest;
+}

@@ -1,0 +1,55 @@
+/**
+ * What clients asked and what they were told, with true times: the record that checkers judge.
+ * One Operation a call; a call that is resent is still one Operation.
+ */
+import type { Guard, Outcome, ReadLevel, Request } from "../../src/model/request.ts";
+import type { SessionId, Zxid } from "../../src/model/zxid.ts";
+
+export interface Operation {
+  readonly id: number;
+  readonly client: number;
+  readonly session: SessionId;
+  readonly request: Request;
+  readonly isWrite: boolean;
+  readonly level: ReadLevel;
+  /** Number of a write in its session; 0 for reads. */
+  readonly seq: number;
+  readonly guards: readonly Guard[];
+  readonly invokedAt: number;
+  /** The highest zxid that any completed operation of any client had shown when this one was invoked. */
+  readonly floor: Zxid;
+  /** The highest zxid that this session had seen then. */
+  readonly sessionFloor: Zxid;
+  returnedAt: number;
+  /** The final answer; undefined while open and when the call ended as unknown. */
+  outcome: Outcome | undefined;
+  zxid: Zxid;
+  state: "open" | "done" | "unknown" | "skipped";
+  sends: number;
+  /** Answers that were not final (OVERLOADED, OUT_OF_ORDER, …). */
+  refusals: number;
+  /** The client's connection it was last sent on. */
+  connection: number;
+}
+
+export class History {
+  readonly operations: Operation[] = [];
+  /** The highest zxid that a completed operation has shown to any client. */
+  shown = 0 as Zxid;
+
+  begin(parts: Omit<Operation, "id" | "returnedAt" | "outcome" | "zxid" | "state" | "sends" | "floor" | "refusals" | "connection">): Operation {
+    const operation: Operation = {
+      ...parts, id: this.operations.length, floor: this.shown, returnedAt: Infinity, outcome: undefined, zxid: 0 as Zxid, state: "open", sends: 0, refusals: 0, connection: 0,
+    };
+    this.operations.push(operation);
+    return operation;
+  }
+
+  end(operation: Operation, at: number, zxid: Zxid, outcome: Outcome): void {
+    operation.returnedAt = at;
+    operation.outcome = outcome;
+    operation.zxid = zxid;
+    operation.state = "done";
+    if (zxid > this.shown) this.shown = zxid;
+  }
+}

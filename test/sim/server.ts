@@ -1,0 +1,392 @@
+/**
+ * One simulated machine with its server process: the real replica over a virtual disk, virtual
+ * stores and three clocks. The driver's rule is held here as in a real server: a turn closes its
+ * inbox first, then samples the clock. A pause may hit anywhere: between turns, between these two,
+ * or between a turn and the performing of its effects. Restarts go through the real recovery code.
+ */
+import type { DiskOperation, Disk } from "../../src/log/disk.ts";
+import type { ClientMessage } from "../../src/model/client-message.ts";
+import type { Limits } from "../../src/model/limits.ts";
+import { mutant } from "../../src/model/mutant.ts";
+import type { ConnectionId } from "../../src/model/zxid.ts";
+import type { Effects } from "../../src/replica/effects.ts";
+import type { Event, Now } from "../../src/replica/event.ts";
+import type { EnsembleMember } from "../../src/replica/options.ts";
+import { Replica } from "../../src/replica/replica.ts";
+import type { Status } from "../../src/replica/status.ts";
+import type { KeyValue } from "../../src/tree/key-value.ts";
+import type { SimClock } from "./clock.ts";
+import { SimDisk } from "./disk.ts";
+import { SimKeyValue } from "./key-value.ts";
+import type { Connection, End, Network } from "./network.ts";
+import type { PeerHost, PeerLinks } from "./peers.ts";
+import type { Random } from "./random.ts";
+import type { Scheduler } from "./scheduler.ts";
+import { describe, type Trace } from "./trace.ts";
+
+const tickMs = 10;
+
+/** Where in a turn a pause begins. */
+export type PausePoint = "between turns" | "before the clock" | "before the effects";
+export type PauseKind = "pause" | "suspend";
+
+export interface ServerWatcher {
+  started(server: SimServer): void;
+  turned(server: SimServer, status: Status, effects: Effects): void;
+  halted(server: SimServer, exitCode: number, reason: string, error: unknown): void;
+  stopped(server: SimServer): void;
+}
+
+export interface ServerParts {
+  readonly id: number;
+  readonly ensemble: readonly EnsembleMember[];
+  readonly limits: Limits;
+  readonly leaseReads: boolean;
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  readonly peers: PeerLinks;
+  readonly clock: SimClock;
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly watcher: ServerWatcher;
+}
+
+export class SimServer implements PeerHost {
+  readonly id: number;
+  readonly clock: SimClock;
+  readonly disk: SimDisk;
+  readonly stores = new Map<string, SimKeyValue>();
+  readonly #parts: ServerParts;
+  readonly #name: string;
+  #replica: Replica | undefined;
+  /** One a process: callbacks of a dead process find another number. */
+  #incarnation = 0;
+  #inbox: Event[] = [];
+  #turnPlanned = false;
+  #busyUntil = 0;
+  #paused = false;
+  #pendingPause: { point: PausePoint; ms: number; kind: PauseKind } | undefined;
+  #connections = new Map<ConnectionId, { connection: Connection; end: End }>();
+  #nextConnection = 1;
+  #pumpAt = Infinity;
+  turns = 0;
+  slowDiskMs = 0;
+
+  constructor(parts: ServerParts) {
+    this.#parts = parts;
+    this.id = parts.id;
+    this.#name = `s${parts.id}`;
+    this.clock = parts.clock;
+    this.disk = new SimDisk(parts.random.fork("disk"));
+    parts.peers.add(this);
+  }
+
+  get voter(): boolean {
+    return this.#parts.ensemble.some((member) => member.id === this.id && !member.observer);
+  }
+
+  get running(): boolean {
+    return this.#replica !== undefined;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  status(): Status | undefined {
+    return this.#replica?.status();
+  }
+
+  // ---- life
+
+  start(rejoin = false): void {
+    if (this.running) return;
+    const { scheduler, random, trace } = this.#parts;
+    this.#incarnation += 1;
+    this.#inbox = [];
+    this.#turnPlanned = false;
+    this.#paused = false;
+    this.#pendingPause = undefined;
+    if (trace.on) trace.line(this.#name, "start", rejoin ? "rejoin" : "");
+    try {
+      this.#replica = new Replica(
+        {
+          id: this.id, ensemble: this.#parts.ensemble, rejoin, leaseReads: this.#parts.leaseReads, limits: this.#parts.limits,
+          boot: random.next() * 4096 + this.#incarnation, freshClusterId: `c${random.next().toString(16)}`,
+        },
+        { disk: this.#driver(), openStore: (directory) => this.#openStore(directory) },
+      );
+    } catch (error) {
+      this.#halt(70, `start: ${error instanceof Error ? error.message : String(error)}`, error);
+      return;
+    }
+    this.#parts.watcher.started(this);
+    this.#parts.peers.start(this.id);
+    const incarnation = this.#incarnation;
+    scheduler.after(random.float() * tickMs, () => this.#tick(incarnation));
+  }
+
+  /** kill -9 or a power cut; `silent`: the machine goes too, so that nobody is told. */
+  crash(silent: boolean): void {
+    if (!this.running) return;
+    if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "crash", silent ? "silent" : "");
+    this.#stop(silent);
+    this.disk.crash();
+    for (const store of this.stores.values()) store.crash();
+  }
+
+  /** The data directory is lost. */
+  wipe(): void {
+    if (this.running) this.crash(false);
+    if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "wipe", "");
+    this.disk.wipe();
+    this.stores.clear();
+  }
+
+  /** Stops the process for `ms`; with `suspend` the machine and its monotonic clock too. */
+  pause(ms: number, kind: PauseKind, point: PausePoint): void {
+    if (!this.running || this.#paused) return;
+    if (point === "between turns") this.#pauseNow(ms, kind, () => undefined);
+    else this.#pendingPause = { point, ms, kind };
+  }
+
+  #stop(silent: boolean): void {
+    this.#replica = undefined;
+    this.#incarnation += 1;
+    this.#inbox = [];
+    if (this.#paused) this.clock.resume(this.#parts.scheduler.now);
+    this.#paused = false;
+    this.#parts.peers.stop(this.id, silent);
+    for (const { connection, end } of this.#connections.values()) this.#parts.network.reset(connection, end, silent);
+    this.#connections.clear();
+    this.#parts.watcher.stopped(this);
+  }
+
+  #halt(exitCode: number, reason: string, error: unknown): void {
+    if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "halt", `${exitCode} ${reason}`);
+    this.#stop(false);
+    this.disk.crash();
+    for (const store of this.stores.values()) store.crash();
+    this.#parts.watcher.halted(this, exitCode, reason, error);
+  }
+
+  // ---- drivers
+
+  #openStore(directory: string): KeyValue {
+    let store = this.stores.get(directory);
+    if (store === undefined) {
+      store = new SimKeyValue(this.#parts.random.fork(`store ${directory}`));
+      this.stores.set(directory, store);
+    }
+    return store;
+  }
+
+  /** The disk as the replica sees it: removing a directory removes the store in it as well. */
+  #driver(): Disk {
+    const disk = this.disk;
+    return {
+      list: (directory) => (directory === "" ? [...new Set([...disk.list(""), ...this.stores.keys()])].sort() : disk.list(directory)),
+      size: (file) => disk.size(file),
+      read: (file, offset, length) => disk.read(file, offset, length),
+      submit: (operation) => this.#submit(operation),
+      freeBytes: () => disk.freeBytes(),
+    };
+  }
+
+  #submit(operation: DiskOperation): void {
+    if (operation.type === "remove") this.stores.delete(operation.file);
+    this.disk.submit(operation);
+  }
+
+  /** Hands over what disk and stores have finished, and comes back when more may be. */
+  #pump(): void {
+    const now = this.#parts.scheduler.now;
+    for (const token of this.disk.advance(now)) this.deliver({ type: "diskDone", token });
+    for (const store of this.stores.values()) {
+      for (const event of store.advance(now)) this.deliver(event);
+    }
+  }
+
+  #planPump(): void {
+    const now = this.#parts.scheduler.now;
+    let due = this.disk.nextDueMs() ?? Infinity;
+    for (const store of this.stores.values()) due = Math.min(due, store.nextDueMs() ?? Infinity);
+    if (due === Infinity || due >= this.#pumpAt) return;
+    const at = Math.max(due, now);
+    this.#pumpAt = at;
+    const incarnation = this.#incarnation;
+    this.#parts.scheduler.at(at, () => {
+      if (this.#pumpAt === at) this.#pumpAt = Infinity;
+      if (this.#incarnation !== incarnation) return;
+      this.#pump();
+      this.#planPump();
+    });
+  }
+
+  // ---- events and turns
+
+  deliver(event: Event): void {
+    if (!this.running) return;
+    this.#inbox.push(event);
+    this.#planTurn(0);
+  }
+
+  #planTurn(delay: number): void {
+    if (this.#turnPlanned || this.#paused || !this.running) return;
+    this.#turnPlanned = true;
+    const { scheduler, random } = this.#parts;
+    const at = Math.max(scheduler.now + delay, this.#busyUntil) + random.float() * 0.05;
+    const incarnation = this.#incarnation;
+    scheduler.at(at, () => {
+      if (this.#incarnation !== incarnation) return;
+      this.#turnPlanned = false;
+      if (!this.#paused) this.#turn();
+    });
+  }
+
+  #tick(incarnation: number): void {
+    if (this.#incarnation !== incarnation) return;
+    this.#planTurn(0);
+    this.#parts.scheduler.after(tickMs / this.clock.rate, () => this.#tick(incarnation));
+  }
+
+  #turn(): void {
+    const planned = this.#pendingPause;
+    if (planned?.point === "before the clock" && this.#inbox.length > 0) {
+      this.#pendingPause = undefined;
+      this.#turnWithPause(planned.ms, planned.kind);
+      return;
+    }
+    const events = this.#takeInbox();
+    this.#run(this.#sampleClock(), events);
+  }
+
+  /** The inbox is closed, the process stands still, and only then is the clock sampled. */
+  #turnWithPause(ms: number, kind: PauseKind): void {
+    if (mutant("clock before inbox")) {
+      const now = this.#sampleClock();
+      this.#pauseNow(ms, kind, () => this.#run(now, this.#takeInbox()));
+      return;
+    }
+    const events = this.#takeInbox();
+    this.#pauseNow(ms, kind, () => this.#run(this.#sampleClock(), events));
+  }
+
+  #takeInbox(): Event[] {
+    const events = this.#inbox;
+    this.#inbox = [];
+    return events;
+  }
+
+  #sampleClock(): Now {
+    return this.clock.now(this.#parts.scheduler.now);
+  }
+
+  #pauseNow(ms: number, kind: PauseKind, then: () => void): void {
+    const { scheduler, trace } = this.#parts;
+    if (trace.on) trace.line(this.#name, kind, `${ms.toFixed(1)} ms`);
+    this.#paused = true;
+    if (kind === "suspend") this.clock.suspend(scheduler.now);
+    const incarnation = this.#incarnation;
+    scheduler.after(ms, () => {
+      if (this.#incarnation !== incarnation) return;
+      if (kind === "suspend") this.clock.resume(scheduler.now);
+      this.#paused = false;
+      if (trace.on) trace.line(this.#name, "resumed", "");
+      then();
+      this.#planTurn(0);
+    });
+  }
+
+  #run(now: Now, events: readonly Event[]): void {
+    const replica = this.#replica;
+    if (replica === undefined) return;
+    this.turns += 1;
+    let effects: Effects;
+    try {
+      effects = replica.turn(now, events);
+    } catch (error) {
+      this.#halt(70, error instanceof Error ? error.message : String(error), error);
+      return;
+    }
+    this.#busyUntil = this.#parts.scheduler.now + 0.01 + 0.002 * events.length;
+    const planned = this.#pendingPause;
+    if (planned?.point === "before the effects" && hasSends(effects)) {
+      this.#pendingPause = undefined;
+      this.#pauseNow(planned.ms, planned.kind, () => this.#perform(effects, replica));
+      return;
+    }
+    this.#perform(effects, replica);
+  }
+
+  #perform(effects: Effects, replica: Replica): void {
+    const { trace, watcher, peers, network } = this.#parts;
+    if (trace.on) this.#traceEffects(effects);
+    trace.mix(this.id, effects.peerSends.length, effects.clientSends.length);
+    for (const send of effects.peerSends) peers.send(this.id, send.peer, send.link, send.message);
+    for (const close of effects.peerCloses) peers.close(this.id, close.peer, close.link);
+    for (const send of effects.clientSends) {
+      const client = this.#connections.get(send.connection);
+      if (client !== undefined) network.send(client.connection, client.end, send.message);
+    }
+    for (const close of effects.clientCloses) this.#closeClient(close.connection);
+    for (const send of effects.clientSends) if (send.message.type === "refused") this.#closeClient(send.connection);
+    const status = replica.status();
+    trace.mix(status.lastLoggedZxid % 0x1_0000_0000, status.lastCommittedZxid % 0x1_0000_0000, status.lastAppliedZxid % 0x1_0000_0000);
+    watcher.turned(this, status, effects);
+    if (effects.halt !== undefined) {
+      this.#halt(effects.halt.exitCode, effects.halt.reason, undefined);
+      return;
+    }
+    this.#planPump();
+    if (effects.again) this.#planTurn(0);
+  }
+
+  #traceEffects(effects: Effects): void {
+    const { trace } = this.#parts;
+    for (const line of effects.logLines) trace.line(this.#name, `log ${line.level}`, `${line.message} ${describe(line.fields)}`);
+    for (const send of effects.peerSends) trace.line(this.#name, `→ s${send.peer}`, describe(send.message));
+    for (const close of effects.peerCloses) trace.line(this.#name, "drop link", `s${close.peer} ${close.reason}`);
+    for (const send of effects.clientSends) trace.line(this.#name, `→ conn ${send.connection}`, describe(send.message));
+    for (const close of effects.clientCloses) trace.line(this.#name, "close", `conn ${close.connection} ${close.reason}`);
+  }
+
+  // ---- clients
+
+  /** The server's end of a client's connection, ready at `ready`. */
+  accept(connection: Connection, end: End, ready: number): void {
+    const incarnation = this.#incarnation;
+    const id = this.#nextConnection;
+    this.#nextConnection += 1;
+    connection.handlers[end] = {
+      message: (payload) => {
+        if (this.#connections.has(id)) this.deliver({ type: "clientMessage", connection: id, message: payload as ClientMessage });
+      },
+      lost: () => this.#clientLost(id),
+    };
+    this.#parts.scheduler.at(ready, () => {
+      if (this.#incarnation !== incarnation || !connection.open[end]) {
+        this.#parts.network.reset(connection, end);
+        return;
+      }
+      this.#connections.set(id, { connection, end });
+      this.deliver({ type: "clientConnected", connection: id, protocol: "native", identities: [{ scheme: "world", id: "anyone" }] });
+    });
+  }
+
+  #clientLost(id: ConnectionId): void {
+    if (!this.#connections.delete(id)) return;
+    this.deliver({ type: "clientClosed", connection: id });
+  }
+
+  #closeClient(id: ConnectionId): void {
+    const client = this.#connections.get(id);
+    if (client === undefined) return;
+    this.#parts.network.close(client.connection, client.end);
+    this.#clientLost(id);
+  }
+}
+
+function hasSends(effects: Effects): boolean {
+  return effects.peerSends.length + effects.clientSends.length > 0;
+}
