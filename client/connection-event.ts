@@ -6,11 +6,10 @@ import type { ErrorCode } from "../src/model/error.ts";
 import type { Guard, Outcome, ReadLevel } from "../src/model/request.ts";
 import type { StreamDelivery, WatchEvent } from "../src/model/watch.ts";
 import type { SessionId, Zxid } from "../src/model/zxid.ts";
-import type { ClientWireMessage, ServerWireMessage } from "../src/wire/client-codec.ts";
+import type { ClientWireMessage, ServerWireMessage, WireRequest } from "../src/wire/client-codec.ts";
 
-export type { ClientWireMessage, ServerWireMessage };
 /** A request as it travels: credentials in the clear (`addAuth`), everything else as in the model. */
-export type ClientRequest = Extract<ClientWireMessage, { readonly type: "request" }>["request"];
+export type ClientRequest = WireRequest;
 
 /** Which one-shot watch: of a node's data, of its coming into being, or of its children. */
 export type WatchKind = "data" | "exist" | "child";
@@ -98,8 +97,10 @@ export interface ClientEffects {
 export interface ConnectionOptions {
   /** How many servers there are; they are named 0 … hosts − 1. */
   readonly hosts: number;
-  /** Session timeout asked for, ms. */
+  /** Session timeout asked for, ms; the server may answer with another. */
   readonly timeoutMs: number;
+  /** Name and version for the server's log. */
+  readonly clientVersion: string;
   /** A session of an earlier process, to go on with. */
   readonly session: { readonly id: SessionId; readonly password: Uint8Array } | undefined;
   /** After a session is lost, open another for later calls. */
@@ -120,6 +121,7 @@ export interface ConnectionOptions {
 
 export const defaultConnectionOptions: Omit<ConnectionOptions, "hosts" | "random"> = {
   timeoutMs: 10_000,
+  clientVersion: "zabra-js/0.1",
   session: undefined,
   reopen: true,
   outstandingMax: 500,

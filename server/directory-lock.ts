@@ -1,5 +1,5 @@
 /**
- * One process at a time in a data directory. The file `lock` holds the owner's process id and start
+ * One process at a time in a data directory. The file `zabra.lock` holds the owner's process id and start
  * time; a lock whose process is gone, or whose process id now belongs to a process started at another
  * time, is stale and is taken over. Checked once at start by `main` and by the embedding API. It
  * guards against the common mistake (two servers on one directory of one machine), not against two
@@ -16,6 +16,8 @@ interface Owner {
   readonly token: string;
 }
 
+export const lockName = "zabra.lock";
+
 /** Directories held by this process: its own process id proves nothing about liveness. */
 const held = new Set<string>();
 
@@ -26,7 +28,7 @@ export class DirectoryLock {
   constructor(directory: string) {
     this.#directory = realpathSync(directory);
     if (held.has(this.#directory)) throw inUse(directory, process.pid);
-    const path = join(this.#directory, "lock");
+    const path = join(this.#directory, lockName);
     const owner: Owner = { pid: process.pid, started: startTime(process.pid), token: randomBytes(8).toString("hex") };
     if (!tryCreate(path, owner)) takeOver(path, owner, directory);
     held.add(this.#directory);
@@ -34,7 +36,7 @@ export class DirectoryLock {
 
   release(): void {
     if (!held.delete(this.#directory)) return;
-    rmSync(join(this.#directory, "lock"), { force: true });
+    rmSync(join(this.#directory, lockName), { force: true });
   }
 }
 

@@ -11,6 +11,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import type { Disk, DiskOperation } from "../src/log/disk.ts";
 import { assert, assertNever } from "../src/model/assert.ts";
+import { lockName } from "./directory-lock.ts";
 import type { Inbox } from "./inbox.ts";
 
 type WriteOperation = Extract<DiskOperation, { type: "write" }>;
@@ -66,7 +67,7 @@ export class NodeDisk implements Disk {
   list(directory: string): string[] {
     const path = join(this.#root, directory);
     try {
-      return readdirSync(path).filter((name) => !name.endsWith(temporarySuffix)).sort();
+      return readdirSync(path).filter(isOurs).sort();
     } catch (error) {
       if (isAbsence(error)) return [];
       throw error;
@@ -270,6 +271,11 @@ export class NodeDisk implements Disk {
       // The sample before stays; a disk that is really gone shows itself in the next write.
     }
   }
+}
+
+/** The server's lock and unfinished files are none of the log's business. */
+function isOurs(name: string): boolean {
+  return !name.endsWith(temporarySuffix) && name !== lockName;
 }
 
 function freeBytesOf(stats: { readonly bavail: number; readonly bsize: number }): number {

@@ -4,7 +4,7 @@
  *
  *     magic u32 · version u32 · body bytes u32 · crc u32 of the body · body
  *     body     log salt u32 · next sequence u32 · segments u32 · then 36 bytes a segment
- *     segment  sequence u32 · alignment u32 · prev u64 · last u64 · end u32 · sealed u32 · 0 u32
+ *     segment  sequence u32 · alignment u32 · prev u64 · last u64 · end u32 · sealed u32 · bytes u32
  *
  * A file that is not in the manifest is not part of the log. Sequences are never used twice: nothing is
  * written to a segment before the manifest that names it, and a later next sequence, is durable.
@@ -55,6 +55,7 @@ function putSegment(view: DataView, at: number, segment: SegmentFacts): void {
   putZxid(view, at + 16, segment.last);
   view.setUint32(at + 24, segment.end, true);
   view.setUint32(at + 28, segment.sealed ? 1 : 0, true);
+  view.setUint32(at + 32, segment.bytes, true);
 }
 
 export function decodeManifest(bytes: Uint8Array): ManifestReading {
@@ -87,7 +88,7 @@ function getSegment(view: DataView, at: number): SegmentFacts | undefined {
   const last = getZxid(view, at + 16);
   if (prev === undefined || last === undefined) return undefined;
   const sealed = view.getUint32(at + 28, true) === 1;
-  return { sequence: view.getUint32(at, true), alignment: view.getUint32(at + 4, true), prev, last, end: view.getUint32(at + 24, true), sealed };
+  return { sequence: view.getUint32(at, true), alignment: view.getUint32(at + 4, true), prev, last, end: view.getUint32(at + 24, true), bytes: view.getUint32(at + 32, true), sealed };
 }
 
 function fits(before: SegmentFacts | undefined, segment: SegmentFacts, isLast: boolean): boolean {

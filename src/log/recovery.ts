@@ -59,9 +59,11 @@ function recoverSegments(disk: Disk, directory: string, manifest: Manifest): Rec
   const segments: Segment[] = [];
   for (const facts of manifest.segments) {
     const salt = segmentSalt(manifest.logSalt, facts.sequence);
-    const segment = new Segment(directory, facts.sequence, facts.alignment, facts.prev, salt, 0);
+    const segment = new Segment(directory, facts.sequence, facts.alignment, facts.prev, salt, facts.bytes);
     const size = disk.size(segment.file);
-    if (size === undefined) return { type: "damaged", reason: `${segment.file} is missing: ${range(facts.prev, facts.sealed ? facts.last : undefined)}` };
+    const zxids = range(facts.prev, facts.sealed ? facts.last : undefined);
+    if (size === undefined) return { type: "damaged", reason: `${segment.file} is missing: ${zxids}` };
+    if (size < facts.bytes) return { type: "damaged", reason: `${segment.file} has ${size} bytes and had ${facts.bytes}: ${zxids}` };
     segment.size = size;
     const reason = facts.sealed ? scan.sealed(segment, facts.end, facts.last) : scan.open(segment);
     if (reason !== undefined) return { type: "damaged", reason };

@@ -24,6 +24,8 @@ export interface SegmentFacts {
   readonly alignment: number;
   /** The last entry before the segment. */
   readonly prev: Zxid;
+  /** Of the file when the segment began. It never shrinks: a shorter file is damage. */
+  readonly bytes: number;
   readonly sealed: boolean;
   /** Sealed: behind the last record. */
   readonly end: number;
@@ -37,7 +39,8 @@ export class Segment {
   readonly prev: Zxid;
   readonly file: string;
   readonly salt: number;
-  /** Of the file. */
+  readonly bytes: number;
+  /** Of the file: `bytes`, or more when a batch did not fit an empty segment. */
   size: number;
   sealed = false;
   /** Behind the last record or marker written. */
@@ -47,13 +50,14 @@ export class Segment {
   readonly #indexPrevs: Zxid[] = [];
   readonly #indexOffsets: number[] = [];
 
-  constructor(directory: string, sequence: number, alignment: number, prev: Zxid, salt: number, size: number) {
+  constructor(directory: string, sequence: number, alignment: number, prev: Zxid, salt: number, bytes: number) {
     this.sequence = sequence;
     this.alignment = alignment;
     this.prev = prev;
     this.file = segmentFile(directory, sequence);
     this.salt = salt;
-    this.size = size;
+    this.bytes = bytes;
+    this.size = bytes;
     this.last = prev;
   }
 
@@ -63,8 +67,8 @@ export class Segment {
   }
 
   facts(): SegmentFacts {
-    const { sequence, alignment, prev, sealed } = this;
-    return { sequence, alignment, prev, sealed, end: sealed ? this.end : 0, last: sealed ? this.last : prev };
+    const { sequence, alignment, prev, bytes, sealed } = this;
+    return { sequence, alignment, prev, bytes, sealed, end: sealed ? this.end : 0, last: sealed ? this.last : prev };
   }
 
   /** Takes note of a batch of `bytes` that was written, or found, at `offset`. */

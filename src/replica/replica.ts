@@ -104,6 +104,8 @@ class Running implements ZabHost {
   #streams: StreamTable;
   #installs: Install[] = [];
   #leader: RequestsAtLeader | undefined;
+  /** Requests that reached us as the leader before our tree was up to our initial history. */
+  #early: { from: ServerId; message: RequestMessage }[] = [];
   /** The role generation whose leader side `#leader` is; −1: we do not lead. */
   #leaderOf = -1;
   /** The role generation in which `#access` knows its leader; −1: it has none. */
@@ -189,6 +191,7 @@ class Running implements ZabHost {
     for (const event of events) this.#onEvent(event);
     this.#moveOn();
     this.#apply();
+    if (this.#leader === undefined && this.#zab.leading !== undefined) this.#effects.again = true;
     this.#finish();
   }
 
@@ -221,6 +224,7 @@ class Running implements ZabHost {
     if (this.#streams.count > 0 && this.#streams.pump(this.#now.monotonicMs, (connection, delivery) => this.#effects.reply(connection, { type: "stream", delivery }))) {
       this.#effects.again = true;
     }
+    this.#machine.expireImages(this.#now.monotonicMs);
     this.#maybeFlush();
   }
 
@@ -250,7 +254,7 @@ class Running implements ZabHost {
       case "forward":
       case "confirm":
       case "resume":
-      case "register": return this.#leader?.onMessage(peer, message);
+      case "register": return this.#atLeader(peer, message);
       case "refusal":
       case "confirmed":
       case "resumed":
@@ -281,10 +285,15 @@ class Running implements ZabHost {
 
   #deliver(from: ServerId, message: RequestMessage): void {
     if (message.type === "forward" || message.type === "confirm" || message.type === "resume" || message.type === "register") {
-      this.#leader?.onMessage(from, message);
+      this.#atLeader(from, message);
     } else if (this.#access.leader === this.#options.id) {
       this.#clients.onLeaderMessage(message);
     }
+  }
+
+  #atLeader(from: ServerId, message: RequestMessage): void {
+    if (this.#leader !== undefined) this.#leader.onMessage(from, message);
+    else if (this.#zab.leading !== undefined && this.#early.length < this.#options.limits.outstanding_txns_max) this.#early.push({ from, message });
   }
 
   #settleClosed(): void {
@@ -296,8 +305,10 @@ class Running implements ZabHost {
   /** Leadership or the leader changed: the leader's requests begin anew, and clients turn to whoever leads. */
   #followLeader(): void {
     const leading = this.#zab.serving ? this.#zab.leading : undefined;
-    const generation = leading === undefined ? -1 : this.#zab.generation;
+    const upToDate = leading !== undefined && this.#machine.appliedZxid >= leading.initialZxid;
+    const generation = upToDate ? this.#zab.generation : -1;
     if (generation !== this.#leaderOf) this.#changeLeadership(generation);
+    if (leading === undefined) this.#early = [];
     const leader = this.#zab.serving ? this.#zab.leaderId : undefined;
     const key = leader === undefined ? -1 : this.#zab.generation;
     if (key === this.#accessKey) return;
@@ -328,6 +339,9 @@ class Running implements ZabHost {
             },
             this.#now,
           );
+    const early = this.#early;
+    this.#early = [];
+    for (const { from, message } of early) this.#atLeader(from, message);
   }
 
   // ---- completions

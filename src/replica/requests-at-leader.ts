@@ -64,7 +64,7 @@ export class RequestsAtLeader {
   constructor(parts: LeaderParts, now: Now) {
     this.#parts = parts;
     this.#now = now;
-    this.#expiry = new ExpiryQueue();
+    this.#expiry = new ExpiryQueue(parts.limits.heartbeat_ms);
     this.#stampBaseMs = parts.machine.lastStampMs;
     this.#stampBaseMonotonicMs = now.monotonicMs;
     this.#lastProposedMs = now.monotonicMs;
@@ -249,7 +249,7 @@ export class RequestsAtLeader {
   /** Proposed only inside a live lease; once logged an expiry applies unconditionally. */
   #expire(): void {
     for (const session of this.#expiry.expired(this.#now.monotonicMs, expiredPerTurn)) {
-      if (this.#full()) return this.#expiry.touch(session, 1, this.#now.monotonicMs);
+      if (this.#full()) return;
       const write: Write = { source: { type: "internal", session }, request: { type: "closeSession" }, guards: [], identities: [] };
       const prepared = this.#parts.machine.prepare(write, this.#context());
       if (prepared.type !== "txn") continue;

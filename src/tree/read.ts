@@ -48,6 +48,8 @@ export class TreeReader {
   read(request: ReadRequest, context: ReadContext): Outcome {
     switch (request.type) {
       case "exists":
+        // The one read that ZooKeeper validates: a watch on a path that cannot exist would wait for ever.
+        if (request.path.includes("\0")) return failure("BAD_ARGUMENTS", "a path must not hold the character U+0000");
         return this.#readNode(request.path, context, answerStat);
       case "getData":
         return this.#readNode(request.path, context, answerData);

@@ -41,6 +41,7 @@ export class Tree {
   readonly #overlay: Outstanding;
   readonly #committed: CommittedTree;
   readonly #reader: TreeReader;
+  readonly #hash = new LaneHash();
   #lastStampMs = 0;
 
   constructor(store: Store, limits: Limits) {
@@ -207,7 +208,7 @@ export class Tree {
   }
 
   #addStamp(sum: LaneSum): void {
-    const hash = new LaneHash();
+    const hash = this.#hash;
     hash.start(stampSeed);
     hash.number(this.#lastStampMs);
     hash.finish();
@@ -235,10 +236,10 @@ export class Tree {
   /** The nodes that ZooKeeper has from the start, with its all-zero stats. */
   #found(): void {
     assert(this.#store.appliedZxid === zeroZxid, "a store that has applied txns has no root");
-    this.#insertPredefined("/zookeeper/quota", openAclId, 0);
-    this.#insertPredefined("/zookeeper/config", readOnlyAclId, 0);
-    this.#insertPredefined("/zookeeper", openAclId, 2);
     this.#insertPredefined(rootPath, openAclId, 1);
+    this.#insertPredefined("/zookeeper", openAclId, 2);
+    this.#insertPredefined("/zookeeper/config", readOnlyAclId, 0);
+    this.#insertPredefined("/zookeeper/quota", openAclId, 0);
     this.#store.setApplied(zeroZxid);
     this.writeRecords();
   }

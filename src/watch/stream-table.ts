@@ -15,7 +15,7 @@
 import { assert, must } from "../model/assert.ts";
 import type { Limits } from "../model/limits.ts";
 import { mutant } from "../model/mutant.ts";
-import { failure, okOutcome, type Outcome, type SubscribeRequest } from "../model/request.ts";
+import { failure, type Outcome, okOutcome, type SubscribeRequest } from "../model/request.ts";
 import type { Stat } from "../model/stat.ts";
 import type { Change, StreamDelivery } from "../model/watch.ts";
 import { type ConnectionId, follows, formatZxid, type Zxid } from "../model/zxid.ts";
@@ -87,7 +87,8 @@ export class StreamTable {
     const entry = this.#connections.get(connection);
     if (entry?.streams.has(request.stream)) return failure("BAD_ARGUMENTS", "the stream's number is in use");
     const streamsMax = this.#limits.streams_per_connection_max;
-    if (entry !== undefined && entry.streams.size >= streamsMax) return failure("LIMIT", `streams_per_connection_max is ${streamsMax}`);
+    if (entry !== undefined && entry.streams.size >= streamsMax)
+      return failure("LIMIT", `streams_per_connection_max is ${streamsMax}`);
     if (request.fromZxid === undefined) return this.#subscribeSnapshot(connection, request, nowMs);
     if (request.fromZxid < this.#history.oldest) return failure("COMPACTED", String(this.#history.oldest));
     const skipped = mutant("a stream resumes one too late") ? 1 : 0;
@@ -218,7 +219,8 @@ export class StreamTable {
     for (const stream of this.#behind) {
       if (budget <= 0) return;
       this.#behind.delete(stream);
-      budget -= stream.phase === "snapshot" ? this.#sendSnapshotPart(stream, nowMs, send) : this.#sendHistoryPart(stream, nowMs, send);
+      budget -=
+        stream.phase === "snapshot" ? this.#sendSnapshotPart(stream, nowMs, send) : this.#sendHistoryPart(stream, nowMs, send);
       if (stream.phase !== "live" && this.#isOpen(stream)) this.#behind.add(stream);
     }
     this.#window.clear();

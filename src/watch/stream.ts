@@ -16,7 +16,7 @@
  * Only `stream-table.ts` touches a Stream.
  */
 import { assert } from "../model/assert.ts";
-import { parentOf, isWithin } from "../model/path.ts";
+import { isWithin, parentOf } from "../model/path.ts";
 import type { SubscribeRequest } from "../model/request.ts";
 import type { Stat } from "../model/stat.ts";
 import type { Change } from "../model/watch.ts";

@@ -45,7 +45,12 @@ const bitsOfType: { readonly [Type in WatcherType]: number } = {
   any: data | child | persistent | recursive,
 };
 
-const eventOfChange = { created: "nodeCreated", deleted: "nodeDeleted", dataChanged: "nodeDataChanged", aclChanged: undefined } as const;
+const eventOfChange = {
+  created: "nodeCreated",
+  deleted: "nodeDeleted",
+  dataChanged: "nodeDataChanged",
+  aclChanged: undefined,
+} as const;
 
 export class WatchTable {
   readonly #limits: Limits;

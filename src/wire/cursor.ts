@@ -413,12 +413,13 @@ export class Reader {
     return this.#int32At(at);
   }
 
-  /** Undefined when it is not a safe integer. */
-  int64(): number | undefined {
+  /** Infinity, of either sign, when it is not a safe integer. */
+  int64(): number {
     const at = this.#at;
     this.#advance(8);
     const value = this.#int32At(at) * twoTo32 + (this.#int32At(at + 4) >>> 0);
-    return Number.isSafeInteger(value) ? value : undefined;
+    if (Number.isSafeInteger(value)) return value;
+    return value > 0 ? Infinity : -Infinity;
   }
 
   /** A view of the next `length` bytes. */

@@ -24,6 +24,7 @@ export class Leader {
   #phase: Phase = "discovery";
   #epoch: Epoch = zeroEpoch;
   #leaderInfoSent = false;
+  #initial: Zxid = zeroZxid;
   #committed: Zxid = zeroZxid;
   #commitSent: Zxid = zeroZxid;
   #turnEntries: LogEntry[] = [];
@@ -57,6 +58,11 @@ export class Leader {
 
   get committed(): Zxid {
     return this.#committed;
+  }
+
+  /** The end of the initial history: committed when the leader was established. */
+  get initialZxid(): Zxid {
+    return this.#initial;
   }
 
   get failure(): string | undefined {
@@ -235,7 +241,8 @@ export class Leader {
     if (this.#context.durableEpochs().current < this.#epoch) return;
     if (!this.#countingQuorum((handler) => handler.newLeaderAcked === this.#epoch)) return;
     this.#phase = "broadcast";
-    this.#committed = this.#context.log.lastZxid;
+    this.#initial = this.#context.log.lastZxid;
+    this.#committed = this.#initial;
     this.#commitSent = this.#committed;
     this.#context.mark("established");
     for (const handler of this.#handlers.values()) this.#maybeUpToDate(handler);

@@ -17,7 +17,7 @@ import type { Disk, DiskOperation } from "../../src/log/disk.ts";
 /** Deterministic randomness. */
 export interface RandomSource {
   /** 0 … n − 1. */
-  int(n: number): number;
+  below(n: number): number;
 }
 
 export interface SimDiskOptions {
@@ -131,7 +131,7 @@ export class SimDisk implements Disk {
 
   /** In [0, 1). */
   #draw(): number {
-    return this.#random.int(drawRange) / drawRange;
+    return this.#random.below(drawRange) / drawRange;
   }
 
   #checkNoConflict(operation: DiskOperation): void {
@@ -244,13 +244,13 @@ export class SimDisk implements Disk {
     const file = this.#files.get(name);
     if (file === undefined || this.#draw() < 0.3) return;
     // Under way: not all of its zeros are there.
-    file.content = file.content.slice(0, this.#random.int(file.content.length + 1));
+    file.content = file.content.slice(0, this.#random.below(file.content.length + 1));
     file.platterSize = file.content.length;
   }
 
   #crashReplace(name: string, content: Uint8Array): void {
     if (this.#draw() < 0.5) return;
-    const temporary = makeFile(content.slice(0, this.#random.int(content.length + 1)), undefined);
+    const temporary = makeFile(content.slice(0, this.#random.below(content.length + 1)), undefined);
     this.#files.set(name + temporarySuffix, temporary);
   }
 
@@ -267,7 +267,7 @@ export class SimDisk implements Disk {
     for (const [sector, platter] of file.platter) this.#crashSector(file, sector, platter, writing.has(sector));
     // The length of a file that grew is itself not synced.
     const grown = file.content.length - file.platterSize;
-    if (grown > 0 && file.unsynced.length > 0) file.content = file.content.slice(0, file.platterSize + this.#random.int(grown + 1));
+    if (grown > 0 && file.unsynced.length > 0) file.content = file.content.slice(0, file.platterSize + this.#random.below(grown + 1));
     settle(file);
   }
 
@@ -282,7 +282,7 @@ export class SimDisk implements Disk {
 
   /** The new bytes up to a point, the old ones behind it, or the other way round. */
   #tear(file: SimFile, start: number, platter: Uint8Array): void {
-    const at = this.#random.int(sectorBytes);
+    const at = this.#random.below(sectorBytes);
     const old = clip(platter, file.content.length - start);
     if (this.#draw() < 0.5) file.content.set(old.subarray(0, Math.min(at, old.length)), start);
     else if (at < old.length) file.content.set(old.subarray(at), start + at);
@@ -290,7 +290,7 @@ export class SimDisk implements Disk {
 
   #scramble(file: SimFile, start: number): void {
     const end = Math.min(start + sectorBytes, file.content.length);
-    for (let at = start; at < end; at += 1) file.content[at] = this.#random.int(256);
+    for (let at = start; at < end; at += 1) file.content[at] = this.#random.below(256);
   }
 
   #maybeRise(name: string, file: SimFile): void {
@@ -326,9 +326,9 @@ export class SimDisk implements Disk {
     const file = this.#files.get(operation.file);
     if (file === undefined) return;
     if (operation.type === "write") {
-      rollBack(file, pending.order, this.#random.int(pending.bytes.length + 1));
+      rollBack(file, pending.order, this.#random.below(pending.bytes.length + 1));
     } else if (operation.type === "create" && this.#draw() < 0.5) {
-      file.content = file.content.slice(0, this.#random.int(file.content.length + 1));
+      file.content = file.content.slice(0, this.#random.below(file.content.length + 1));
       file.platterSize = file.content.length;
     } else if (file.previous?.content === undefined) {
       this.#files.delete(operation.file);
@@ -358,6 +358,13 @@ export class SimDisk implements Disk {
   restoreFiles(files: ReadonlyMap<string, Uint8Array>): void {
     this.wipe();
     for (const [name, content] of files) this.#files.set(name, makeFile(content.slice(), undefined));
+  }
+
+  /** A disk of its own with the same files as read, all durable. */
+  clone(): SimDisk {
+    const copy = new SimDisk(this.#random, this.#options);
+    copy.restoreFiles(this.snapshotFiles());
+    return copy;
   }
 
   flipBit(name: string, offset: number, bit: number): void {
@@ -466,6 +473,11 @@ function rollBack(file: SimFile, order: number, kept: number): void {
   for (const write of writes) size = Math.max(size, write.offset + (write.order === order ? kept : write.bytes.length));
   file.content = clip(file.content, size).slice();
   for (const [sector, platter] of file.platter) {
+    // The file is again too short for it.
+    if (sector * sectorBytes >= file.content.length) {
+      file.platter.delete(sector);
+      continue;
+    }
     const bytes = platter.slice();
     for (const write of writes) overlay(bytes, sector, write, write.order === order ? kept : write.bytes.length);
     file.content.set(clip(bytes, file.content.length - sector * sectorBytes), sector * sectorBytes);

@@ -104,7 +104,8 @@ export class Faults {
 
   #crash(server: SimServer, silent: boolean): void {
     if (!server.running) return;
-    server.crash(silent);
+    if (!silent && this.#random.chance(0.4)) server.kill();
+    else server.crash(silent);
     this.#for(this.#duration(), () => this.#restart(server));
   }
 
@@ -156,8 +157,10 @@ export class Faults {
   }
 
   #slowDisk(server: SimServer): void {
-    server.disk.slow(this.#random.logBetween(2, 400));
-    this.#for(this.#duration(), () => server.disk.slow(0));
+    server.slowDiskMs = this.#random.logBetween(2, 400);
+    this.#for(this.#duration(), () => {
+      server.slowDiskMs = 0;
+    });
   }
 
   /** One wiped server at a time, and the next only when that one is a voter again. */

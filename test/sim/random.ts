@@ -63,6 +63,11 @@ export class Random {
     return Math.floor(this.float() * n);
   }
 
+  /** The same, as the virtual disk calls it. */
+  int(n: number): number {
+    return this.below(n);
+  }
+
   /** [low, high). */
   between(low: number, high: number): number {
     return low + this.float() * (high - low);

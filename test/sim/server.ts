@@ -20,6 +20,7 @@ import { SimDisk } from "./disk.ts";
 import { SimKeyValue } from "./key-value.ts";
 import type { Connection, End, Network } from "./network.ts";
 import type { PeerHost, PeerLinks } from "./peers.ts";
+import { Platter } from "./platter.ts";
 import type { Random } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { describe, type Trace } from "./trace.ts";
@@ -70,6 +71,10 @@ export class SimServer implements PeerHost {
   #nextConnection = 1;
   #pumpAt = Infinity;
   turns = 0;
+  /** The running process found an empty disk. */
+  startedFresh = false;
+  readonly platter = new Platter();
+  /** Mean extra latency of each disk operation (a fault). */
   slowDiskMs = 0;
 
   constructor(parts: ServerParts) {
@@ -107,6 +112,7 @@ export class SimServer implements PeerHost {
     this.#turnPlanned = false;
     this.#paused = false;
     this.#pendingPause = undefined;
+    this.startedFresh = this.disk.list("").length === 0;
     if (trace.on) trace.line(this.#name, "start", rejoin ? "rejoin" : "");
     try {
       this.#replica = new Replica(
@@ -126,12 +132,27 @@ export class SimServer implements PeerHost {
     scheduler.after(random.float() * tickMs, () => this.#tick(incarnation));
   }
 
-  /** kill -9 or a power cut; `silent`: the machine goes too, so that nobody is told. */
+  /** A power cut; `silent`: the machine goes too, so that nobody is told. */
   crash(silent: boolean): void {
     if (!this.running) return;
     if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "crash", silent ? "silent" : "");
     this.#stop(silent);
+    this.#cutPower();
+  }
+
+  /** kill -9: what the process wrote stays in the page cache, synced or not. */
+  kill(): void {
+    if (!this.running) return;
+    if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "kill", "");
+    this.#stop(false);
+    this.disk.kill();
+    this.platter.forgetPending();
+    for (const store of this.stores.values()) store.crash();
+  }
+
+  #cutPower(): void {
     this.disk.crash();
+    this.platter.settle(this.disk.snapshotFiles());
     for (const store of this.stores.values()) store.crash();
   }
 
@@ -140,6 +161,7 @@ export class SimServer implements PeerHost {
     if (this.running) this.crash(false);
     if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "wipe", "");
     this.disk.wipe();
+    this.platter.settle(new Map());
     this.stores.clear();
   }
 
@@ -165,8 +187,7 @@ export class SimServer implements PeerHost {
   #halt(exitCode: number, reason: string, error: unknown): void {
     if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "halt", `${exitCode} ${reason}`);
     this.#stop(false);
-    this.disk.crash();
-    for (const store of this.stores.values()) store.crash();
+    this.#cutPower();
     this.#parts.watcher.halted(this, exitCode, reason, error);
   }
 
@@ -195,13 +216,18 @@ export class SimServer implements PeerHost {
 
   #submit(operation: DiskOperation): void {
     if (operation.type === "remove") this.stores.delete(operation.file);
+    if (this.slowDiskMs > 0) this.disk.stall(this.#parts.scheduler.now + this.#parts.random.float() * 2 * this.slowDiskMs);
+    this.platter.submitted(operation);
     this.disk.submit(operation);
   }
 
   /** Hands over what disk and stores have finished, and comes back when more may be. */
   #pump(): void {
     const now = this.#parts.scheduler.now;
-    for (const token of this.disk.advance(now)) this.deliver({ type: "diskDone", token });
+    for (const token of this.disk.advance(now)) {
+      this.platter.completed(token, this.disk);
+      this.deliver({ type: "diskDone", token });
+    }
     for (const store of this.stores.values()) {
       for (const event of store.advance(now)) this.deliver(event);
     }
@@ -209,7 +235,7 @@ export class SimServer implements PeerHost {
 
   #planPump(): void {
     const now = this.#parts.scheduler.now;
-    let due = this.disk.nextDueMs() ?? Infinity;
+    let due = this.disk.nextCompletionMs() ?? Infinity;
     for (const store of this.stores.values()) due = Math.min(due, store.nextDueMs() ?? Infinity);
     if (due === Infinity || due >= this.#pumpAt) return;
     const at = Math.max(due, now);
@@ -257,6 +283,7 @@ export class SimServer implements PeerHost {
       this.#turnWithPause(planned.ms, planned.kind);
       return;
     }
+    this.#pump();
     const events = this.#takeInbox();
     this.#run(this.#sampleClock(), events);
   }

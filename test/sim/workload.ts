@@ -3,7 +3,7 @@
  * temper (rate, share of writes, levels, pipelining), drawn once; some subscribe to a stream.
  */
 import { openAcl } from "../../src/model/acl.ts";
-import type { Condition, CreateRequest, MultiOperation, NodeKind, ReadLevel, Request } from "../../src/model/request.ts";
+import type { Condition, CreateRequest, DeleteRequest, NodeKind, ReadLevel, Request, SetDataRequest } from "../../src/model/request.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
 import type { SimClient } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
@@ -96,7 +96,7 @@ export class Workload {
     return this.#simple(temper);
   }
 
-  #simple(temper: Temper): MultiOperation {
+  #simple(temper: Temper): CreateRequest | DeleteRequest | SetDataRequest {
     const r = this.#random;
     const roll = r.float();
     if (roll < 0.45) return this.#create(temper);

@@ -12,7 +12,16 @@ const nodes = new Map([
 const tree = { zxid: zx(20), get: (path: string) => nodes.get(path), permits: (acl: number) => acl === 1 };
 
 function request(lists: Partial<SetWatchesRequest>): SetWatchesRequest {
-  return { type: "setWatches", relativeZxid: zx(10), data: [], exist: [], child: [], persistent: [], persistentRecursive: [], ...lists };
+  return {
+    type: "setWatches",
+    relativeZxid: zx(10),
+    data: [],
+    exist: [],
+    child: [],
+    persistent: [],
+    persistentRecursive: [],
+    ...lists,
+  };
 }
 
 t.test("what changed since fires, the rest is registered", async (t) => {

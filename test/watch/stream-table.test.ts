@@ -10,12 +10,20 @@ import type { HistoryTxn } from "../../src/watch/stream.ts";
 import { StreamTable } from "../../src/watch/stream-table.ts";
 import { change, Random, zx } from "./support.ts";
 
-const limits: Limits = { ...productionLimits, snapshot_chunk_bytes: 700, image_pins_max: 3, image_pin_ms: 2_000, streams_per_connection_max: 6 };
+const limits: Limits = {
+  ...productionLimits,
+  snapshot_chunk_bytes: 700,
+  image_pins_max: 3,
+  image_pin_ms: 2_000,
+  streams_per_connection_max: 6,
+};
 
 /** A server around the table: an applied tree, all txns ever, how far history reaches back, and what was sent. */
 class World {
   readonly txns: HistoryTxn[] = [];
-  readonly nodes = new Map<string, { czxid: Zxid; zxid: Zxid; acl: number; data: Uint8Array | undefined }>([[rootPath, { czxid: zx(0), zxid: zx(0), acl: 1, data: undefined }]]);
+  readonly nodes = new Map<string, { czxid: Zxid; zxid: Zxid; acl: number; data: Uint8Array | undefined }>([
+    [rootPath, { czxid: zx(0), zxid: zx(0), acl: 1, data: undefined }],
+  ]);
   readonly sent: { connection: number; delivery: StreamDelivery }[] = [];
   readonly table: StreamTable;
   oldest = zx(0);
@@ -50,10 +58,22 @@ class World {
       return { acl: node.acl, data: node.data, czxid: node.czxid, mzxid: node.zxid, numChildren } as Znode;
     };
     const children = (path: string, after: string, limit: number) => {
-      const names = [...nodes.keys()].filter((other) => parentOf(other) === path).map((other) => other.slice(other.lastIndexOf("/") + 1));
-      return names.toSorted().filter((name) => name > after).slice(0, limit);
+      const names = [...nodes.keys()]
+        .filter((other) => parentOf(other) === path)
+        .map((other) => other.slice(other.lastIndexOf("/") + 1));
+      return names
+        .toSorted()
+        .filter((name) => name > after)
+        .slice(0, limit);
     };
-    return { zxid: this.appliedZxid, get, children, release: () => { this.pins -= 1; } };
+    return {
+      zxid: this.appliedZxid,
+      get,
+      children,
+      release: () => {
+        this.pins -= 1;
+      },
+    };
   }
 
   /** Applies one txn with these changes; without any it is a refusal. */
@@ -87,7 +107,15 @@ class World {
   }
 
   subscribe(connection: number, request: Partial<SubscribeRequest>) {
-    const full: SubscribeRequest = { type: "subscribe", stream: 1, path: "/a", recursive: true, fromZxid: undefined, withData: true, ...request };
+    const full: SubscribeRequest = {
+      type: "subscribe",
+      stream: 1,
+      path: "/a",
+      recursive: true,
+      fromZxid: undefined,
+      withData: true,
+      ...request,
+    };
     return this.table.subscribe(connection, full, this.nowMs);
   }
 
@@ -99,7 +127,8 @@ class World {
 
 function describe(delivery: StreamDelivery): string {
   if (delivery.type === "end") return `end ${delivery.code}`;
-  if (delivery.type === "snapshot") return `snapshot@${delivery.zxid}${delivery.done ? " done" : ""} ${delivery.entries.map((entry) => entry.path).join(",")}`;
+  if (delivery.type === "snapshot")
+    return `snapshot@${delivery.zxid}${delivery.done ? " done" : ""} ${delivery.entries.map((entry) => entry.path).join(",")}`;
   return `@${delivery.zxid} ${delivery.changes.map((one) => `${one.type} ${one.path}`).join(",")}`;
 }
 
@@ -292,7 +321,13 @@ t.test("a burst above the output bound is read from history instead of memory", 
   world.table.deliverLive(world.nowMs, () => t.fail("nothing is buffered"));
   t.ok(world.pump());
   world.drain();
-  t.equal(world.take().join(" ").match(/created/g)?.length, 8);
+  t.equal(
+    world
+      .take()
+      .join(" ")
+      .match(/created/g)?.length,
+    8,
+  );
 });
 
 t.test("a txn applied past a live stream stops the server (a snapshot installed under live streams)", async (t) => {
@@ -349,7 +384,13 @@ class Checker {
       this.parts.delete(key);
       this.deliveries.end += 1;
       const compacted = stream.seen < this.world.oldest;
-      return delivery.code === "COMPACTED" ? (stream.snapshotDone ? "COMPACTED after the snapshot" : undefined) : compacted ? undefined : `${key}: ended without reason`;
+      return delivery.code === "COMPACTED"
+        ? stream.snapshotDone
+          ? "COMPACTED after the snapshot"
+          : undefined
+        : compacted
+          ? undefined
+          : `${key}: ended without reason`;
     }
     return delivery.type === "snapshot" ? this.snapshot(key, stream, delivery) : this.changes(key, stream, delivery);
   }
@@ -364,14 +405,20 @@ class Checker {
     if (!delivery.done) return undefined;
     stream.snapshotDone = true;
     this.deliveries.snapshot += 1;
-    const tree = [...(this.trees.get(delivery.zxid) ?? [])].filter(([path, acl]) => covered(stream.request, path) && this.mayRead(stream.connection, acl));
-    const wanted = tree.map(([path]) => path).toSorted().join();
+    const tree = [...(this.trees.get(delivery.zxid) ?? [])].filter(
+      ([path, acl]) => covered(stream.request, path) && this.mayRead(stream.connection, acl),
+    );
+    const wanted = tree
+      .map(([path]) => path)
+      .toSorted()
+      .join();
     return paths.toSorted().join() === wanted ? undefined : `${key}: snapshot ${paths} instead of ${wanted}`;
   }
 
   changes(key: string, stream: Tracked, delivery: StreamDelivery & { type: "changes" }): string | undefined {
     if (!stream.snapshotDone) return `${key}: changes before the snapshot`;
-    if (delivery.zxid <= stream.seen || delivery.zxid > this.world.appliedZxid) return `${key}: bookmark ${delivery.zxid} after ${stream.seen}`;
+    if (delivery.zxid <= stream.seen || delivery.zxid > this.world.appliedZxid)
+      return `${key}: bookmark ${delivery.zxid} after ${stream.seen}`;
     const wanted = this.expected(stream, stream.seen, delivery.zxid);
     stream.seen = delivery.zxid;
     this.deliveries[delivery.changes.length > 0 ? "changes" : "bookmarks"] += 1;
@@ -400,7 +447,12 @@ function randomTxn(random: Random, world: World): void {
   for (let i = random.below(4); i > 0; i -= 1) {
     const path = random.pick(paths);
     const acl = 1 + random.below(2);
-    if (touched.has(path) || touched.has(parentOf(path) ?? "") || paths.some((other) => parentOf(other) === path && touched.has(other))) continue;
+    if (
+      touched.has(path) ||
+      touched.has(parentOf(path) ?? "") ||
+      paths.some((other) => parentOf(other) === path && touched.has(other))
+    )
+      continue;
     touched.add(path);
     if (!world.nodes.has(path)) {
       if (world.nodes.has(parentOf(path) ?? "")) changes.push(made(path, acl));
@@ -418,11 +470,19 @@ function randomSubscribe(random: Random, checker: Checker): string | undefined {
   const ask = random.below(3);
   const span = random.below(30);
   const fromZxid = ask === 0 ? undefined : (world.txns[Math.max(0, world.txns.length - span)]?.zxid ?? zx(0));
-  const request: SubscribeRequest = { type: "subscribe", stream, path: random.pick(["/", ...paths]), recursive: random.chance(0.5), fromZxid, withData: true };
+  const request: SubscribeRequest = {
+    type: "subscribe",
+    stream,
+    path: random.pick(["/", ...paths]),
+    recursive: random.chance(0.5),
+    fromZxid,
+    withData: true,
+  };
   const key = `${connection}.${stream}`;
   const { code } = world.table.subscribe(connection, request, world.nowMs);
   if (checker.streams.has(key)) return code === "BAD_ARGUMENTS" ? undefined : `${key}: ${code} for a number in use`;
-  if (code === "OK") checker.streams.set(key, { connection, request, seen: fromZxid ?? world.appliedZxid, snapshotDone: fromZxid !== undefined });
+  if (code === "OK")
+    checker.streams.set(key, { connection, request, seen: fromZxid ?? world.appliedZxid, snapshotDone: fromZxid !== undefined });
   if (code === "COMPACTED" && !(fromZxid !== undefined && fromZxid < world.oldest)) return `${key}: COMPACTED at ${fromZxid}`;
   return undefined;
 }
@@ -452,7 +512,8 @@ function randomStep(random: Random, checker: Checker): string | undefined {
     if (world.table.unsubscribe(connection, stream) !== checker.streams.delete(`${connection}.${stream}`)) return "unsubscribe";
   } else if (choice === 13) reconnect(connection, checker);
   else if (choice < 16) world.table.setWritable(connection, random.chance(0.5));
-  else if (choice === 16 && random.chance(0.3)) world.oldest = zx(Math.max(world.oldest, world.txns[world.txns.length - random.below(40)]?.zxid ?? 0));
+  else if (choice === 16 && random.chance(0.3))
+    world.oldest = zx(Math.max(world.oldest, world.txns[world.txns.length - random.below(40)]?.zxid ?? 0));
   else world.pump(random.below(400));
   checker.trees.set(world.appliedZxid, new Map([...world.nodes].map(([path, node]) => [path, node.acl])));
   return undefined;
@@ -487,5 +548,8 @@ t.test("random streams get the exact filter of the log", async (t) => {
     if (wrong !== undefined) throw new Error(`seed ${seed} at the end: ${wrong}`);
     for (const kind of ["snapshot", "changes", "bookmarks", "end"] as const) total[kind] += checker.deliveries[kind];
   }
-  t.ok(total.snapshot > 500 && total.changes > 2_000 && total.bookmarks > 200 && total.end > 50, `every kind was met: ${JSON.stringify(total)}`);
+  t.ok(
+    total.snapshot > 500 && total.changes > 2_000 && total.bookmarks > 200 && total.end > 50,
+    `every kind was met: ${JSON.stringify(total)}`,
+  );
 });

@@ -1,6 +1,6 @@
 /** What the tests of watches and streams share: a repeatable random source and short makers. */
-import { type Change, type ChangeType } from "../../src/model/watch.ts";
-import { type Zxid } from "../../src/model/zxid.ts";
+import type { Change, ChangeType } from "../../src/model/watch.ts";
+import type { Zxid } from "../../src/model/zxid.ts";
 
 /** mulberry32: small, seeded, good enough to choose test cases. */
 export class Random {

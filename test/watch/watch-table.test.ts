@@ -36,7 +36,11 @@ t.test("delete fires both tables at the node, once a connection, then the parent
   table.add(1, "child", "/a/b");
   table.add(2, "child", "/a/b");
   table.add(1, "child", "/a");
-  t.strictSame(fired(table, change("deleted", "/a/b", 1)), ["1 nodeDeleted /a/b", "2 nodeDeleted /a/b", "1 nodeChildrenChanged /a"]);
+  t.strictSame(fired(table, change("deleted", "/a/b", 1)), [
+    "1 nodeDeleted /a/b",
+    "2 nodeDeleted /a/b",
+    "1 nodeChildrenChanged /a",
+  ]);
   t.ok(table.empty);
 });
 
@@ -60,8 +64,21 @@ t.test("a persistent watch stays and stands in both tables", async (t) => {
   const table = tableOf();
   table.addPersistent(1, "/a", false);
   table.add(1, "data", "/a");
-  const all = [change("created", "/a", 1), change("created", "/a/b", 1), change("dataChanged", "/a", 1), change("dataChanged", "/a/b", 1), change("deleted", "/a/b", 1), change("deleted", "/a", 1)];
-  const expected = ["1 nodeCreated /a", "1 nodeChildrenChanged /a", "1 nodeDataChanged /a", "1 nodeChildrenChanged /a", "1 nodeDeleted /a"];
+  const all = [
+    change("created", "/a", 1),
+    change("created", "/a/b", 1),
+    change("dataChanged", "/a", 1),
+    change("dataChanged", "/a/b", 1),
+    change("deleted", "/a/b", 1),
+    change("deleted", "/a", 1),
+  ];
+  const expected = [
+    "1 nodeCreated /a",
+    "1 nodeChildrenChanged /a",
+    "1 nodeDataChanged /a",
+    "1 nodeChildrenChanged /a",
+    "1 nodeDeleted /a",
+  ];
   t.strictSame(fired(table, ...all), expected);
   t.equal(table.count, 1, "the one-shot watch is used up");
   t.strictSame(fired(table, ...all), expected);
@@ -73,7 +90,10 @@ t.test("a recursive watch sees the subtree, never nodeChildrenChanged, and each 
   table.addPersistent(1, "/", true);
   table.add(1, "data", "/a/b/c");
   table.add(1, "child", "/a/b/c");
-  t.strictSame(fired(table, change("created", "/a/b/c", 1), change("deleted", "/a/b/c", 2)), ["1 nodeCreated /a/b/c", "1 nodeDeleted /a/b/c"]);
+  t.strictSame(fired(table, change("created", "/a/b/c", 1), change("deleted", "/a/b/c", 2)), [
+    "1 nodeCreated /a/b/c",
+    "1 nodeDeleted /a/b/c",
+  ]);
   t.equal(table.count, 2, "both one-shot watches are used up");
   t.strictSame(fired(table, change("created", "/ab", 3)), ["1 nodeCreated /ab"], "/ab is within /, not within /a");
 });
@@ -93,7 +113,13 @@ t.test("a parent deleted in the same txn is judged by the ACL that it had", asyn
   const table = tableOf({ permits: (_connection, acl) => acl === 5, aclIdOf: () => undefined });
   table.add(1, "child", "/a");
   table.addPersistent(2, "/c", false);
-  const lines = fired(table, change("deleted", "/a/b", 1, 1), change("deleted", "/a", 1, 5), change("deleted", "/c/d", 1, 5), change("deleted", "/c", 1, 6));
+  const lines = fired(
+    table,
+    change("deleted", "/a/b", 1, 1),
+    change("deleted", "/a", 1, 5),
+    change("deleted", "/c/d", 1, 5),
+    change("deleted", "/c", 1, 6),
+  );
   t.strictSame(lines, ["1 nodeChildrenChanged /a"]);
 });
 
@@ -148,7 +174,9 @@ class NaiveWatches {
 
   remove(connection: number, path: string, kind: WatcherType): boolean {
     const before = this.watches.length;
-    this.watches = this.watches.filter((w) => w.connection !== connection || w.path !== path || (kind !== "any" && kind !== w.mode));
+    this.watches = this.watches.filter(
+      (w) => w.connection !== connection || w.path !== path || (kind !== "any" && kind !== w.mode),
+    );
     return this.watches.length < before;
   }
 
@@ -160,7 +188,9 @@ class NaiveWatches {
 
   trigger(one: Change, told: Set<string>): void {
     if (one.type === "aclChanged") return;
-    const inData = (w: Watch) => (w.path === one.path && (w.mode === "data" || w.mode === "persistent")) || (w.mode === "persistentRecursive" && isWithin(one.path, w.path));
+    const inData = (w: Watch) =>
+      (w.path === one.path && (w.mode === "data" || w.mode === "persistent")) ||
+      (w.mode === "persistentRecursive" && isWithin(one.path, w.path));
     const inChild = (w: Watch) => w.path === one.path && (w.mode === "children" || w.mode === "persistent");
     const atParent = (w: Watch) => w.path === parentOf(one.path) && (w.mode === "children" || w.mode === "persistent");
     if (one.type === "dataChanged") return this.#fire(`nodeDataChanged ${one.path} ${one.zxid}`, inData, told);
@@ -182,7 +212,11 @@ function randomStep(random: Random, table: WatchTable, naive: NaiveWatches): str
     table.dropConnection(connection);
     naive.watches = naive.watches.filter((w) => w.connection !== connection);
   } else if (kind === "any" || random.chance(0.2)) {
-    if (table.has(connection, path, kind) !== naive.watches.some((w) => w.connection === connection && w.path === path && (kind === "any" || w.mode === kind))) return "has";
+    if (
+      table.has(connection, path, kind) !==
+      naive.watches.some((w) => w.connection === connection && w.path === path && (kind === "any" || w.mode === kind))
+    )
+      return "has";
     if (table.remove(connection, path, kind) !== naive.remove(connection, path, kind)) return "remove";
   } else {
     naive.add({ connection, path, mode: kind });
@@ -203,12 +237,19 @@ t.test("random watches and changes agree with a naive model", async (t) => {
     for (let step = 1; step <= 300; step += 1) {
       const wrong = randomStep(random, table, naive);
       if (wrong !== undefined) t.fail(`seed ${seed} step ${step}: ${wrong}`);
-      const one = change(random.pick(["created", "deleted", "dataChanged", "aclChanged"] as const), random.pick(paths.slice(1)), step);
+      const one = change(
+        random.pick(["created", "deleted", "dataChanged", "aclChanged"] as const),
+        random.pick(paths.slice(1)),
+        step,
+      );
       const got: string[] = [];
       const expected = new Set<string>();
-      table.trigger([one], (connection, event: WatchEvent) => got.push(`${connection} ${event.type} ${event.path} ${event.zxid}`));
+      table.trigger([one], (connection, event: WatchEvent) =>
+        got.push(`${connection} ${event.type} ${event.path} ${event.zxid}`),
+      );
       naive.trigger(one, expected);
-      if (got.toSorted().join() !== [...expected].toSorted().join()) t.strictSame(got, [...expected], `seed ${seed} step ${step}`);
+      if (got.toSorted().join() !== [...expected].toSorted().join())
+        t.strictSame(got, [...expected], `seed ${seed} step ${step}`);
       if (table.count !== naive.watches.length) t.equal(table.count, naive.watches.length, `seed ${seed} step ${step}`);
     }
   }

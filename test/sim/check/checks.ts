@@ -46,6 +46,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
   readonly durability: DurabilityChecks;
   readonly statusOrder = new Check("applied ≤ committed, and both only rise in a process");
   readonly healthy = new Check("no server stops by itself");
+  readonly replicasAlike = new Check("replicas are alike");
   /** Coverage marks: how often each named thing was seen. */
   readonly marks = new Map<string, number>();
   readonly #p: ChecksParts;
@@ -98,7 +99,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
   // ---- servers
 
   started(server: SimServer): void {
-    this.promises.onStart(server.id, this.#p.scheduler.now);
+    this.promises.onStart(server.id, this.#p.scheduler.now, server.startedFresh);
     this.#lastApplied.delete(server.id);
   }
 

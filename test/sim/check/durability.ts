@@ -39,7 +39,7 @@ export class DurabilityChecks {
 
   /** The end of the log that a power cut would leave now, its common part with the committed log. */
   #durable(server: SimServer): Zxid {
-    const platter = server.disk.platter();
+    const platter = server.platter;
     const opening = EpochRecordFile.open(platter, new TokenSource());
     if (opening.type !== "ok") return zeroZxid;
     const recovery = recover(platter, `log-${opening.record.generation}`);

@@ -66,7 +66,7 @@ export class GhostLog {
     let cursor = zxid;
     while (cursor > this.tip) {
       const entry = this.entries.get(cursor);
-      if (entry === undefined) this.agreement.fail(`server ${by} calls ${formatZxid(zxid)} committed, but ${formatZxid(cursor)} was never broadcast`);
+      if (entry === undefined) return this.agreement.fail(`server ${by} calls ${formatZxid(zxid)} committed, but ${formatZxid(cursor)} was never broadcast`);
       chain.push(entry);
       cursor = entry.prev;
     }

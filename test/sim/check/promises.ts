@@ -46,10 +46,11 @@ export class PromiseChecks {
     this.#members.set(id, { clock, promiseUntil: -Infinity, promisedTo: 0, bootUntil: -Infinity, received: [] });
   }
 
-  onStart(id: number, at: number): void {
+  /** `fresh`: on an empty disk, so that no earlier process of it can have promised anything. */
+  onStart(id: number, at: number, fresh: boolean): void {
     const member = this.#members.get(id);
     if (member === undefined) return;
-    member.bootUntil = member.clock.monotonic(at) + this.#limits.promise_ms;
+    member.bootUntil = fresh ? -Infinity : member.clock.monotonic(at) + this.#limits.promise_ms;
     member.promiseUntil = -Infinity;
     member.received.length = 0;
   }

@@ -111,7 +111,7 @@ export class ReplyChecks {
       this.outcome.hold(held !== (outcome.code === "FENCED"), () => `${describe(operation)}: guard ${held ? "held" : "did not hold"}, answered ${outcome.code}`);
       if (!held) return;
     }
-    const problem = request.type === "create" || request.type === "delete" || request.type === "setData" || request.type === "check" ? this.#expected(request, before) : undefined;
+    const problem = request.type === "create" || request.type === "delete" || request.type === "setData" ? this.#expected(request, before) : undefined;
     if (problem !== undefined) this.outcome.hold(problem === outcome.code || outcome.code === "LIMIT", () => `${describe(operation)} at ${formatZxid(txn.zxid)} is answered ${outcome.code}, should be ${problem}`);
     if (request.type === "create" && outcome.code === "OK") this.#created1(operation, request, outcome.result, before);
     if (request.type === "setData" && outcome.result.type === "stat") this.#statIs(operation, request.path, txn.zxid, outcome.result.stat);
@@ -150,7 +150,8 @@ export class ReplyChecks {
     if (!request.sequential) return;
     const parent = this.#model.at(parentOf(result.path) ?? "/", before);
     const suffix = nameOf(result.path).slice(-10);
-    const key = `${result.path}`;
+    // A parent that was deleted and made again counts anew.
+    const key = `${parent?.czxid ?? 0} ${result.path}`;
     this.suffix.hold(!this.#created.has(key), () => `${result.path} was made twice`);
     this.#created.add(key);
     if (parent !== undefined && parentOf(result.path) !== "/") this.suffix.hold(Number(suffix) === parent.creates, () => `${describe(operation)} got the suffix ${suffix} after ${parent.creates} creates`);

@@ -1,0 +1,71 @@
+/**
+ * The thread that writes a store: takes packed transactions one after the other, commits each with a
+ * sync, and says so. The first error ends it: after a failed write or sync nothing may be trusted or tried
+ * again. Started by `lmdb.ts`; never imported.
+ */
+import { statfsSync } from "node:fs";
+import { parentPort, workerData } from "node:worker_threads";
+import { must } from "../src/model/assert.ts";
+import { type BatchPart, type FromWriter, type ToWriter, unpackPart } from "./lmdb-batch.ts";
+import { openEnvironment, pageBytes } from "./lmdb-environment.ts";
+
+/** A transaction may need more than this; a disk with less left is full in any case. */
+const spaceMax = 64 << 20;
+/** Not abortable by itself, committed with a sync before the call returns. */
+const syncCommit = 2;
+
+const port = must(parentPort ?? undefined, "the writer is a worker thread");
+const { directory } = workerData as { readonly directory: string };
+const environment = openEnvironment(directory);
+let parts: BatchPart[] = [];
+let failed = false;
+
+port.on("message", (message: ToWriter) => {
+  if (message.type === "close") close();
+  else if (!failed) take(message);
+});
+
+function take(part: BatchPart): void {
+  parts.push(part);
+  if (part.token === undefined) return;
+  const batch = parts;
+  parts = [];
+  try {
+    demandSpace(batch);
+    environment.transactionSync(() => write(batch), syncCommit);
+    send({ type: "committed", token: part.token });
+  } catch (error) {
+    failed = true;
+    send({ type: "failed", reason: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+function write(batch: readonly BatchPart[]): void {
+  for (const part of batch) unpackPart(part, put, remove);
+}
+
+function put(key: Uint8Array, value: Uint8Array): void {
+  environment.putSync(key, value);
+}
+
+function remove(key: Uint8Array): void {
+  environment.removeSync(key);
+}
+
+/** A page that the disk has no room for is a SIGBUS in a writable map; a full disk had better be an error. */
+function demandSpace(batch: readonly BatchPart[]): void {
+  let need = 0;
+  for (const part of batch) need += 2 * part.bytes.length + part.writes * pageBytes;
+  const { bavail, bsize } = statfsSync(directory);
+  if (bavail * bsize < Math.min(need, spaceMax)) throw new Error(`ENOSPC: no space left for the tree store in ${directory}`);
+}
+
+async function close(): Promise<void> {
+  await environment.close();
+  send({ type: "closed" });
+  port.close();
+}
+
+function send(message: FromWriter): void {
+  port.postMessage(message);
+}

@@ -1,0 +1,236 @@
+/**
+ * The KeyValue of a server: an LMDB environment a store directory. Reads are synchronous, in the
+ * loop's thread, and see the last transaction that was committed; writes run in a thread of their own
+ * (`lmdb-writer.ts`), because LMDB's B-tree work for a flush is tens of milliseconds and its sync longer.
+ *
+ * Invariants
+ * - Transactions are committed in the order of `commit`, each whole. What is visible is durable (a
+ *   transaction is synced before it becomes visible), so both completions come together, and a
+ *   store that is opened again shows nothing that a power cut could take back.
+ * - The shared read transaction is renewed before a completion is reported: whoever hears of a commit
+ *   reads it.
+ * - A failure is reported once; nothing is written or reported after it.
+ *
+ * A value from `get` is a view of a buffer that the next read overwrites: copy what is kept. Pairs and keys
+ * from `range` and `keys` are the caller's.
+ */
+import { closeSync, existsSync, fdatasyncSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { Worker } from "node:worker_threads";
+import type { Transaction } from "lmdb";
+import { assert } from "../src/model/assert.ts";
+import type { Event } from "../src/replica/event.ts";
+import type { KeyValue, KeyValueImage, KeyValueWrite } from "../src/tree/key-value.ts";
+import { type FromWriter, packPart, type ToWriter } from "./lmdb-batch.ts";
+import { type Environment, openEnvironment } from "./lmdb-environment.ts";
+
+type Pair = readonly [key: Uint8Array, value: Uint8Array];
+
+interface Submitted {
+  readonly writes: readonly KeyValueWrite[];
+  readonly token: number;
+  /** Writes handed over so far. */
+  packed: number;
+}
+
+/** lmdb-js tells the size of the last value beside the value; its types do not know. */
+interface ReadEnvironment extends Environment {
+  readonly lastSize: number;
+  getBinaryFast(key: Uint8Array, options?: { readonly transaction?: Transaction }): Buffer | undefined;
+}
+
+/** The writer's heap: it holds little but views. */
+const writerLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 };
+
+export class LmdbKeyValue implements KeyValue {
+  readonly #environment: ReadEnvironment;
+  readonly #writer: Worker;
+  readonly #onEvent: (event: Event) => void;
+  readonly #queue: Submitted[] = [];
+  readonly #images = new Set<LmdbImage>();
+  #packing = false;
+  #failed = false;
+  #closed = false;
+  /** Resolves when both threads have let go of the environment. */
+  readonly closed: Promise<void>;
+  #onClosed: () => void = () => {};
+
+  /** Makes the directory when it is missing. */
+  constructor(directory: string, onEvent: (event: Event) => void) {
+    this.#onEvent = onEvent;
+    makeDurable(directory);
+    this.#environment = openEnvironment(directory) as ReadEnvironment;
+    syncDirectory(directory);
+    this.closed = new Promise((resolve) => {
+      this.#onClosed = resolve;
+    });
+    this.#writer = new Worker(writerUrl(), { workerData: { directory }, resourceLimits: writerLimits });
+    this.#writer.on("message", (message: FromWriter) => this.#onMessage(message));
+    this.#writer.on("error", (error) => this.#fail(error.message));
+    this.#writer.on("exit", (code) => this.#onExit(code));
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    assert(!this.#closed, "a closed store must not be read");
+    return readValue(this.#environment, key, undefined);
+  }
+
+  range(start: Uint8Array, end: Uint8Array, limit: number): Pair[] {
+    assert(!this.#closed, "a closed store must not be read");
+    return readRange(this.#environment, start, end, limit, undefined);
+  }
+
+  keys(start: Uint8Array, end: Uint8Array, limit: number): Uint8Array[] {
+    assert(!this.#closed, "a closed store must not be read");
+    return readKeys(this.#environment, start, end, limit, undefined);
+  }
+
+  image(): KeyValueImage {
+    assert(!this.#closed, "a closed store must not be read");
+    const image = new LmdbImage(this.#environment, (released) => this.#images.delete(released));
+    this.#images.add(image);
+    return image;
+  }
+
+  commit(writes: readonly KeyValueWrite[], token: number): void {
+    assert(!this.#closed, "a closed store must not be written");
+    this.#queue.push({ writes, token, packed: 0 });
+    if (!this.#packing) this.#pack();
+  }
+
+  /** Transactions submitted before are still written; nothing is reported of them. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const image of [...this.#images]) image.release();
+    if (!this.#packing) this.#send({ type: "close" });
+  }
+
+  /** Hands over one part a turn of the event loop, so that a large flush delays nobody. */
+  readonly #pack = (): void => {
+    const submitted = this.#queue[0];
+    this.#packing = submitted !== undefined;
+    if (submitted === undefined) {
+      if (this.#closed) this.#send({ type: "close" });
+      return;
+    }
+    const { part, end } = packPart(submitted.writes, submitted.packed, submitted.token);
+    submitted.packed = end;
+    if (part.token !== undefined) this.#queue.shift();
+    this.#writer.postMessage(part, [part.bytes.buffer]);
+    if (this.#queue.length > 0 || this.#closed) setImmediate(this.#pack);
+    else this.#packing = false;
+  };
+
+  #send(message: ToWriter): void {
+    this.#writer.postMessage(message);
+  }
+
+  #onMessage(message: FromWriter): void {
+    if (message.type === "failed") this.#fail(message.reason);
+    if (message.type !== "committed" || this.#failed || this.#closed) return;
+    this.#environment.resetReadTxn();
+    this.#onEvent({ type: "storeCommitted", token: message.token });
+    this.#onEvent({ type: "storeSynced", token: message.token });
+  }
+
+  #onExit(code: number): void {
+    if (!this.#closed) this.#fail(`the store's writer ended with code ${code}`);
+    void this.#environment.close().then(() => this.#onClosed());
+  }
+
+  #fail(reason: string): void {
+    if (this.#failed || this.#closed) return;
+    this.#failed = true;
+    this.#queue.length = 0;
+    this.#onEvent({ type: "storeFailed", reason });
+  }
+}
+
+/** An LMDB read transaction: it keeps its pages from being used again until it is released. */
+class LmdbImage implements KeyValueImage {
+  readonly #environment: ReadEnvironment;
+  readonly #transaction: Transaction;
+  readonly #onRelease: (image: LmdbImage) => void;
+  #released = false;
+
+  constructor(environment: ReadEnvironment, onRelease: (image: LmdbImage) => void) {
+    this.#environment = environment;
+    this.#transaction = environment.useReadTransaction();
+    this.#onRelease = onRelease;
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    assert(!this.#released, "a released image must not be read");
+    return readValue(this.#environment, key, this.#transaction);
+  }
+
+  range(start: Uint8Array, end: Uint8Array, limit: number): Pair[] {
+    assert(!this.#released, "a released image must not be read");
+    return readRange(this.#environment, start, end, limit, this.#transaction);
+  }
+
+  keys(start: Uint8Array, end: Uint8Array, limit: number): Uint8Array[] {
+    assert(!this.#released, "a released image must not be read");
+    return readKeys(this.#environment, start, end, limit, this.#transaction);
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#transaction.done();
+    this.#onRelease(this);
+  }
+}
+
+function readValue(environment: ReadEnvironment, key: Uint8Array, transaction: Transaction | undefined): Uint8Array | undefined {
+  const bytes = transaction === undefined ? environment.getBinaryFast(key) : environment.getBinaryFast(key, { transaction });
+  return bytes === undefined ? undefined : new Uint8Array(bytes.buffer, bytes.byteOffset, environment.lastSize);
+}
+
+function readRange(environment: ReadEnvironment, start: Uint8Array, end: Uint8Array, limit: number, transaction: Transaction | undefined): Pair[] {
+  const pairs: Pair[] = [];
+  const options = transaction === undefined ? { start, end, limit } : { start, end, limit, transaction };
+  for (const { key, value } of environment.getRange(options)) pairs.push([plain(key), plain(value)]);
+  return pairs;
+}
+
+function readKeys(environment: ReadEnvironment, start: Uint8Array, end: Uint8Array, limit: number, transaction: Transaction | undefined): Uint8Array[] {
+  const keys: Uint8Array[] = [];
+  const options = transaction === undefined ? { start, end, limit } : { start, end, limit, transaction };
+  for (const key of environment.getKeys(options)) keys.push(plain(key));
+  return keys;
+}
+
+/** Not a Buffer, whose `slice` does not copy. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** The file beside this one: TypeScript when run from source, JavaScript when built. */
+function writerUrl(): URL {
+  return new URL(import.meta.url.endsWith(".ts") ? "./lmdb-writer.ts" : "./lmdb-writer.js", import.meta.url);
+}
+
+/**
+ * A process that was killed between LMDB's write of its meta page and the end of the sync leaves a
+ * transaction that is visible and perhaps not durable. Syncing first makes what we are about to
+ * read durable.
+ */
+function makeDurable(directory: string): void {
+  mkdirSync(directory, { recursive: true });
+  const file = join(directory, "data.mdb");
+  if (!existsSync(file)) return;
+  const fd = openSync(file, "r+");
+  fdatasyncSync(fd);
+  closeSync(fd);
+}
+
+/** The names of a new environment's files, and of its directory, must survive a power cut too. */
+function syncDirectory(directory: string): void {
+  for (const name of [directory, dirname(directory)]) {
+    const fd = openSync(name, "r");
+    fsyncSync(fd);
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * The server process: configuration, signals, exit codes. 0 stopped on request, 64 bad usage, 70 storage
+ * or invariant failure, 78 bad configuration. A supervisor restarts it; it never restarts itself.
+ */
+import { type Config, ConfigError, exitCodes, formatAddress, readConfig } from "./config.ts";
+import type { HttpRoute } from "./http.ts";
+import { makeLogger } from "./log.ts";
+import { ZabraServer } from "./server.ts";
+
+export type Flags = Readonly<Record<string, string | boolean | undefined>>;
+
+/** Runs until a signal or a failure; ends the process. */
+export async function runServer(flags: Flags, routes?: ReadonlyMap<string, HttpRoute>): Promise<void> {
+  try {
+    await startProcess(readConfig(flags, process.env), routes);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+async function startProcess(config: Config, routes: ReadonlyMap<string, HttpRoute> | undefined): Promise<void> {
+  const logger = makeLogger(config.logLevel, config.id);
+  process.on("uncaughtException", (error) => {
+    logger.error({ err: error }, "uncaught exception");
+    process.exit(exitCodes.failure);
+  });
+  const hooks = { onHalt: (halt: { readonly exitCode: number; readonly reason: string }) => stopNow(halt.exitCode, halt.reason) };
+  const server = new ZabraServer(config, routes === undefined ? hooks : { ...hooks, routes }, logger);
+  stopOnSignal(server);
+  const bound = await server.start();
+  process.stdout.write(`zabra server ${config.id}: ws://${formatAddress(bound.http)}${bound.zookeeper === undefined ? "" : `, ZooKeeper ${formatAddress(bound.zookeeper)}`}\n`);
+}
+
+function stopOnSignal(server: ZabraServer): void {
+  let asked = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    // A second signal does not wait: the log is durable anyway.
+    if (asked) process.exit(exitCodes.stopped);
+    asked = true;
+    server.logger.info({ signal }, "stopping");
+    void server.close().then(() => process.exit(exitCodes.stopped), fail);
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+}
+
+/** At once: after a failed write nothing may be tried again. */
+function stopNow(exitCode: number, reason: string): void {
+  process.stderr.write(`zabra: ${reason}\n`);
+  process.exit(exitCode);
+}
+
+/** Any failure to start or stop, in one line. */
+export function fail(error: unknown): never {
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`zabra: ${message}\n`);
+  process.exit(error instanceof ConfigError ? error.exitCode : exitCodes.failure);
+}

@@ -1,0 +1,257 @@
+/**
+ * One whole server: replica, drivers and listeners put together, started in order and stopped in
+ * reverse. `main` runs one a process; the embedding API runs several. It never ends the process
+ * itself: what is fatal comes as `onHalt`, once, with the exit code that a process must end with.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import type { Halt } from "../src/replica/effects.ts";
+import type { ReplicaOptions } from "../src/replica/options.ts";
+import { Replica } from "../src/replica/replica.ts";
+import type { Status } from "../src/replica/status.ts";
+import type { KeyValue } from "../src/tree/key-value.ts";
+import { ClientConnections } from "./client-connection.ts";
+import { Clock } from "./clock.ts";
+import { type Address, type Config, ConfigError } from "./config.ts";
+import { DirectoryLock } from "./directory-lock.ts";
+import { NodeDisk } from "./disk.ts";
+import { HostPolicy } from "./host-policy.ts";
+import { HttpListener, type HttpRoute, sendJson, sendText } from "./http.ts";
+import { Inbox } from "./inbox.ts";
+import { LmdbKeyValue } from "./lmdb.ts";
+import { type Logger, makeLogger } from "./log.ts";
+import { NodeLoop, type PeerPort } from "./node.ts";
+import { PeerTransport } from "./peer-transport.ts";
+import { version } from "./version.ts";
+import { WebSocketListener } from "./websocket-listener.ts";
+import { ZooKeeperListener } from "./zookeeper-listener.ts";
+
+export interface ServerHooks {
+  /** The server has stopped turning and must not go on. */
+  onHalt(halt: Halt): void;
+  /** Further pages of the HTTP port, by path. */
+  readonly routes?: ReadonlyMap<string, HttpRoute>;
+}
+
+export interface BoundAddresses {
+  readonly http: Address;
+  readonly zookeeper: Address | undefined;
+  readonly peer: Address | undefined;
+}
+
+/** How long a clean shutdown waits for the tree to be flushed; what is not flushed is replayed from the log. */
+const flushMs = 5_000;
+/** How long clients have to read their goodbye. */
+const goodbyeMs = 500;
+
+const noPeers: PeerPort = { send: () => {}, flush: () => {}, close: () => {} };
+
+export class ZabraServer {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly #inbox = new Inbox();
+  readonly #startedMs = performance.now();
+  readonly #stores = new Set<KeyValue>();
+  readonly #replica: Replica;
+  readonly #disk: NodeDisk;
+  readonly #lock: DirectoryLock;
+  readonly #loop: NodeLoop;
+  readonly #clients: ClientConnections;
+  readonly #peers: PeerTransport | undefined;
+  readonly #http: HttpListener;
+  readonly #zookeeper: ZooKeeperListener | undefined;
+  #halted = false;
+  #closing: Promise<void> | undefined;
+
+  /** Opens the data directory. Throws ConfigError. */
+  constructor(config: Config, hooks: ServerHooks, logger: Logger = makeLogger(config.logLevel, config.id)) {
+    this.config = config;
+    this.logger = logger;
+    makeDataDirectory(config.dataDirectory);
+    this.#lock = new DirectoryLock(config.dataDirectory);
+    this.#disk = new NodeDisk(config.dataDirectory, this.#inbox);
+    this.#replica = this.#openReplica();
+    this.#clients = new ClientConnections({ serverId: config.id, inbox: this.#inbox, limits: config.limits, logger, superDigest: config.superDigest });
+    this.#peers = this.#makePeers();
+    this.#loop = this.#makeLoop(hooks);
+    this.#http = this.#makeHttp(hooks);
+    this.#zookeeper = this.#makeZooKeeper();
+  }
+
+  /** Begins to turn, then opens the ports. Throws ConfigError, closed again, when one cannot be had. */
+  async start(): Promise<BoundAddresses> {
+    this.#loop.start();
+    try {
+      const peer = await this.#peers?.start();
+      const zookeeper = await this.#zookeeper?.listen();
+      const http = await this.#http.listen();
+      this.logger.info({ http: http.port, zookeeper: zookeeper?.port, peer: peer?.port, version }, "server started");
+      return { http, zookeeper, peer };
+    } catch (error) {
+      await this.kill();
+      throw error;
+    }
+  }
+
+  status(): Status {
+    return this.#loop.status();
+  }
+
+  /** Says goodbye to the clients, flushes the tree, and ends. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Ends without goodbye or flush, as a crash would, but leaves no disk operation behind. */
+  kill(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#clients.goAway("the server stops");
+    if (!this.#halted) {
+      await this.#until(() => this.#clients.count === 0, goodbyeMs);
+      const applied = this.status().lastAppliedZxid;
+      this.#replica.prepareShutdown();
+      await this.#until(() => this.#halted || this.status().flushedZxid >= applied, flushMs);
+    }
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    this.#loop.stop();
+    this.#clients.destroyAll();
+    await Promise.all([this.#http.close(), this.#zookeeper?.close(), this.#peers?.stop()]);
+    await this.#disk.close();
+    for (const store of this.#stores) store.close();
+    this.#lock.release();
+    this.logger.info("server stopped");
+  }
+
+  async #until(condition: () => boolean, ms: number): Promise<void> {
+    const deadline = performance.now() + ms;
+    while (!condition() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  // ---- construction
+
+  #openReplica(): Replica {
+    try {
+      return new Replica(replicaOptions(this.config), { disk: this.#disk, openStore: (directory) => this.#openStore(directory) });
+    } catch (error) {
+      this.#lock.release();
+      throw error;
+    }
+  }
+
+  #openStore(directory: string): KeyValue {
+    const store = new LmdbKeyValue(join(this.config.dataDirectory, directory), (event) => this.#inbox.push(event));
+    this.#stores.add(store);
+    return store;
+  }
+
+  #makePeers(): PeerTransport | undefined {
+    const { id, ensemble, peer } = this.config;
+    if (peer === undefined) return undefined;
+    return new PeerTransport({ id, ensemble, listen: peer, inbox: this.#inbox, logger: this.logger });
+  }
+
+  #makeLoop(hooks: ServerHooks): NodeLoop {
+    return new NodeLoop({
+      replica: this.#replica,
+      inbox: this.#inbox,
+      clock: new Clock(),
+      peers: this.#peers ?? noPeers,
+      clients: this.#clients,
+      logger: this.logger,
+      onHalt: (halt) => {
+        this.#halted = true;
+        this.logger.error({ exitCode: halt.exitCode, reason: halt.reason }, "server halts");
+        hooks.onHalt(halt);
+      },
+    });
+  }
+
+  #makeHttp(hooks: ServerHooks): HttpListener {
+    const policy = new HostPolicy([...this.config.allowHosts, ...this.#ownNames()], this.config.allowOrigins);
+    const webSockets = new WebSocketListener(this.#clients, policy);
+    return new HttpListener({
+      address: this.config.http,
+      policy,
+      connectionsMax: this.config.limits.connections_max,
+      routes: new Map([...this.#routes(), ...(hooks.routes ?? [])]),
+      upgrade: (request, socket, head) => webSockets.upgrade(request, socket, head),
+    });
+  }
+
+  #makeZooKeeper(): ZooKeeperListener | undefined {
+    if (this.config.zookeeper === undefined) return undefined;
+    return new ZooKeeperListener(this.config.zookeeper, this.#clients, { status: () => this.status(), voters: this.#voters(), uptimeMs: () => this.#uptimeMs() });
+  }
+
+  #ownNames(): readonly string[] {
+    const own = this.config.ensemble.find((member) => member.id === this.config.id);
+    return own === undefined ? [this.config.http.host] : [this.config.http.host, own.host];
+  }
+
+  #voters(): number {
+    return this.config.ensemble.filter((member) => !member.observer).length;
+  }
+
+  #uptimeMs(): number {
+    return Math.round(performance.now() - this.#startedMs);
+  }
+
+  #routes(): ReadonlyMap<string, HttpRoute> {
+    return new Map<string, HttpRoute>([
+      ["/livez", (_request, response) => sendText(response, this.#halted ? 503 : 200, this.#halted ? "halted" : "ok")],
+      ["/readyz", (_request, response) => this.#ready(response)],
+      ["/status", (_request, response) => sendJson(response, 200, this.#statusPage())],
+    ]);
+  }
+
+  #ready(response: Parameters<HttpRoute>[1]): void {
+    const status = this.status();
+    if (status.serving && !this.#halted) return sendText(response, 200, "ok");
+    sendText(response, 503, status.waitingFor === "" ? `${status.role}, not serving` : status.waitingFor);
+  }
+
+  #statusPage(): unknown {
+    const status = this.status();
+    return {
+      ...status,
+      leader: status.leader ?? null,
+      uptimeMs: this.#uptimeMs(),
+      version,
+      ensemble: this.config.ensemble.map(({ id, host, port, observer }) => ({ id, host, port, observer })),
+      freeBytes: this.#disk.freeBytes(),
+      diskOperations: this.#disk.inFlight,
+      loop: this.#loop.counters(),
+      memoryBytes: process.memoryUsage.rss(),
+    };
+  }
+}
+
+function replicaOptions(config: Config): ReplicaOptions {
+  return {
+    id: config.id,
+    ensemble: config.ensemble.map(({ id, observer }) => ({ id, observer })),
+    rejoin: config.rejoin,
+    leaseReads: config.leaseReads,
+    limits: config.limits,
+    boot: randomBytes(6).readUIntBE(0, 6),
+    freshClusterId: randomBytes(16).toString("hex"),
+  };
+}
+
+function makeDataDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true });
+  } catch (error) {
+    throw new ConfigError("data-dir", `${directory} cannot be made: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * ZooKeeper's client protocol (as of 3.9): what its clients send becomes the same requests as the
+ * native protocol's, and outcomes become its replies. Written against by the listener of the
+ * ZooKeeper port, which frames the input with FrameDecoder; what is encoded here has its length.
+ *
+ * A frame that cannot be read is a ProtocolError: close. Everything else is a ZkBody:
+ * - `request`: for the replica; its outcome goes to `encodeZkReply` with the request's reply form.
+ * - `refused`: readable, but no request; `outcome` goes to `encodeZkReply` in its turn among the
+ *   connection's replies. Of a sasl request the connection is closed after it.
+ * - `unknown`: `encodeZkUnimplemented` in its turn, then close (probing clients count on it).
+ * - `ping`: `encodeZkPing`. `auth`: resolve to an identity, `addAuth` to the replica, `encodeZkAuth`.
+ *
+ * Differences between operations that map to one request live in the reply form: create 1 answers a
+ * path, create2 15, createContainer 19 and createTTL 21 a path and a Stat; getChildren 8 answers names,
+ * getChildren2 12 names and a Stat; a multi's operations keep their opcodes for its results.
+ */
+import type { Limits } from "../model/limits.ts";
+import type {
+  CreateRequest, GetChildrenRequest, GetDataRequest, MultiOperation, NodeKind, Outcome, Request, WatcherType,
+} from "../model/request.ts";
+import { failure, okOutcome } from "../model/request.ts";
+import type { SessionId, Zxid } from "../model/zxid.ts";
+import { ProtocolError, Reader } from "./cursor.ts";
+import { readAcl, readBoolean, readBuffer, readString, readStrings } from "./jute.ts";
+import { watcherTypes } from "./read-codec.ts";
+
+/** What a reply's form depends on; keep it until the reply. */
+export interface ZkReplyForm {
+  /** −2 ping, −4 auth, −8 setWatches; else the client's. */
+  readonly xid: number;
+  readonly opcode: number;
+  /** Of a sync, which echoes it; else empty. */
+  readonly path: string;
+  /** Of the operations of a multi or multiRead; else empty. */
+  readonly opcodes: readonly number[];
+}
+
+export type ZkBody =
+  /** Never an addAuth, createSession or renewSession. Paths are not validated yet; a null one is empty. */
+  | { readonly type: "request"; readonly request: Request }
+  | { readonly type: "ping" }
+  | { readonly type: "auth"; readonly scheme: string; readonly credentials: Uint8Array }
+  | { readonly type: "refused"; readonly outcome: Outcome }
+  | { readonly type: "unknown" };
+
+export interface ZkRequest extends ZkReplyForm {
+  readonly body: ZkBody;
+}
+
+export interface ZkConnectRequest {
+  readonly protocolVersion: number;
+  /** "ahead": beyond any zxid of ours. */
+  readonly lastZxidSeen: Zxid | "ahead";
+  readonly timeoutMs: number;
+  /** 0: a new one. "unknown": an id that no session here can have. */
+  readonly session: SessionId | 0 | "unknown";
+  readonly password: Uint8Array;
+  readonly readOnly: boolean;
+  /** Older clients send no readOnly byte, and expect none in the answer. */
+  readonly hasReadOnly: boolean;
+}
+
+// ---- connect
+
+export function decodeZkConnect(bytes: Uint8Array): ZkConnectRequest {
+  const r = new Reader(bytes);
+  const protocolVersion = r.int32();
+  const lastZxid = r.int64();
+  const timeoutMs = Math.max(r.int32(), 0);
+  const session = r.int64();
+  const password = readBuffer(r) ?? new Uint8Array(0);
+  const hasReadOnly = r.more();
+  return {
+    protocolVersion,
+    lastZxidSeen: lastZxid === Infinity ? "ahead" : (Math.max(lastZxid, 0) as Zxid),
+    timeoutMs,
+    session: Number.isFinite(session) && session >= 0 ? (session as SessionId) : "unknown",
+    password,
+    readOnly: hasReadOnly && readBoolean(r),
+    hasReadOnly,
+  };
+}
+
+// ---- requests
+
+export function decodeZkRequest(bytes: Uint8Array, limits: Limits): ZkRequest {
+  const r = new Reader(bytes);
+  const xid = r.int32();
+  const opcode = r.int32();
+  if (opcode === 14) return decodeMulti(r, xid, limits);
+  if (opcode === 22) return decodeMultiRead(r, xid, limits);
+  const body = decodeBody(r, opcode);
+  const sync = body.type === "request" && body.request.type === "sync";
+  return { xid, opcode, path: sync ? body.request.path : "", opcodes: noOpcodes, body };
+}
+
+const noOpcodes: readonly number[] = [];
+const ping: ZkBody = { type: "ping" };
+const unknown: ZkBody = { type: "unknown" };
+
+function request(value: Request): ZkBody {
+  return { type: "request", request: value };
+}
+
+function refused(outcome: Outcome): ZkBody {
+  return { type: "refused", outcome };
+}
+
+function badArguments(detail: string): ZkBody {
+  return refused(failure("BAD_ARGUMENTS", detail));
+}
+
+function decodeBody(r: Reader, opcode: number): ZkBody {
+  switch (opcode) {
+    case 1: case 15: case 19: case 21: return decodeCreateBody(r, opcode);
+    case 2: return request({ type: "delete", path: readString(r), version: r.int32() });
+    case 3: return request({ type: "exists", path: readString(r), watch: readBoolean(r) });
+    case 4: return request({ type: "getData", path: readString(r), watch: readBoolean(r) });
+    case 5: return request({ type: "setData", path: readString(r), data: readBuffer(r), version: r.int32() });
+    case 6: return request({ type: "getAcl", path: readString(r) });
+    case 7: return request({ type: "setAcl", path: readString(r), acl: readAcl(r), version: r.int32() });
+    case 8: case 12: return request({ type: "getChildren", path: readString(r), watch: readBoolean(r) });
+    case 9: return request({ type: "sync", path: readString(r) });
+    case 11: return ping;
+    case 16: return refused(failure("RECONFIG_DISABLED"));
+    case 17: return decodeWatcherBody(r, "checkWatches");
+    case 18: return decodeWatcherBody(r, "removeWatches");
+    case 100: return decodeAuth(r);
+    case 101: case 105: return decodeSetWatches(r, opcode);
+    case 102: return refused(failure("AUTH_FAILED", "sasl"));
+    case 103: return decodeGetEphemerals(r);
+    case 104: return request({ type: "countSubtree", path: readString(r) });
+    case 106: return decodeAddWatch(r);
+    case 107: return request({ type: "whoAmI" });
+    case -11: return request({ type: "closeSession" });
+    default: return unknown;
+  }
+}
+
+function decodeAuth(r: Reader): ZkBody {
+  r.int32();
+  const scheme = readString(r);
+  return { type: "auth", scheme, credentials: readBuffer(r) ?? new Uint8Array(0) };
+}
+
+/** Null, empty and "/" mean all. */
+function decodeGetEphemerals(r: Reader): ZkBody {
+  const prefix = readString(r);
+  return request({ type: "getEphemerals", prefix: prefix === "" ? "/" : prefix });
+}
+
+// ---- create
+
+const createKinds: readonly NodeKind[] = ["persistent", "ephemeral", "persistent", "ephemeral", "container", "ttl", "ttl"];
+/** Bits: 2, 3 and 6 are sequential. */
+const sequentialFlags = 0b100_1100;
+const ttlMsMax = 2 ** 40 - 1;
+
+function decodeCreateBody(r: Reader, opcode: number): ZkBody {
+  const created = decodeCreate(r, opcode);
+  return typeof created === "string" ? badArguments(created) : request(created);
+}
+
+/** The request, or what is wrong with its flags. All of its bytes are read either way. */
+function decodeCreate(r: Reader, opcode: number): CreateRequest | string {
+  const path = readString(r);
+  const data = readBuffer(r);
+  const acl = readAcl(r);
+  const flags = r.int32();
+  const ttlMs = opcode === 21 ? r.int64() : -1;
+  const kind = createKinds[flags];
+  if (kind === undefined) return "unknown create flags";
+  if (kind === "ttl" && (ttlMs < 1 || ttlMs > ttlMsMax)) return "a TTL out of range";
+  if (kind !== "ttl" && ttlMs >= 0) return "a TTL on a node of another kind";
+  const sequential = ((sequentialFlags >> flags) & 1) === 1;
+  return { type: "create", path, data, kind, sequential, ttlMs: kind === "ttl" ? ttlMs : 0, acl };
+}
+
+// ---- multi
+
+/** Reads a MultiHeader; undefined at the end. */
+function readOpcode(r: Reader): number | undefined {
+  const opcode = r.int32();
+  const done = readBoolean(r);
+  r.int32();
+  return done ? undefined : opcode;
+}
+
+/** Not decodable as a whole, which ZooKeeper answers in the header alone. */
+const mixed: ZkBody = refused(failure("MARSHALLING_ERROR", "an operation that a multi cannot hold"));
+
+function decodeMulti(r: Reader, xid: number, limits: Limits): ZkRequest {
+  const opcodes: number[] = [];
+  const then: MultiOperation[] = [];
+  let wrong: { readonly index: number; readonly detail: string } | undefined;
+  for (let opcode = readOpcode(r); opcode !== undefined; opcode = readOpcode(r)) {
+    const operation = decodeMultiOperation(r, opcode);
+    if (operation === undefined) return { xid, opcode: 14, path: "", opcodes: noOpcodes, body: mixed };
+    if (typeof operation !== "string") then.push(operation);
+    else wrong ??= { index: opcodes.length, detail: operation };
+    opcodes.push(opcode);
+  }
+  return { xid, opcode: 14, path: "", opcodes, body: multiBody(then, opcodes.length, wrong, limits) };
+}
+
+function multiBody(
+  then: readonly MultiOperation[], count: number,
+  wrong: { readonly index: number; readonly detail: string } | undefined, limits: Limits,
+): ZkBody {
+  if (count > limits.multi_operations_max) return tooMany(limits);
+  if (wrong !== undefined) return refused(failedMulti(count, wrong.index, wrong.detail));
+  return request({ type: "multi", conditions: [], then, otherwise: undefined });
+}
+
+function tooMany(limits: Limits): ZkBody {
+  return refused(failure("LIMIT", `multi_operations_max is ${limits.multi_operations_max}`));
+}
+
+/** As `prepare` answers: OK before the failing operation, its code, RUNTIME_INCONSISTENCY after. */
+function failedMulti(count: number, index: number, detail: string): Outcome {
+  const outcomes: Outcome[] = [];
+  for (let i = 0; i < count; i += 1) {
+    if (i === index) outcomes.push(failure("BAD_ARGUMENTS", detail));
+    else outcomes.push(i < index ? okOutcome : failure("RUNTIME_INCONSISTENCY"));
+  }
+  return { code: "BAD_ARGUMENTS", detail, result: { type: "multi", branch: "then", outcomes } };
+}
+
+/** Undefined when a multi cannot hold it; a text when it can, but not so. */
+function decodeMultiOperation(r: Reader, opcode: number): MultiOperation | string | undefined {
+  switch (opcode) {
+    case 1: case 15: case 19: case 21: return decodeCreate(r, opcode);
+    case 2: return { type: "delete", path: readString(r), version: r.int32() };
+    case 5: return { type: "setData", path: readString(r), data: readBuffer(r), version: r.int32() };
+    case 13: return { type: "check", path: readString(r), version: r.int32() };
+    default: return undefined;
+  }
+}
+
+function decodeMultiRead(r: Reader, xid: number, limits: Limits): ZkRequest {
+  const opcodes: number[] = [];
+  const reads: (GetDataRequest | GetChildrenRequest)[] = [];
+  for (let opcode = readOpcode(r); opcode !== undefined; opcode = readOpcode(r)) {
+    if (opcode !== 4 && opcode !== 8) return { xid, opcode: 22, path: "", opcodes: noOpcodes, body: mixed };
+    const path = readString(r);
+    readBoolean(r); // A multiRead sets no watches.
+    reads.push(opcode === 4 ? { type: "getData", path, watch: false } : { type: "getChildren", path, watch: false });
+    opcodes.push(opcode);
+  }
+  const body = reads.length > limits.multi_operations_max ? tooMany(limits) : request({ type: "multiRead", reads });
+  return { xid, opcode: 22, path: "", opcodes, body };
+}
+
+// ---- watches
+
+function decodeWatcherBody(r: Reader, type: "checkWatches" | "removeWatches"): ZkBody {
+  const path = readString(r);
+  const kind: WatcherType | undefined = watcherTypes[r.int32()];
+  return kind === undefined ? badArguments("unknown watcher type") : request({ type, path, kind });
+}
+
+function decodeAddWatch(r: Reader): ZkBody {
+  const path = readString(r);
+  const mode = r.int32();
+  if (mode !== 0 && mode !== 1) return badArguments("unknown watch mode");
+  return request({ type: "addWatch", path, recursive: mode === 1 });
+}
+
+function decodeSetWatches(r: Reader, opcode: number): ZkBody {
+  const relativeZxid = Math.min(Math.max(r.int64(), 0), Number.MAX_SAFE_INTEGER) as Zxid;
+  const data = readStrings(r);
+  const exist = readStrings(r);
+  const child = readStrings(r);
+  const persistent = opcode === 105 ? readStrings(r) : [];
+  const persistentRecursive = opcode === 105 ? readStrings(r) : [];
+  return request({ type: "setWatches", relativeZxid, data, exist, child, persistent, persistentRecursive });
+}

@@ -1,0 +1,223 @@
+/**
+ * A real ensemble of server processes on this machine, for tests and benchmarks: started, killed,
+ * paused, wiped and restarted by id. Ports come from the operating system at first start and stay.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+const command = join(dirname(fileURLToPath(import.meta.url)), "../../client/cli/main.js");
+
+export interface ServerStatus {
+  readonly id: number;
+  readonly role: string;
+  readonly epoch: number;
+  readonly leader: number | undefined;
+  readonly lastAppliedZxid: number;
+  readonly lastCommittedZxid: number;
+  readonly sessions: number;
+  readonly znodes: number;
+}
+
+interface Member {
+  readonly id: number;
+  readonly http: number;
+  readonly zk: number;
+  readonly peer: number;
+  child: ChildProcess | undefined;
+  exit: number | undefined;
+  output: string;
+}
+
+export interface EnsembleOptions {
+  readonly servers?: number;
+  /** Further arguments of every `zabra server`. */
+  readonly args?: readonly string[];
+  /** The node binary; this process's by default. */
+  readonly node?: string;
+  readonly nodeArgs?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly directory?: string;
+  /** Words put before the command, such as `cgexec -g memory:x`. */
+  readonly prefix?: readonly string[];
+}
+
+export class ProcessEnsemble {
+  readonly #options: EnsembleOptions;
+  readonly directory: string;
+  readonly members: Member[] = [];
+
+  private constructor(options: EnsembleOptions) {
+    this.#options = options;
+    this.directory = options.directory ?? mkdtempSync(join(tmpdir(), "zabra-"));
+  }
+
+  static async start(options: EnsembleOptions = {}): Promise<ProcessEnsemble> {
+    const ensemble = new ProcessEnsemble(options);
+    for (let id = 1; id <= (options.servers ?? 3); id += 1) {
+      const [http = 0, zk = 0, peer = 0] = await freePorts(3);
+      ensemble.members.push({ id, http, zk, peer, child: undefined, exit: undefined, output: "" });
+    }
+    for (const member of ensemble.members) ensemble.startServer(member.id);
+    await ensemble.waitServing();
+    return ensemble;
+  }
+
+  get urls(): string[] {
+    return this.members.map((member) => `ws://127.0.0.1:${member.http}`);
+  }
+
+  get zkHosts(): string {
+    return this.members.map((member) => `127.0.0.1:${member.zk}`).join(",");
+  }
+
+  member(id: number): Member {
+    const member = this.members.find((other) => other.id === id);
+    if (member === undefined) throw new Error(`no server ${id}`);
+    return member;
+  }
+
+  dataDirectory(id: number): string {
+    return join(this.directory, String(id));
+  }
+
+  startServer(id: number, args: readonly string[] = []): void {
+    const member = this.member(id);
+    if (member.child !== undefined) throw new Error(`server ${id} runs already`);
+    mkdirSync(this.dataDirectory(id), { recursive: true });
+    const words = [...(this.#options.prefix ?? []), this.#options.node ?? process.execPath, ...(this.#options.nodeArgs ?? []), command, "server", ...this.#arguments(member), ...args];
+    const [program = "", ...rest] = words;
+    const child = spawn(program, rest, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...this.#options.env } });
+    member.child = child;
+    member.exit = undefined;
+    const keep = (chunk: Buffer): void => {
+      member.output = (member.output + chunk.toString()).slice(-20_000);
+    };
+    child.stdout.on("data", keep);
+    child.stderr.on("data", keep);
+    child.on("exit", (code, signal) => {
+      if (member.child === child) member.child = undefined;
+      member.exit = code ?? (signal === null ? 1 : 128);
+    });
+  }
+
+  #arguments(member: Member): string[] {
+    const ensemble = this.members.map((other) => `${other.id}=127.0.0.1:${other.peer}`).join(",");
+    return [
+      "--id", String(member.id), "--data-dir", this.dataDirectory(member.id), "--ensemble", ensemble,
+      "--http", `127.0.0.1:${member.http}`, "--zk", `127.0.0.1:${member.zk}`, "--peer", `127.0.0.1:${member.peer}`,
+      "--log-level", "info", ...(this.#options.args ?? []),
+    ];
+  }
+
+  /** Signals a server; after SIGKILL or SIGTERM waits until the process is gone. */
+  async signal(id: number, signal: NodeJS.Signals): Promise<void> {
+    const member = this.member(id);
+    const { child } = member;
+    if (child === undefined) return;
+    child.kill(signal);
+    if (signal === "SIGSTOP" || signal === "SIGCONT") return;
+    while (member.child === child) await delay(2);
+  }
+
+  async exitCode(id: number): Promise<number> {
+    const member = this.member(id);
+    while (member.exit === undefined) await delay(5);
+    return member.exit;
+  }
+
+  pid(id: number): number {
+    return this.member(id).child?.pid ?? 0;
+  }
+
+  async status(id: number): Promise<ServerStatus | undefined> {
+    const stop = AbortSignal.timeout(2_000);
+    try {
+      const response = await fetch(`http://127.0.0.1:${this.member(id).http}/status`, { signal: stop });
+      return (await response.json()) as ServerStatus;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The id of the leader, once there is one. */
+  async leader(deadlineMs = 20_000): Promise<number> {
+    const endMs = performance.now() + deadlineMs;
+    while (performance.now() < endMs) {
+      for (const member of this.members) {
+        if (member.child !== undefined && (await this.status(member.id))?.role === "leading") return member.id;
+      }
+      await delay(10);
+    }
+    throw new Error(`no leader within ${deadlineMs} ms\n${this.outputs()}`);
+  }
+
+  /** Resolves once every running server (or those named) is ready. */
+  async waitServing(ids: readonly number[] = this.members.filter((member) => member.child !== undefined).map((member) => member.id), deadlineMs = 30_000): Promise<void> {
+    const endMs = performance.now() + deadlineMs;
+    for (const id of ids) {
+      while (!(await this.#ready(id))) {
+        if (performance.now() > endMs) throw new Error(`server ${id} does not serve within ${deadlineMs} ms\n${this.outputs()}`);
+        if (this.member(id).exit !== undefined && this.member(id).child === undefined) throw new Error(`server ${id} ended\n${this.outputs()}`);
+        await delay(10);
+      }
+    }
+  }
+
+  async #ready(id: number): Promise<boolean> {
+    try {
+      return (await fetch(`http://127.0.0.1:${this.member(id).http}/readyz`, { signal: AbortSignal.timeout(2_000) })).ok;
+    } catch {
+      return false;
+    }
+  }
+
+  wipe(id: number): void {
+    rmSync(this.dataDirectory(id), { recursive: true, force: true });
+  }
+
+  outputs(): string {
+    return this.members.map((member) => `--- server ${member.id}\n${member.output.slice(-3_000)}`).join("\n");
+  }
+
+  async close(): Promise<void> {
+    for (const member of this.members) {
+      member.child?.kill("SIGCONT");
+      await this.signal(member.id, "SIGKILL");
+    }
+    if (this.#options.directory === undefined) rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** CPU seconds of a process so far, user and system. */
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** Resident memory of a process by kind, MiB. */
+export function residentMiB(pid: number): { anon: number; file: number } {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const read = (name: string): number => Math.round(Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024);
+  return { anon: read("RssAnon"), file: read("RssFile") };
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, listen));
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  return ports;
+}
+
+function listen(): Promise<ReturnType<typeof createServer>> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on("error", reject);
+    server.listen(0, "127.0.0.1", () => resolve(server));
+  });
+}

@@ -1,0 +1,49 @@
+/**
+ * Replica identity: with all quiet and flushed at one zxid, the stores of all servers hold the same
+ * keys and the same bytes, znodes, sessions, reply tables, digest and all.
+ */
+import { EpochRecordFile } from "../../../src/log/epoch-record.ts";
+import { TokenSource } from "../../../src/model/tokens.ts";
+import type { Cluster } from "../cluster.ts";
+import type { SimServer } from "../server.ts";
+import { sameBytes } from "./ghost-log.ts";
+
+const first = Uint8Array.of(0);
+const end = Uint8Array.of(255, 255, 255, 255);
+
+export function replicaDifference(cluster: Cluster): string | undefined {
+  const [reference, ...others] = cluster.servers;
+  if (reference === undefined) return undefined;
+  const wanted = dump(reference);
+  for (const other of others) {
+    const found = dump(other);
+    if (found.length !== wanted.length) return `servers ${reference.id} and ${other.id} hold ${wanted.length} and ${found.length} keys: ${oddKeys(wanted, found)}`;
+    for (const [i, [key, value]] of wanted.entries()) {
+      const pair = found[i];
+      if (pair === undefined || !sameBytes(pair[0], key)) return `servers ${reference.id} and ${other.id} differ in key ${show(key)}`;
+      if (!sameBytes(pair[1], value)) return `servers ${reference.id} and ${other.id} differ in the value of ${show(key)}: ${show(value)} and ${show(pair[1])}`;
+    }
+  }
+  return undefined;
+}
+
+type Pairs = (readonly [key: Uint8Array, value: Uint8Array])[];
+
+function dump(server: SimServer): Pairs {
+  const opening = EpochRecordFile.open(server.platter, new TokenSource());
+  if (opening.type !== "ok") return [];
+  return server.stores.get(`store-${opening.record.generation}`)?.range(first, end, Number.MAX_SAFE_INTEGER) ?? [];
+}
+
+function oddKeys(a: Pairs, b: Pairs): string {
+  const keysA = new Set(a.map(([key]) => show(key)));
+  const keysB = new Set(b.map(([key]) => show(key)));
+  const odd = [...keysA].filter((key) => !keysB.has(key)).concat([...keysB].filter((key) => !keysA.has(key)));
+  return odd.slice(0, 5).join(" ");
+}
+
+function show(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += byte >= 32 && byte < 127 ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`;
+  return text;
+}

@@ -1,0 +1,87 @@
+/**
+ * The simulator's command: `npm run sim -- --seeds N [--seed S] [--quick] [--mode calm|swarm] [--trace]`.
+ * Prints its seed; a failing seed prints the one command that replays it. A set of runs is red, too,
+ * when it never saw something that it must have seen (coverage marks, vacuous checks).
+ */
+import { parseArgs } from "node:util";
+import { run, type Mode, type RunReport } from "./swarm.ts";
+
+/** Things that a set of at least `marksFrom` runs must have seen. */
+export const requiredMarks = ["established", "diff", "trunc", "snap", "handover", "vote conflict", "lease fallback", "dedupe hit", "session expired", "session resumed"];
+export const marksFrom = 200;
+
+export interface Summary {
+  runs: number;
+  simulatedMs: number;
+  operations: number;
+  committed: number;
+  readonly evaluations: Map<string, number>;
+  readonly marks: Map<string, number>;
+  readonly failed: RunReport[];
+}
+
+export function newSummary(): Summary {
+  return { runs: 0, simulatedMs: 0, operations: 0, committed: 0, evaluations: new Map(), marks: new Map(), failed: [] };
+}
+
+export function addReport(summary: Summary, report: RunReport): void {
+  summary.runs += 1;
+  summary.simulatedMs += report.simulatedMs;
+  summary.operations += report.operations;
+  summary.committed += report.committed;
+  for (const [name, count] of report.evaluations) summary.evaluations.set(name, (summary.evaluations.get(name) ?? 0) + count);
+  for (const [name, count] of report.marks) summary.marks.set(name, (summary.marks.get(name) ?? 0) + count);
+  if (report.violation !== undefined) summary.failed.push(report);
+}
+
+/** What the set of runs should have seen and did not. */
+export function unseen(summary: Summary): string[] {
+  if (summary.runs < marksFrom) return [];
+  const marks = requiredMarks.filter((mark) => !summary.marks.has(mark)).map((mark) => `mark "${mark}"`);
+  const checks = [...summary.evaluations].filter(([, count]) => count === 0).map(([name]) => `check "${name}"`);
+  return [...marks, ...checks];
+}
+
+function main(): void {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: "string", default: "100" }, seed: { type: "string" }, quick: { type: "boolean", default: false },
+      mode: { type: "string", default: "swarm" }, trace: { type: "boolean", default: false }, "keep-going": { type: "boolean", default: false },
+    },
+  });
+  const mode: Mode = values.mode === "calm" ? "calm" : "swarm";
+  const first = values.seed === undefined ? Math.floor(Date.now() / 1000) % 1_000_000_000 : Number(values.seed);
+  const seeds = values.seed !== undefined && process.argv.every((arg) => !arg.startsWith("--seeds")) ? 1 : Number(values.seeds);
+  console.log(`sim: mode ${mode}, seeds ${first} … ${first + seeds - 1}`);
+  const summary = newSummary();
+  const started = process.hrtime.bigint();
+  for (let seed = first; seed < first + seeds; seed += 1) {
+    const options = { seed, mode, quick: values.quick, ...(values.trace ? { trace: (line: string) => console.log(line) } : {}) };
+    const report = run(options);
+    addReport(summary, report);
+    if (report.violation === undefined) continue;
+    printFailure(report, mode, values.quick);
+    if (!values["keep-going"]) break;
+  }
+  printSummary(summary, Number(process.hrtime.bigint() - started) / 1e6);
+  const missing = unseen(summary);
+  for (const what of missing) console.log(`never seen: ${what}`);
+  if (summary.failed.length > 0 || missing.length > 0) process.exitCode = 1;
+}
+
+function printFailure(report: RunReport, mode: Mode, quick: boolean): void {
+  console.log(`\nseed ${report.seed} FAILED at ${report.simulatedMs.toFixed(1)} ms: ${report.violation?.message ?? ""}`);
+  if (report.violation?.check === "simulator") console.log(report.violation.stack);
+  console.log(report.state);
+  console.log(`replay: npm run sim -- --mode ${mode} --seed ${report.seed}${quick ? " --quick" : ""} --trace\n`);
+}
+
+function printSummary(summary: Summary, wallMs: number): void {
+  const speed = wallMs > 0 ? summary.simulatedMs / wallMs : 0;
+  console.log(`${summary.runs} runs, ${summary.failed.length} failed; ${(summary.simulatedMs / 1000).toFixed(0)} s simulated in ${(wallMs / 1000).toFixed(1)} s (${speed.toFixed(0)} times real time); ${summary.operations} calls, ${summary.committed} txns`);
+  console.log(`marks: ${[...summary.marks].sort().map(([name, count]) => `${name} ${count}`).join(", ")}`);
+  const checks = [...summary.evaluations].map(([name, count]) => `  ${String(count).padStart(10)}  ${name}`);
+  console.log(`evaluations:\n${checks.join("\n")}`);
+}
+
+if (process.argv[1]?.includes("sim/main")) main();

@@ -1,0 +1,148 @@
+/**
+ * One run from one seed: what the world is like is drawn, then three phases. (A) faults and load, safety
+ * judged at every event; (B) everything is healed: one leader, all calls end, within bounds; (C) all
+ * quiet: trees byte for byte alike on all servers, every acked write in the log.
+ */
+import { type Limits, tinyLimits } from "../../src/model/limits.ts";
+import { replicaDifference } from "./check/replicas.ts";
+import { Violation } from "./check/violation.ts";
+import { Cluster } from "./cluster.ts";
+import { drawPlan, Faults } from "./faults.ts";
+import { calmNetwork, type NetworkOptions } from "./network.ts";
+import { Random } from "./random.ts";
+import { Workload } from "./workload.ts";
+
+export type Mode = "calm" | "swarm";
+
+export interface RunOptions {
+  readonly seed: number;
+  readonly mode: Mode;
+  readonly quick: boolean;
+  readonly trace?: (line: string) => void;
+}
+
+export interface RunReport {
+  readonly seed: number;
+  readonly hash: number;
+  readonly simulatedMs: number;
+  readonly events: number;
+  readonly turns: number;
+  readonly operations: number;
+  readonly committed: number;
+  readonly evaluations: ReadonlyMap<string, number>;
+  readonly marks: ReadonlyMap<string, number>;
+  readonly violation: Violation | undefined;
+  readonly state: string;
+}
+
+export function drawCluster(random: Random, options: RunOptions): Cluster {
+  const calm = options.mode === "calm";
+  const voters = random.pick([3, 3, 3, 3, 3, 3, 5, 5, 1, 3]);
+  const cluster = new Cluster({
+    seed: options.seed,
+    voters,
+    observers: voters > 1 && random.chance(0.2) ? 1 : 0,
+    clients: 1 + random.below(5),
+    limits: drawLimits(random),
+    leaseReads: random.chance(0.85),
+    drift: calm ? 0 : random.chance(0.5) ? 0.0099 : 0,
+    network: calm ? calmNetwork : drawNetwork(random),
+    sessionTimeoutMs: Math.floor(random.logBetween(400, 4_000)),
+    ...(options.trace === undefined ? {} : { trace: options.trace }),
+  });
+  return cluster;
+}
+
+function drawNetwork(random: Random): NetworkOptions {
+  return {
+    latencyMs: random.logBetween(0.05, 5), jitterMs: random.logBetween(0.05, 10), tailChance: random.chance(0.5) ? 0.005 : 0, tailMs: random.between(5, 120),
+    deadMinMs: random.between(100, 800), deadMaxMs: random.between(900, 4_000),
+  };
+}
+
+function drawLimits(random: Random): Limits {
+  const handover = random.chance(0.4) ? 30 + random.below(60) : tinyLimits.handover_counter;
+  return {
+    ...tinyLimits,
+    handover_counter: handover,
+    counter_max: handover * 2,
+    history_txns_min: random.chance(0.4) ? 8 : tinyLimits.history_txns_min,
+    history_bytes_min: random.chance(0.4) ? 1_024 : tinyLimits.history_bytes_min,
+    log_segment_bytes: random.chance(0.5) ? 4_096 : tinyLimits.log_segment_bytes,
+  };
+}
+
+export function run(options: RunOptions): RunReport {
+  const random = new Random(options.seed).fork("config");
+  const cluster = drawCluster(random, options);
+  const workload = new Workload(cluster);
+  const plan = options.mode === "calm" ? { kinds: [], meanGapMs: 1_000, durationMs: 1 } : drawPlan(random, random.chance(0.3));
+  const faults = new Faults(cluster, plan);
+  let violation: Violation | undefined;
+  try {
+    phases(cluster, workload, faults, random, options);
+  } catch (error) {
+    violation = error instanceof Violation ? error : new Violation("simulator", error instanceof Error ? (error.stack ?? error.message) : String(error));
+  }
+  return report(options, cluster, violation);
+}
+
+function phases(cluster: Cluster, workload: Workload, faults: Faults, random: Random, options: RunOptions): void {
+  cluster.startServers();
+  if (random.chance(0.7)) cluster.until("the first leader", () => cluster.leader !== undefined, 20_000);
+  cluster.startClients();
+  workload.start();
+  faults.start();
+  cluster.run(options.quick ? 5_000 : 15_000);
+  faults.healAll();
+  heal(cluster, workload);
+}
+
+/** Phase B and C: bounded recovery, then everything alike. */
+export function heal(cluster: Cluster, workload: Workload): void {
+  cluster.until("one leader, all serve", () => allServe(cluster), 15_000);
+  cluster.run(500);
+  workload.stop();
+  cluster.until("every call ends", () => cluster.clients.every((client) => client.outstanding === 0 && client.connected), 20_000);
+  cluster.until("all trees are flushed at one zxid", () => allFlushed(cluster), 10_000);
+  const difference = replicaDifference(cluster);
+  if (difference !== undefined) throw new Violation("replicas are alike", difference);
+  cluster.checks.replicasAlike.evaluations += 1;
+  cluster.checks.finish();
+}
+
+function allServe(cluster: Cluster): boolean {
+  let leaders = 0;
+  for (const server of cluster.servers) {
+    const status = server.status();
+    if (status === undefined || !status.serving) return false;
+    if (status.role === "leading") leaders += 1;
+  }
+  return leaders === 1;
+}
+
+function allFlushed(cluster: Cluster): boolean {
+  const first = cluster.servers[0]?.status()?.flushedZxid;
+  return cluster.servers.every((server) => {
+    const status = server.status();
+    return status !== undefined && status.serving && status.flushedZxid === first && status.lastAppliedZxid === first && status.lastLoggedZxid === first;
+  });
+}
+
+function report(options: RunOptions, cluster: Cluster, violation: Violation | undefined): RunReport {
+  const evaluations = new Map<string, number>();
+  for (const check of cluster.checks.all()) evaluations.set(check.name, (evaluations.get(check.name) ?? 0) + check.evaluations);
+  return {
+    seed: options.seed,
+    hash: cluster.trace.hash,
+    simulatedMs: cluster.scheduler.now,
+    events: cluster.scheduler.events,
+    turns: cluster.servers.reduce((sum, server) => sum + server.turns, 0),
+    operations: cluster.history.operations.length,
+    committed: cluster.checks.ghost.committed.length,
+    evaluations,
+    marks: cluster.checks.marks,
+    violation,
+    state: cluster.describe(),
+  };
+}
