@@ -258,19 +258,29 @@ export class Connection {
     if (link.type === "idle" || link.transport !== transport) return;
     this.#link = { type: "idle", retryAtMs: never };
     this.#onDisconnected(link);
-    this.#retryLater();
+    this.#suspend();
+    if (link.type === "open" && link.drainUntilMs !== never) this.#dial();
+    else this.#retryLater();
   }
 
   /** Leaves the server for another one, after a back-off. */
   #reconnect(): void {
     this.#hangUp();
+    this.#suspend();
     this.#retryLater();
   }
 
   /** Leaves the server for another one at once. */
   #move(): void {
     this.#hangUp();
+    this.#suspend();
     this.#dial();
+  }
+
+  #suspend(): void {
+    const session = this.#session;
+    if (this.#state.type !== "connected" || session === undefined) return;
+    this.#setState({ type: "suspended", session: session.id, validUntilMs: session.validUntilMs });
   }
 
   #retryLater(): void {
@@ -295,10 +305,7 @@ export class Connection {
     this.#table.onDisconnected();
     this.#watches.onDisconnected();
     this.#subscriptions.onDisconnected(this.#nowMs);
-    const session = this.#session;
-    assert(session !== undefined, "an open link has a session");
-    session.onDisconnected();
-    this.#setState({ type: "suspended", session: session.id, validUntilMs: session.validUntilMs });
+    this.#session?.onDisconnected();
   }
 
   // ---- messages

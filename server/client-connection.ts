@@ -39,6 +39,9 @@ export interface ClientHost {
   readonly superDigest: string | undefined;
 }
 
+/** What a frame may hold besides data of the largest size. */
+export const frameSlackBytes = 16 * 1024;
+
 /** How long a connection may live without a `connect`. */
 export const handshakeMs = 10_000;
 /** After `end`, how long the other side may take to read what is buffered. */
@@ -60,6 +63,8 @@ export class ClientConnection {
   #outstanding = 0;
   #held: ClientMessage[] = [];
   #paused = false;
+  /** xid of an unanswered addAuth: what follows it must be judged with its identity. */
+  #addingAuth: number | undefined;
   #writable = true;
   #output: ServerMessage[] = [];
 
@@ -90,7 +95,8 @@ export class ClientConnection {
     if (this.#state === "connecting") return this.#hold(message);
     // Heartbeats overtake: a client with many requests outstanding must not lose its session.
     if (message.type !== "request") return this.#push(message);
-    if (this.#held.length > 0 || this.#outstanding >= this.#clients.host.limits.outstanding_per_connection_max) return this.#hold(message);
+    if (this.#held.length > 0 || this.#addingAuth !== undefined || this.#isFull()) return this.#hold(message);
+    if (message.request.type === "addAuth") this.#addingAuth = message.xid;
     this.#outstanding += 1;
     this.#push(message);
   }
@@ -124,7 +130,7 @@ export class ClientConnection {
     if (this.#state === "ending" || this.#state === "closed") return;
     if (this.#output.length === 0) this.#clients.markDirty(this);
     this.#output.push(message);
-    if (message.type === "reply") this.#answered();
+    if (message.type === "reply") this.#answered(message.xid);
     else if (message.type === "connected") this.#connected();
   }
 
@@ -156,10 +162,17 @@ export class ClientConnection {
     this.#release();
   }
 
-  #answered(): void {
+  #isFull(): boolean {
+    return this.#outstanding >= this.#clients.host.limits.outstanding_per_connection_max;
+  }
+
+  #answered(xid: number): void {
     this.#outstanding -= 1;
+    const authAdded = this.#addingAuth === xid;
+    if (authAdded) this.#addingAuth = undefined;
+    if (this.#held.length === 0 || this.#addingAuth !== undefined) return;
     // In batches: a pause and a resume for each answer would cost more than the request.
-    if (this.#held.length > 0 && this.#outstanding <= this.#clients.host.limits.outstanding_per_connection_max >> 1) this.#release();
+    if (authAdded || this.#outstanding <= this.#clients.host.limits.outstanding_per_connection_max >> 1) this.#release();
   }
 
   #hold(message: ClientMessage): void {

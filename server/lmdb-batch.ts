@@ -5,37 +5,45 @@
  */
 import type { KeyValueWrite } from "../src/tree/key-value.ts";
 
-/** Of one transaction; the last part carries its token. */
+/** Some writes of one transaction; its last part carries the token. */
 export interface BatchPart {
   readonly type: "part";
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly buffer: ArrayBuffer;
+  readonly length: number;
   readonly writes: number;
   readonly token: number | undefined;
 }
 export type ToWriter = BatchPart | { readonly type: "close" };
 export type FromWriter =
-  | { readonly type: "committed"; readonly token: number }
+  /** The buffers come back, to be used again. */
+  | { readonly type: "committed"; readonly token: number; readonly buffers: readonly ArrayBuffer[] }
   | { readonly type: "failed"; readonly reason: string }
   | { readonly type: "closed" };
 
-/** Writes and bytes in a part: packing one takes well under a millisecond. */
-const partWritesMax = 4_096;
-const partBytesMax = 1 << 20;
+/** Bytes and writes of a part: packing one takes well under a millisecond. */
+export const partBytes = 1 << 18;
+const partWritesMax = 2_048;
 const lengthsBytes = 8;
 
-/** Packs writes from `start` on, as many as a part takes, at least one if there is one. */
-export function packPart(writes: readonly KeyValueWrite[], start: number, token: number): { readonly part: BatchPart; readonly end: number } {
-  let size = 0;
+/** Packs writes from `start` on, as many as a part takes, at least one if there is one. `spare` is used when it is large enough. */
+export function packPart(writes: readonly KeyValueWrite[], start: number, token: number | undefined, spare: ArrayBuffer | undefined): { readonly part: BatchPart; readonly end: number } {
+  let length = 0;
   let end = start;
-  while (end < writes.length && end - start < partWritesMax && size < partBytesMax) {
-    const write = writes[end] as KeyValueWrite;
-    size += lengthsBytes + write.key.length + (write.value === undefined ? 0 : write.value.length);
+  while (end < writes.length && end - start < partWritesMax) {
+    const size = sizeOf(writes[end] as KeyValueWrite);
+    if (length > 0 && length + size > partBytes) break;
+    length += size;
     end += 1;
   }
-  const bytes = new Uint8Array(size);
+  const buffer = spare !== undefined && length <= spare.byteLength ? spare : new ArrayBuffer(Math.max(length, partBytes));
+  const bytes = new Uint8Array(buffer);
   let at = 0;
   for (let i = start; i < end; i += 1) at = packWrite(bytes, at, writes[i] as KeyValueWrite);
-  return { part: { type: "part", bytes, writes: end - start, token: end === writes.length ? token : undefined }, end };
+  return { part: { type: "part", buffer, length, writes: end - start, token: end === writes.length ? token : undefined }, end };
+}
+
+function sizeOf(write: KeyValueWrite): number {
+  return lengthsBytes + write.key.length + (write.value === undefined ? 0 : write.value.length);
 }
 
 function packWrite(bytes: Uint8Array, start: number, write: KeyValueWrite): number {
@@ -51,7 +59,7 @@ function packWrite(bytes: Uint8Array, start: number, write: KeyValueWrite): numb
 
 /** Calls `put` or `remove` for each write of the part. */
 export function unpackPart(part: BatchPart, put: (key: Uint8Array, value: Uint8Array) => void, remove: (key: Uint8Array) => void): void {
-  const bytes = part.bytes;
+  const bytes = new Uint8Array(part.buffer, 0, part.length);
   let at = 0;
   while (at < bytes.length) {
     const keyEnd = at + lengthsBytes + getLength(bytes, at);

@@ -33,7 +33,8 @@ function take(part: BatchPart): void {
   try {
     demandSpace(batch);
     environment.transactionSync(() => write(batch), syncCommit);
-    send({ type: "committed", token: part.token });
+    const buffers = batch.map(bufferOf);
+    port.postMessage({ type: "committed", token: part.token, buffers } satisfies FromWriter, buffers);
   } catch (error) {
     failed = true;
     send({ type: "failed", reason: error instanceof Error ? error.message : String(error) });
@@ -42,6 +43,10 @@ function take(part: BatchPart): void {
 
 function write(batch: readonly BatchPart[]): void {
   for (const part of batch) unpackPart(part, put, remove);
+}
+
+function bufferOf(part: BatchPart): ArrayBuffer {
+  return part.buffer;
 }
 
 function put(key: Uint8Array, value: Uint8Array): void {
@@ -55,7 +60,7 @@ function remove(key: Uint8Array): void {
 /** A page that the disk has no room for is a SIGBUS in a writable map; a full disk had better be an error. */
 function demandSpace(batch: readonly BatchPart[]): void {
   let need = 0;
-  for (const part of batch) need += 2 * part.bytes.length + part.writes * pageBytes;
+  for (const part of batch) need += 2 * part.length + part.writes * pageBytes;
   const { bavail, bsize } = statfsSync(directory);
   if (bavail * bsize < Math.min(need, spaceMax)) throw new Error(`ENOSPC: no space left for the tree store in ${directory}`);
 }

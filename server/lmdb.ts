@@ -21,14 +21,15 @@ import type { Transaction } from "lmdb";
 import { assert } from "../src/model/assert.ts";
 import type { Event } from "../src/replica/event.ts";
 import type { KeyValue, KeyValueImage, KeyValueWrite } from "../src/tree/key-value.ts";
-import { type FromWriter, packPart, type ToWriter } from "./lmdb-batch.ts";
+import { type FromWriter, packPart, partBytes, type ToWriter } from "./lmdb-batch.ts";
 import { type Environment, openEnvironment } from "./lmdb-environment.ts";
 
 type Pair = readonly [key: Uint8Array, value: Uint8Array];
 
 interface Submitted {
   readonly writes: readonly KeyValueWrite[];
-  readonly token: number;
+  /** Undefined for a part of a transaction that is not complete. */
+  readonly token: number | undefined;
   /** Writes handed over so far. */
   packed: number;
 }
@@ -39,6 +40,8 @@ interface ReadEnvironment extends Environment {
   getBinaryFast(key: Uint8Array, options?: { readonly transaction?: Transaction }): Buffer | undefined;
 }
 
+/** 16 MB: about the parts of one flush. */
+const sparePartsMax = 64;
 /** The writer's heap: it holds little but views. */
 const writerLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 };
 
@@ -47,6 +50,8 @@ export class LmdbKeyValue implements KeyValue {
   readonly #writer: Worker;
   readonly #onEvent: (event: Event) => void;
   readonly #queue: Submitted[] = [];
+  /** Buffers of earlier parts, to be used again. */
+  readonly #spare: ArrayBuffer[] = [];
   readonly #images = new Set<LmdbImage>();
   #packing = false;
   #failed = false;
@@ -64,7 +69,7 @@ export class LmdbKeyValue implements KeyValue {
     this.closed = new Promise((resolve) => {
       this.#onClosed = resolve;
     });
-    this.#writer = new Worker(writerUrl(), { workerData: { directory }, resourceLimits: writerLimits });
+    this.#writer = startWriter(directory);
     this.#writer.on("message", (message: FromWriter) => this.#onMessage(message));
     this.#writer.on("error", (error) => this.#fail(error.message));
     this.#writer.on("exit", (code) => this.#onExit(code));
@@ -92,7 +97,16 @@ export class LmdbKeyValue implements KeyValue {
     return image;
   }
 
+  /** Writes that belong to the next commit and come before those given to it. */
+  prepare(writes: readonly KeyValueWrite[]): void {
+    this.#submit(writes, undefined);
+  }
+
   commit(writes: readonly KeyValueWrite[], token: number): void {
+    this.#submit(writes, token);
+  }
+
+  #submit(writes: readonly KeyValueWrite[], token: number | undefined): void {
     assert(!this.#closed, "a closed store must not be written");
     this.#queue.push({ writes, token, packed: 0 });
     if (!this.#packing) this.#pack();
@@ -106,20 +120,20 @@ export class LmdbKeyValue implements KeyValue {
     if (!this.#packing) this.#send({ type: "close" });
   }
 
-  /** Hands over one part a turn of the event loop, so that a large flush delays nobody. */
+  /** Hands over one part a turn of the event loop, so that a large transaction delays nobody. */
   readonly #pack = (): void => {
+    this.#packing = false;
     const submitted = this.#queue[0];
-    this.#packing = submitted !== undefined;
-    if (submitted === undefined) {
-      if (this.#closed) this.#send({ type: "close" });
-      return;
+    if (submitted !== undefined && !this.#failed) {
+      const { part, end } = packPart(submitted.writes, submitted.packed, submitted.token, this.#spare.pop());
+      submitted.packed = end;
+      if (end === submitted.writes.length) this.#queue.shift();
+      this.#writer.postMessage(part, [part.buffer]);
     }
-    const { part, end } = packPart(submitted.writes, submitted.packed, submitted.token);
-    submitted.packed = end;
-    if (part.token !== undefined) this.#queue.shift();
-    this.#writer.postMessage(part, [part.bytes.buffer]);
-    if (this.#queue.length > 0 || this.#closed) setImmediate(this.#pack);
-    else this.#packing = false;
+    if (this.#queue.length > 0) {
+      this.#packing = true;
+      setImmediate(this.#pack);
+    } else if (this.#closed) this.#send({ type: "close" });
   };
 
   #send(message: ToWriter): void {
@@ -129,9 +143,16 @@ export class LmdbKeyValue implements KeyValue {
   #onMessage(message: FromWriter): void {
     if (message.type === "failed") this.#fail(message.reason);
     if (message.type !== "committed" || this.#failed || this.#closed) return;
+    this.#keep(message.buffers);
     this.#environment.resetReadTxn();
     this.#onEvent({ type: "storeCommitted", token: message.token });
     this.#onEvent({ type: "storeSynced", token: message.token });
+  }
+
+  #keep(buffers: readonly ArrayBuffer[]): void {
+    for (const buffer of buffers) {
+      if (this.#spare.length < sparePartsMax && buffer.byteLength === partBytes) this.#spare.push(buffer);
+    }
   }
 
   #onExit(code: number): void {
@@ -207,9 +228,12 @@ function plain(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-/** The file beside this one: TypeScript when run from source, JavaScript when built. */
-function writerUrl(): URL {
-  return new URL(import.meta.url.endsWith(".ts") ? "./lmdb-writer.ts" : "./lmdb-writer.js", import.meta.url);
+/** The writer is the file beside this one. From source (development, under tsx) a thread must load its TypeScript loader itself. */
+function startWriter(directory: string): Worker {
+  const options = { workerData: { directory }, resourceLimits: writerLimits };
+  if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("./lmdb-writer.js", import.meta.url), options);
+  const source = JSON.stringify(new URL("./lmdb-writer.ts", import.meta.url).href);
+  return new Worker(`import("tsx/esm/api").then((tsx) => { tsx.register(); return import(${source}); })`, { ...options, eval: true });
 }
 
 /**

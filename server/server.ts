@@ -53,7 +53,7 @@ export class ZabraServer {
   readonly logger: Logger;
   readonly #inbox = new Inbox();
   readonly #startedMs = performance.now();
-  readonly #stores = new Set<KeyValue>();
+  readonly #stores = new Set<LmdbKeyValue>();
   readonly #replica: Replica;
   readonly #disk: NodeDisk;
   readonly #lock: DirectoryLock;
@@ -87,7 +87,7 @@ export class ZabraServer {
       const peer = await this.#peers?.start();
       const zookeeper = await this.#zookeeper?.listen();
       const http = await this.#http.listen();
-      this.logger.info({ http: http.port, zookeeper: zookeeper?.port, peer: peer?.port, version }, "server started");
+      this.logger.info({ pid: process.pid, http: http.port, zookeeper: zookeeper?.port, peer: peer?.port, version }, "server started");
       return { http, zookeeper, peer };
     } catch (error) {
       await this.kill();
@@ -127,7 +127,10 @@ export class ZabraServer {
     this.#clients.destroyAll();
     await Promise.all([this.#http.close(), this.#zookeeper?.close(), this.#peers?.stop()]);
     await this.#disk.close();
-    for (const store of this.#stores) store.close();
+    await Promise.all([...this.#stores].map((store) => {
+      store.close();
+      return store.closed;
+    }));
     this.#lock.release();
     this.logger.info("server stopped");
   }

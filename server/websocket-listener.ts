@@ -8,7 +8,7 @@ import type { Duplex } from "node:stream";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
 import type { ServerMessage } from "../src/model/client-message.ts";
 import { type ClientWireMessage, type WireClientRequest, Writer, decodeClientFrame, encodeServerMessage } from "../src/wire/client-codec.ts";
-import { type ClientConnection, type ClientConnections, type ClientTransport, identityOf, normalAddress } from "./client-connection.ts";
+import { type ClientConnection, type ClientConnections, type ClientTransport, frameSlackBytes, identityOf, normalAddress } from "./client-connection.ts";
 import type { HostPolicy } from "./host-policy.ts";
 
 export const subprotocol = "zabra.v1";
@@ -34,12 +34,11 @@ export class WebSocketListener {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
-      maxPayload: clients.host.limits.frame_bytes_max,
+      maxPayload: clients.host.limits.frame_bytes_max + frameSlackBytes,
       maxFragments: fragmentsMax,
       maxBufferedChunks: bufferedChunksMax,
       handleProtocols: () => subprotocol,
     });
-    this.#server.on("wsClientError", (_error, socket) => socket.destroy());
   }
 
   /** An upgrade request from the HTTP server. Never throws; the socket is answered or destroyed. */

@@ -121,14 +121,7 @@ t.test("the map of the sources is true", async (t) => {
     "map.md: names src/a/x.ts, which does not exist",
     "map.md: does not name src/a/b.ts",
   ]);
-  if (!isFile(map)) return t.pass(`${map} is not written yet`);
-  t.strictSame(
-    checkMap(
-      map,
-      readText(map),
-      core.map((source) => source.path),
-      isFile,
-    ),
-    [],
-  );
+  const paths = core.map((source) => source.path);
+  if (isFile(map)) t.strictSame(checkMap(map, readText(map), paths, isFile), []);
+  else t.comment(`${map} is not written yet`);
 });

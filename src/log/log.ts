@@ -26,7 +26,7 @@ import { findRecordEnd, readHistory } from "./history.ts";
 import { encodeManifest } from "./manifest.ts";
 import { MemoryTail } from "./memory-tail.ts";
 import { recover, type Recovered } from "./recovery.ts";
-import { isSegmentName, Segment, segmentFile } from "./segment.ts";
+import { Segment, segmentFile, sequenceOf } from "./segment.ts";
 
 export type { LogEntry } from "./entry.ts";
 
@@ -62,7 +62,7 @@ export function createLog(options: LogOptions, base: Zxid): Log {
 /** What a token of ours is for. */
 type Operation = "write" | "spare" | "manifest" | "clear" | "remove";
 
-/** A write with its fdatasync. `batch` is undefined for markers and for the sync at opening. */
+/** A write with its fdatasync. `batch` is undefined for the sync at opening. */
 interface WriteInFlight {
   readonly batch: Batch | undefined;
   readonly sinceMs: number | undefined;
@@ -280,6 +280,11 @@ export class Log {
     this.#advance();
   }
 
+  /** The directory is gone. */
+  get removed(): boolean {
+    return this.#removalSubmitted && this.#operations.size === 0;
+  }
+
   // ---- turns
 
   /** Submits what the turn gathered, unless a write is in flight. */
@@ -306,13 +311,13 @@ export class Log {
     this.#writeBatch(batch, nowMs);
   }
 
-  /** A batch without entries: proves the one before it durable, while nothing else does. */
-  #writeMarker(nowMs: number | undefined): void {
+  /** A batch without entries: proves the one before it, which *is* durable, while nothing else does. */
+  #writeMarker(nowMs: number): void {
     this.#writeBatch(this.#pool.take(this.#open.last), nowMs);
     this.#unmarked = false;
   }
 
-  #writeBatch(batch: Batch, nowMs: number | undefined): void {
+  #writeBatch(batch: Batch, nowMs: number): void {
     const open = this.#open;
     const offset = open.nextOffset;
     assert(this.#write === undefined && !open.sealed, "one write at a time, and to the open segment");
@@ -393,33 +398,39 @@ export class Log {
 
   #openRecovered(recovered: Recovered): void {
     this.#removeStrays();
-    if (recovered.torn) this.#openTorn();
-    else {
-      this.#manifestWanted = true;
-      // The marker's fdatasync covers all of the file. Without anything unproven there is nothing to cover.
-      if (recovered.proven < recovered.last) this.#writeMarker(undefined);
-    }
-  }
-
-  /** The cut of a torn tail. What is before it is synced first; the torn header is wiped by the write that carries the sync. */
-  #openTorn(): void {
     const open = this.#open;
-    if (open.end > 0) {
-      this.#submitWrite(open.file, open.nextOffset, new Uint8Array(open.alignment));
-      this.#write = { batch: undefined, sinceMs: undefined };
-      open.seal(open.end, open.last);
-    } else {
-      this.#obsolete.push(must(this.#segments.pop(), "the open segment").file);
-    }
+    // The last good batch, be it a marker, may be in the page cache alone.
+    if (open.end > 0) this.#syncOpenSegment(open);
+    this.#unmarked = recovered.proven < recovered.last;
+    this.#manifestWanted = true;
+    if (!recovered.torn) return;
+    // The cut of a torn tail: the segment ends where its last good batch does.
+    if (open.end > 0) open.seal(open.end, open.last);
+    else this.#obsolete.push(must(this.#segments.pop(), "the open segment").file);
     this.#beginTurnover(this.#last, undefined);
   }
 
-  /** Segments that no manifest names: made ahead of need, or dropped, before the process ended. */
+  /**
+   * An fdatasync that proves nothing by being there: zeros behind the last good batch, over zeros or a torn
+   * header. A marker would be taken for a proof of a batch that the same power cut loses.
+   */
+  #syncOpenSegment(open: Segment): void {
+    this.#submitWrite(open.file, open.nextOffset, new Uint8Array(open.alignment));
+    this.#write = { batch: undefined, sinceMs: undefined };
+  }
+
+  /**
+   * Segments that the manifest does not name. One that an earlier manifest named is removed only once this
+   * manifest is durable; one made ahead of need was never named, and its name is needed again.
+   */
   #removeStrays(): void {
     const named = new Set(this.#segments.map((segment) => segment.file));
     for (const name of this.#disk.list(this.#directory)) {
       const file = `${this.#directory}/${name}`;
-      if (isSegmentName(name) && !named.has(file)) this.#submitRemove(file, "remove");
+      const sequence = sequenceOf(name);
+      if (sequence === undefined || named.has(file)) continue;
+      if (sequence < this.#nextSequence) this.#obsolete.push(file);
+      else this.#submitRemove(file, "remove");
     }
   }
 

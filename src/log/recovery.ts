@@ -13,7 +13,7 @@ import { EpochRuns } from "./epoch-runs.ts";
 import { FileWindow } from "./file-window.ts";
 import { alignUp, batchHeaderBytes, getBatchHeader, RecordCursor, segmentSalt, type BatchHeader } from "./format.ts";
 import { baseOf, decodeManifest, type Manifest } from "./manifest.ts";
-import { isSegmentName, Segment } from "./segment.ts";
+import { Segment, sequenceOf } from "./segment.ts";
 
 export interface Recovered {
   readonly type: "ok";
@@ -46,7 +46,7 @@ export function recover(disk: Disk, directory: string): Recovery {
 function recoverWithoutManifest(disk: Disk, directory: string): Recovery {
   for (const name of disk.list(directory)) {
     const file = `${directory}/${name}`;
-    if (isSegmentName(name) && findNonZero(disk, file, 0, disk.size(file) ?? 0)) {
+    if (sequenceOf(name) !== undefined && findNonZero(disk, file, 0, disk.size(file) ?? 0)) {
       return { type: "damaged", reason: `${directory}/manifest is missing, and ${file} holds entries` };
     }
   }

@@ -8,14 +8,15 @@ import { alignUp } from "./format.ts";
 
 /** A batch is remembered for look-ups when this far behind the last one remembered. */
 const indexStepBytes = 64 * 1024;
-const namePattern = "segment-";
+const namePrefix = "segment-";
 
 export function segmentFile(directory: string, sequence: number): string {
-  return `${directory}/${namePattern}${String(sequence).padStart(8, "0")}`;
+  return `${directory}/${namePrefix}${String(sequence).padStart(8, "0")}`;
 }
 
-export function isSegmentName(name: string): boolean {
-  return name.startsWith(namePattern);
+/** Undefined when the name is not a segment's. */
+export function sequenceOf(name: string): number | undefined {
+  return name.startsWith(namePrefix) ? Number(name.slice(namePrefix.length)) : undefined;
 }
 
 export interface SegmentFacts {

@@ -17,6 +17,12 @@ export class LaneHash {
     this.low = Math.imul(seed, 0x9e3779b1) ^ 0x5bd1e995;
   }
 
+  /** Goes on from lanes that were read before `finish`: for hashes with a common beginning. */
+  resume(high: number, low: number): void {
+    this.high = high;
+    this.low = low;
+  }
+
   /** 32 bits. */
   word(value: number): void {
     const high = Math.imul(this.high ^ value, 0x9e3779b1);

@@ -340,8 +340,7 @@ export class Clients {
   onApplied(source: TxnSource, zxid: Zxid, outcome: Outcome): void {
     if (source.type === "session") {
       const connection = this.#bySession.get(source.session);
-      const slot = connection?.write(source.seq);
-      if (connection !== undefined && slot !== undefined) this.#complete(connection, slot, outcome, zxid);
+      if (connection !== undefined) this.#completeAll(connection, source.seq, outcome, zxid);
     } else if (source.type === "origin" && source.server === this.#parts.id && source.boot === this.#parts.boot) {
       this.#onOwnApplied(source.counter, zxid, outcome);
     }
@@ -356,8 +355,12 @@ export class Clients {
       else this.#refuse(connection, outcome.code, outcome.detail);
       return;
     }
-    const slot = connection.write(counter);
-    if (slot !== undefined) this.#complete(connection, slot, outcome, zxid);
+    this.#completeAll(connection, counter, outcome, zxid);
+  }
+
+  /** A client may have sent the same number twice on one connection: both get the one outcome. */
+  #completeAll(connection: Connection, number: number, outcome: Outcome, zxid: Zxid): void {
+    for (let slot = connection.write(number); slot !== undefined; slot = connection.write(number)) this.#complete(connection, slot, outcome, zxid);
   }
 
   #complete(connection: Connection, slot: WriteSlot, outcome: Outcome, zxid: Zxid): void {

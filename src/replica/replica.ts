@@ -9,6 +9,7 @@
  */
 import { assert, assertNever } from "../model/assert.ts";
 import { permission } from "../model/acl.ts";
+import type { Log } from "../log/log.ts";
 import { checkLimits } from "../model/limits.ts";
 import { TokenSource } from "../model/tokens.ts";
 import type { WatchEvent } from "../model/watch.ts";
@@ -36,7 +37,7 @@ import type { Drivers, ReplicaOptions } from "./options.ts";
 import { RequestsAtLeader } from "./requests-at-leader.ts";
 import { StateMachine } from "./state-machine.ts";
 import type { Status } from "./status.ts";
-import { Install, openStorage, removeGeneration, snapshotReader, type Storage } from "./storage.ts";
+import { Install, openStorage, retire, snapshotReader, type Storage } from "./storage.ts";
 
 const appliedPerTurn = 4_000;
 const applyBatchBytes = 1 << 20;
@@ -103,8 +104,10 @@ class Running implements ZabHost {
   #machine: StateMachine;
   #streams: StreamTable;
   #installs: Install[] = [];
+  /** Logs on their way out: their completions are still theirs. */
+  #retired: Log[] = [];
   #leader: RequestsAtLeader | undefined;
-  /** Requests that reached us as the leader before our tree was up to our initial history. */
+  /** Requests that reached us as the leader before our tree was up to our log: prepare would not see what is still to be applied. */
   #early: { from: ServerId; message: RequestMessage }[] = [];
   /** The role generation whose leader side `#leader` is; −1: we do not lead. */
   #leaderOf = -1;
@@ -124,7 +127,7 @@ class Running implements ZabHost {
     this.#digests = digests;
     this.#storage = storage;
     this.#store = storage.store;
-    this.#machine = new StateMachine(storage.store, options.limits);
+    this.#machine = newMachine(storage.store, options);
     this.#context = this.#newContext(storage);
     const founding = new Founding({ context: this.#context, rejoin: options.rejoin, boot: options.boot, freshClusterId: options.freshClusterId });
     this.#zab = new Zab(this.#context, founding, options.leaseReads);
@@ -191,7 +194,7 @@ class Running implements ZabHost {
     for (const event of events) this.#onEvent(event);
     this.#moveOn();
     this.#apply();
-    if (this.#leader === undefined && this.#zab.leading !== undefined) this.#effects.again = true;
+    if (this.#leader === undefined && this.#mayLead()) this.#effects.again = true;
     this.#finish();
   }
 
@@ -305,8 +308,7 @@ class Running implements ZabHost {
   /** Leadership or the leader changed: the leader's requests begin anew, and clients turn to whoever leads. */
   #followLeader(): void {
     const leading = this.#zab.serving ? this.#zab.leading : undefined;
-    const upToDate = leading !== undefined && this.#machine.appliedZxid >= leading.initialZxid;
-    const generation = upToDate ? this.#zab.generation : -1;
+    const generation = leading !== undefined && (this.#leader !== undefined || this.#mayLead()) ? this.#zab.generation : -1;
     if (generation !== this.#leaderOf) this.#changeLeadership(generation);
     if (leading === undefined) this.#early = [];
     const leader = this.#zab.serving ? this.#zab.leaderId : undefined;
@@ -317,6 +319,11 @@ class Running implements ZabHost {
     if (leader === undefined) return;
     this.#clients.onNewLeader(left);
     this.#access.flush();
+  }
+
+  /** Established, and nothing in our log is still to be applied: the tree is what prepare must see. */
+  #mayLead(): boolean {
+    return this.#zab.serving && this.#zab.leading !== undefined && this.#machine.appliedZxid === this.#context.log.lastZxid;
   }
 
   #changeLeadership(generation: number): void {
@@ -350,6 +357,8 @@ class Running implements ZabHost {
     const nowMs = this.#now.monotonicMs;
     if (this.#context.log.onDiskDone(token, nowMs) || this.#context.epochs.onDiskDone(token)) return;
     for (const install of this.#installs) if (install.log.onDiskDone(token, nowMs)) return;
+    for (const log of this.#retired) if (log.onDiskDone(token, nowMs)) break;
+    this.#retired = this.#retired.filter((log) => !log.removed);
   }
 
   #onStoreCommitted(token: number): void {
@@ -376,7 +385,9 @@ class Running implements ZabHost {
     while (this.#machine.appliedZxid < this.#zab.applicable) {
       const entries = this.#context.log.readAfter(this.#machine.appliedZxid, applyBatchBytes);
       assert(entries !== undefined && entries.length > 0, "a committed entry must be in the log");
-      budget -= this.#applyEntries(entries, budget);
+      const applied = this.#applyEntries(entries, budget);
+      assert(applied > 0, "what is committed must be a log entry");
+      budget -= applied;
       if (budget > 0) continue;
       this.#effects.again = this.#machine.appliedZxid < this.#zab.applicable;
       return;
@@ -488,17 +499,15 @@ class Running implements ZabHost {
     this.#installs = [];
     this.#context.log = this.#storage.log;
     this.#store = this.#storage.store;
-    this.#machine = new StateMachine(this.#store, this.#options.limits);
+    this.#machine = newMachine(this.#store, this.#options);
     this.#digests.clear();
     this.#streams = this.#newStreams();
-    before.store.close();
-    removeGeneration(this.#drivers, this.#tokens, before.generation);
+    this.#retired.push(retire(this.#drivers, this.#tokens, before));
   }
 
   #dropInstall(install: Install): void {
     this.#installs = this.#installs.filter((other) => other !== install);
-    install.kv.close();
-    removeGeneration(this.#drivers, this.#tokens, install.generation);
+    this.#retired.push(retire(this.#drivers, this.#tokens, install));
   }
 
   // ---- view
@@ -527,6 +536,13 @@ class Running implements ZabHost {
       waitingFor: this.#zab.waitingFor,
     };
   }
+}
+
+/** A fresh store gets its predefined nodes; they belong to no txn, so the store is told that it is whole again. */
+function newMachine(store: WriteBehindStore, options: ReplicaOptions): StateMachine {
+  const machine = new StateMachine(store, options.limits);
+  store.setApplied(store.appliedZxid);
+  return machine;
 }
 
 function stoppedStatus(id: ServerId): Status {

@@ -279,6 +279,8 @@ export class StateMachine {
     else if (source.type === "session" && txn.body.type !== "closeSession") {
       this.#sessions.addReply(source.session, source.seq, source.ackedSeq, txn.zxid, outcome, replyBytesOf(txn.body));
     }
+    // The tree has said so already; sessions may have put records since.
+    this.#store.setApplied(txn.zxid);
     return outcome;
   }
 

@@ -123,9 +123,12 @@ function removeLeftovers(drivers: Drivers, tokens: TokenSource, keep: number): v
   }
 }
 
-/** Removes the directories that a snapshot has replaced. */
-export function removeGeneration(drivers: Drivers, tokens: TokenSource, generation: number): void {
-  for (const kind of ["log", "store"]) drivers.disk.submit({ type: "remove", token: tokens.next(), file: `${kind}-${generation}` });
+/** Ends the use of directories that a snapshot has replaced, or that were begun in vain. The log is removed once nothing of it is in flight. */
+export function retire(drivers: Drivers, tokens: TokenSource, old: { readonly log: Log; readonly kv: KeyValue; readonly generation: number }): Log {
+  old.kv.close();
+  old.log.remove();
+  drivers.disk.submit({ type: "remove", token: tokens.next(), file: `store-${old.generation}` });
+  return old.log;
 }
 
 /** The whole store as SNAP sends it: a point-in-time image, so commits never wait for it. */

@@ -12,45 +12,61 @@ import type { Store, Znode } from "./store.ts";
 import type { ZnodeDraft } from "./znode.ts";
 
 const pathSeed = 0x7a616272;
+const dataTerm = 1;
+const metadataTerm = 2;
 const kindNumber: { readonly [Kind in NodeKind]: number } = { persistent: 0, ephemeral: 1, container: 2, ttl: 3 };
 
 export class NodeHasher {
   readonly #hash = new LaneHash();
+  /** Lanes after the path, from which both terms go on. */
+  #pathHigh = 0;
+  #pathLow = 0;
 
   /** Sets the node's hash from all of it. */
   hashWhole(path: string, node: ZnodeDraft): void {
-    this.#metadata(path, node);
-    const high = this.#hash.high;
-    const low = this.#hash.low;
-    this.#data(path, node);
-    node.hashHigh = (high + this.#hash.high) >>> 0;
-    node.hashLow = (low + this.#hash.low) >>> 0;
+    const hash = this.#hash;
+    this.#path(path);
+    this.#metadata(node);
+    const high = hash.high;
+    const low = hash.low;
+    this.#data(node);
+    node.hashHigh = (high + hash.high) >>> 0;
+    node.hashLow = (low + hash.low) >>> 0;
   }
 
   /** Sets the hash of `after`, which differs from `before` in anything but its data. */
   hashMetadata(path: string, before: Znode, after: ZnodeDraft): void {
     assert(before.data === after.data, "a metadata change must keep the data");
-    this.#metadata(path, before);
-    const high = before.hashHigh - this.#hash.high;
-    const low = before.hashLow - this.#hash.low;
-    this.#metadata(path, after);
-    after.hashHigh = (high + this.#hash.high) >>> 0;
-    after.hashLow = (low + this.#hash.low) >>> 0;
+    const hash = this.#hash;
+    this.#path(path);
+    this.#metadata(before);
+    const high = before.hashHigh - hash.high;
+    const low = before.hashLow - hash.low;
+    this.#metadata(after);
+    after.hashHigh = (high + hash.high) >>> 0;
+    after.hashLow = (low + hash.low) >>> 0;
   }
 
-  #data(path: string, node: Znode): void {
+  #path(path: string): void {
+    this.#hash.start(pathSeed);
+    this.#hash.text(path);
+    this.#pathHigh = this.#hash.high;
+    this.#pathLow = this.#hash.low;
+  }
+
+  #data(node: Znode): void {
     const hash = this.#hash;
-    hash.start(pathSeed ^ 1);
-    hash.text(path);
+    hash.resume(this.#pathHigh, this.#pathLow);
+    hash.word(dataTerm);
     if (node.data === undefined) hash.word(-1);
     else hash.bytes(node.data);
     hash.finish();
   }
 
-  #metadata(path: string, node: Znode): void {
+  #metadata(node: Znode): void {
     const hash = this.#hash;
-    hash.start(pathSeed);
-    hash.text(path);
+    hash.resume(this.#pathHigh, this.#pathLow);
+    hash.word(metadataTerm);
     hash.number(node.czxid);
     hash.number(node.mzxid);
     hash.number(node.pzxid);

@@ -1,7 +1,8 @@
 /** Decides delete, setData, setAcl and check. The order of the checks is ZooKeeper's (first failure wins). */
 import { permission } from "../model/acl.ts";
-import { parentOf, pathError } from "../model/path.ts";
+import { parentOf } from "../model/path.ts";
 import type { CheckRequest, DeleteRequest, SetAclRequest, SetDataRequest } from "../model/request.ts";
+import { checkPath } from "./path-check.ts";
 import {
   aclReference, badPath, checkedAcl, dataTooLong, isRefused, nodeAt, overLimit, permits, refused, versionMatches,
   type PrepareScope, type Refused,
@@ -15,7 +16,7 @@ const checkEffect: CheckEffect = { type: "check" };
 export function prepareDelete(scope: PrepareScope, request: DeleteRequest): DeleteEffect | Refused {
   const { path } = request;
   if (isPredefined(path)) return refused("BAD_ARGUMENTS", "a predefined node cannot be deleted");
-  if (!path.includes("/") || path.includes("\0")) return refused("BAD_ARGUMENTS", pathError(path, scope.limits) ?? "");
+  if (!path.includes("/") || path.includes("\0")) return refused("BAD_ARGUMENTS", checkPath(path, scope.limits) ?? "");
   const parentPath = parentOf(path) ?? "";
   const parent = nodeAt(scope, parentPath);
   if (parent === undefined) return refused("NO_NODE");
@@ -38,7 +39,7 @@ export function proposeRemove(scope: PrepareScope, path: string, node: Znode, pa
 export function prepareSetData(scope: PrepareScope, request: SetDataRequest): SetDataEffect | Refused {
   const { path, data } = request;
   if (dataTooLong(data, scope.limits)) return overLimit("data_bytes_max", scope.limits);
-  const error = pathError(path, scope.limits);
+  const error = checkPath(path, scope.limits);
   if (error !== undefined) return badPath(error);
   const before = scope.overlay.get(path);
   if (before === undefined) return refused("NO_NODE");
@@ -51,7 +52,7 @@ export function prepareSetData(scope: PrepareScope, request: SetDataRequest): Se
 
 export function prepareSetAcl(scope: PrepareScope, request: SetAclRequest): SetAclEffect | Refused {
   const { path } = request;
-  const error = pathError(path, scope.limits);
+  const error = checkPath(path, scope.limits);
   if (error !== undefined) return badPath(error);
   const acl = checkedAcl(scope, request.acl);
   if (isRefused(acl)) return acl;
@@ -67,7 +68,7 @@ export function prepareSetAcl(scope: PrepareScope, request: SetAclRequest): SetA
 }
 
 export function prepareCheck(scope: PrepareScope, request: CheckRequest): CheckEffect | Refused {
-  const error = pathError(request.path, scope.limits);
+  const error = checkPath(request.path, scope.limits);
   if (error !== undefined) return badPath(error);
   const node = scope.overlay.get(request.path);
   if (node === undefined) return refused("NO_NODE");

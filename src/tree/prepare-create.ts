@@ -1,7 +1,8 @@
 /** Decides a create. The order of the checks is ZooKeeper's (first failure wins); our bounds come first. */
 import { permission } from "../model/acl.ts";
-import { pathError, rootPath } from "../model/path.ts";
+import { rootPath } from "../model/path.ts";
 import type { CreateRequest } from "../model/request.ts";
+import { checkPath } from "./path-check.ts";
 import {
   aclReference, badPath, checkedAcl, dataTooLong, isRefused, nodeAt, overLimit, permits, refused,
   type PrepareScope, type Refused,
@@ -45,7 +46,7 @@ function argumentError(scope: PrepareScope, request: CreateRequest): Refused | u
   if (kind === "ttl" ? !isTtl(ttlMs) : ttlMs !== 0) return refused("BAD_ARGUMENTS", "a TTL node, and no other, needs a ttlMs from 1 to 2^40 - 1");
   if (kind === "ephemeral" && scope.session === 0) return refused("BAD_ARGUMENTS", "an ephemeral node needs a session");
   if (dataTooLong(request.data, scope.limits)) return overLimit("data_bytes_max", scope.limits);
-  if (!path.includes("/") || path.includes("\0")) return refused("BAD_ARGUMENTS", pathError(path, scope.limits) ?? "");
+  if (!path.includes("/") || path.includes("\0")) return refused("BAD_ARGUMENTS", checkPath(path, scope.limits) ?? "");
   return undefined;
 }
 
@@ -59,7 +60,7 @@ function parentText(path: string): string {
 }
 
 function placeError(scope: PrepareScope, request: CreateRequest, path: string, parent: Znode): Refused | undefined {
-  const error = pathError(path, scope.limits);
+  const error = checkPath(path, scope.limits);
   if (error !== undefined) return badPath(error);
   if (scope.overlay.get(path) !== undefined) return refused("NODE_EXISTS");
   if (parent.kind === "ephemeral") return refused("NO_CHILDREN_FOR_EPHEMERALS");

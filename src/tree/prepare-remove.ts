@@ -1,9 +1,10 @@
 /** Decides the removals of many nodes under one zxid: deleteRecursive, the ephemerals of a closing session, reaping. */
 import { permission } from "../model/acl.ts";
 import { must } from "../model/assert.ts";
-import { parentOf, pathError } from "../model/path.ts";
+import { parentOf } from "../model/path.ts";
 import type { DeleteRecursiveRequest } from "../model/request.ts";
 import type { SessionId } from "../model/zxid.ts";
+import { checkPath } from "./path-check.ts";
 import { badPath, nodeAt, overLimit, permits, refused, type PrepareScope, type Refused } from "./prepare-scope.ts";
 import { proposeRemove } from "./prepare-change.ts";
 import { isReapable } from "./reaper.ts";
@@ -15,7 +16,7 @@ import { isPredefined } from "./znode.ts";
 export function prepareDeleteRecursive(scope: PrepareScope, request: DeleteRecursiveRequest): TxnBody | Refused {
   const { path } = request;
   if (isPredefined(path)) return refused("BAD_ARGUMENTS", "a predefined node cannot be deleted");
-  const error = pathError(path, scope.limits);
+  const error = checkPath(path, scope.limits);
   if (error !== undefined) return badPath(error);
   const parent = scope.overlay.get(parentOf(path) ?? "/");
   if (parent === undefined) return refused("NO_NODE");

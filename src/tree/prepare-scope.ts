@@ -2,7 +2,7 @@
 import type { Acl, AuthId } from "../model/acl.ts";
 import type { ErrorCode } from "../model/error.ts";
 import type { Limits } from "../model/limits.ts";
-import { pathError } from "../model/path.ts";
+import { checkPath } from "./path-check.ts";
 import type { SessionId } from "../model/zxid.ts";
 import { fixUpAcl, isPermitted } from "./access.ts";
 import { keyOf, type AclTable } from "./acl-table.ts";
@@ -44,7 +44,7 @@ export function badPath(error: string): Refused {
 
 /** The node at a path that may be nonsense: ZooKeeper looks some paths up before it checks their syntax. */
 export function nodeAt(scope: PrepareScope, path: string): Znode | undefined {
-  return pathError(path, scope.limits) === undefined ? scope.overlay.get(path) : undefined;
+  return checkPath(path, scope.limits) === undefined ? scope.overlay.get(path) : undefined;
 }
 
 export function permits(scope: PrepareScope, node: Znode, perms: number): boolean {

@@ -5,12 +5,12 @@
 import { permission, type AuthId } from "../model/acl.ts";
 import { assertNever } from "../model/assert.ts";
 import type { Limits } from "../model/limits.ts";
-import { pathError } from "../model/path.ts";
 import {
   failure, okOutcome, success,
   type GetAclRequest, type GetChildrenRequest, type GetDataRequest, type GetEphemeralsRequest, type ListRequest, type MultiReadRequest, type Outcome, type ReadRequest,
 } from "../model/request.ts";
 import type { SessionId } from "../model/zxid.ts";
+import { checkPath } from "./path-check.ts";
 import { isPermitted, maskedAcl } from "./access.ts";
 import type { AclTable } from "./acl-table.ts";
 import type { Ephemerals } from "./ephemerals.ts";
@@ -76,7 +76,7 @@ export class TreeReader {
 
   /** A path that is not valid names no node. */
   #find(path: string): Znode | undefined {
-    return pathError(path, this.#limits) === undefined ? this.#store.get(path) : undefined;
+    return checkPath(path, this.#limits) === undefined ? this.#store.get(path) : undefined;
   }
 
   #isReadable(node: Znode, context: ReadContext): boolean {
@@ -153,7 +153,7 @@ export class TreeReader {
   }
 
   #laterPage(request: ListRequest, image: number, after: string, context: ReadContext): Outcome {
-    if (pathError(request.path, this.#limits) !== undefined || pathError(after, this.#limits) !== undefined) return failure("BAD_ARGUMENTS", "the cursor is not of this list");
+    if (checkPath(request.path, this.#limits) !== undefined || checkPath(after, this.#limits) !== undefined) return failure("BAD_ARGUMENTS", "the cursor is not of this list");
     const pin = this.#images.get(image, context.nowMs);
     if (pin === undefined) return failure("COMPACTED", "the list's image is no longer kept");
     const node = pin.image.get(request.path);

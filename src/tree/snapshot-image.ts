@@ -11,7 +11,7 @@ import { type Zxid, zeroZxid } from "../model/zxid.ts";
 import type { KeyValue, KeyValueImage, KeyValueWrite } from "./key-value.ts";
 import { DamagedStoreError, damageText } from "./store-error.ts";
 import { appliedKey, endKey, firstKey, nextKey } from "./store-keys.ts";
-import { decodeApplied, isSound, ValueWriter } from "./znode-codec.ts";
+import { appliedValue, decodeApplied, isSound } from "./znode-codec.ts";
 
 export type Pair = readonly [key: Uint8Array, value: Uint8Array];
 
@@ -42,7 +42,7 @@ export class SnapshotSource {
     this.#image = kv.image();
     this.#chunkBytes = chunkBytes;
     const value = this.#image.get(appliedKey);
-    this.zxid = value === undefined ? zeroZxid : decodeApplied(appliedKey, value);
+    this.zxid = value === undefined ? zeroZxid : decodeApplied(value);
     if (value === undefined) this.#giveEmpty();
   }
 
@@ -70,7 +70,7 @@ export class SnapshotSource {
 
   /** A store that was never flushed: its image says that it is at zxid 0. */
   #giveEmpty(): void {
-    this.#ahead = [[appliedKey, new ValueWriter().applied(appliedKey, zeroZxid)]];
+    this.#ahead = [[appliedKey, appliedValue(zeroZxid)]];
     this.#exhausted = true;
   }
 

@@ -1,5 +1,5 @@
 /**
- * Decoded clean znodes, bounded by count and by bytes. Two maps, the younger and the older: a find in
+ * Decoded znodes, clean or dirty, bounded by count and by bytes. Two maps, the younger and the older: a find in
  * the older one moves up, and when the younger is full it becomes the older. No list, no clock, and what
  * was read lately survives.
  */
@@ -40,7 +40,7 @@ export class ZnodeCache {
     this.#youngBytes += bytes;
   }
 
-  /** The path is dirty now; what is cached would be stale once the generation is dropped. */
+  /** The path was put or removed. */
   delete(path: string): void {
     this.#young.delete(path);
     this.#old.delete(path);

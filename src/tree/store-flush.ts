@@ -1,32 +1,36 @@
 /**
- * One flush: frozen generations become the writes of one KeyValue transaction. Encoding is done a
- * bounded number of values a call, because tens of thousands at once would stall the loop for
- * longer than a lease can bear. Of a value that several generations hold the newest is written.
+ * One flush: frozen generations become the writes of one KeyValue transaction. A call makes a
+ * bounded number of them, because tens of thousands at once would stall the loop for longer than a lease
+ * can bear, and hands them to the driver at once if it takes parts. Of a value that several
+ * generations hold the newest is written.
  */
 import { assert } from "../model/assert.ts";
 import type { Zxid } from "../model/zxid.ts";
-import type { KeyValueWrite } from "./key-value.ts";
-import type { Znode } from "./store.ts";
-import { type Generation, type Removed, removed } from "./store-generation.ts";
+import type { KeyValue, KeyValueWrite } from "./key-value.ts";
+import { type Generation, removed } from "./store-generation.ts";
 import { appliedKey, nodeKey, recordKey } from "./store-keys.ts";
-import { ValueWriter } from "./znode-codec.ts";
+import { appliedValue } from "./znode-codec.ts";
 
-/** Values and bytes encoded in one call: a millisecond or two. */
+/** A driver may take a transaction in parts, so that its writes need not all be held at once. */
+export interface PartwiseKeyValue extends KeyValue {
+  /** Writes that belong to the next commit and come before those given to it. */
+  prepare?(writes: readonly KeyValueWrite[]): void;
+}
+
+/** Values and bytes of one call: about a millisecond. */
 const stepValues = 2_000;
 const stepBytes = 1 << 20;
 
 export class Flush {
   readonly #generations: readonly Generation[];
-  readonly #writer = new ValueWriter();
   #writes: KeyValueWrite[] = [];
   #index = 0;
-  #nodes: IterableIterator<[string, Znode | Removed]> | undefined;
-  #records: IterableIterator<[string, Uint8Array | Removed]> | undefined;
-  #done = false;
+  #nodes: IterableIterator<[string, number]> | undefined;
+  #records: IterableIterator<[string, number]> | undefined;
   #stepBytes = 0;
   /** The store's appliedZxid when the generations were frozen. */
   readonly zxid: Zxid;
-  /** Set when the writes are submitted. */
+  /** Set when the commit is submitted. */
   token: number | undefined;
   committed = false;
 
@@ -40,13 +44,20 @@ export class Flush {
     this.zxid = zxid;
   }
 
-  get generations(): readonly Generation[] {
-    return this.#generations;
+  /** Submits some more to the driver; true when the commit itself was submitted, with `token`. */
+  step(kv: PartwiseKeyValue, token: number): boolean {
+    assert(this.token === undefined, "a flush is submitted once");
+    if (!this.#gather()) {
+      if (kv.prepare !== undefined) kv.prepare(this.#takeWrites());
+      return false;
+    }
+    this.token = token;
+    kv.commit(this.#takeWrites(), token);
+    return true;
   }
 
-  /** Encodes some more; true when all is encoded. */
-  step(): boolean {
-    if (this.#done) return true;
+  /** True when all is gathered. */
+  #gather(): boolean {
     const most = this.#writes.length + stepValues;
     this.#stepBytes = 0;
     while (this.#writes.length < most && this.#stepBytes < stepBytes) {
@@ -56,9 +67,7 @@ export class Flush {
     return false;
   }
 
-  /** The writes, which the flush then forgets. */
-  takeWrites(): readonly KeyValueWrite[] {
-    assert(this.#done, "a flush must be encoded before it is submitted");
+  #takeWrites(): readonly KeyValueWrite[] {
     const writes = this.#writes;
     this.#writes = [];
     return writes;
@@ -76,31 +85,29 @@ export class Flush {
   #stepNode(): boolean {
     const next = this.#nodes?.next();
     if (next === undefined || next.done === true) return false;
-    const [path, node] = next.value;
-    for (let i = 0; i < this.#index - 1; i += 1) if ((this.#generations[i] as Generation).node(path) !== undefined) return true;
-    const key = nodeKey(path);
-    this.#write(key, node === removed ? undefined : this.#writer.znode(key, node));
+    const [path, address] = next.value;
+    for (let i = 0; i < this.#index - 1; i += 1) if ((this.#generations[i] as Generation).findNode(path) !== undefined) return true;
+    this.#write(nodeKey(path), address);
     return true;
   }
 
   #stepRecord(): boolean {
     const next = this.#records?.next();
     if (next === undefined || next.done === true) return false;
-    const [name, payload] = next.value;
-    for (let i = 0; i < this.#index - 1; i += 1) if ((this.#generations[i] as Generation).record(name) !== undefined) return true;
-    const key = recordKey(name);
-    this.#write(key, payload === removed ? undefined : this.#writer.record(key, payload));
+    const [name, address] = next.value;
+    for (let i = 0; i < this.#index - 1; i += 1) if ((this.#generations[i] as Generation).findRecord(name) !== undefined) return true;
+    this.#write(recordKey(name), address);
     return true;
   }
 
-  #write(key: Uint8Array, value: Uint8Array | undefined): void {
+  #write(key: Uint8Array, address: number): void {
+    const value = address === removed ? undefined : (this.#generations[this.#index - 1] as Generation).sealedAt(key, address);
     this.#writes.push({ key, value });
     this.#stepBytes += key.length + (value === undefined ? 0 : value.length);
   }
 
   #finish(): boolean {
-    this.#write(appliedKey, this.#writer.applied(appliedKey, this.zxid));
-    this.#done = true;
+    this.#writes.push({ key: appliedKey, value: appliedValue(this.zxid) });
     return true;
   }
 }

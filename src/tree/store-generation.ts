@@ -10,21 +10,25 @@
 import { assert } from "../model/assert.ts";
 import { nameOf, parentOf } from "../model/path.ts";
 import type { Znode } from "./store.ts";
+import { ValueArena } from "./store-arena.ts";
 
-/** A value that was removed, as opposed to one of which a generation knows nothing. */
-export const removed: unique symbol = Symbol("removed");
-export type Removed = typeof removed;
+/** Stands for the address of a value that was removed, as opposed to one of which a generation knows nothing. */
+export const removed = -1;
+/** Of a value that the generation does not have. */
+const nowhere = -2;
 
-/** What a dirty value costs in the heap beside its data: object, boxed numbers, keys, map entries. */
-const nodeOverheadBytes = 512;
-const recordOverheadBytes = 192;
+/** What an entry costs beside its value: key, map entries, name. */
+const nodeOverheadBytes = 160;
+const recordOverheadBytes = 96;
 const compactAfter = 64;
 
 export class Generation {
-  readonly #nodes = new Map<string, Znode | Removed>();
-  readonly #records = new Map<string, Uint8Array | Removed>();
+  readonly #arena = new ValueArena();
+  /** Path or key → address of the value in the arena, or `removed`. */
+  readonly #nodes = new Map<string, number>();
+  readonly #records = new Map<string, number>();
   readonly #children = new Map<string, DirtyNames>();
-  #bytes = 0;
+  #keyBytes = 0;
   #frozen = false;
   /** Images that read it. */
   pins = 0;
@@ -32,7 +36,7 @@ export class Generation {
   inFlight = false;
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#arena.bytes + this.#keyBytes + this.#nodes.size * nodeOverheadBytes + this.#records.size * recordOverheadBytes;
   }
 
   get size(): number {
@@ -53,19 +57,35 @@ export class Generation {
     this.#frozen = false;
   }
 
-  node(path: string): Znode | Removed | undefined {
+  /** Address of a node's value; `removed`; or undefined when nothing is known of it. */
+  findNode(path: string): number | undefined {
     return this.#nodes.get(path);
   }
 
-  record(key: string): Uint8Array | Removed | undefined {
+  findRecord(key: string): number | undefined {
     return this.#records.get(key);
   }
 
-  nodes(): IterableIterator<[string, Znode | Removed]> {
+  nodeAt(address: number): Znode {
+    return this.#arena.znode(address);
+  }
+
+  recordAt(address: number): Uint8Array {
+    return this.#arena.record(address);
+  }
+
+  /** The stored form, checksum included. Of frozen generations only, because it is a view. */
+  sealedAt(key: Uint8Array, address: number): Uint8Array {
+    assert(this.#frozen, "only what is frozen is flushed");
+    return this.#arena.sealed(key, address);
+  }
+
+  /** Paths and addresses. */
+  nodes(): IterableIterator<[string, number]> {
     return this.#nodes.entries();
   }
 
-  records(): IterableIterator<[string, Uint8Array | Removed]> {
+  records(): IterableIterator<[string, number]> {
     return this.#records.entries();
   }
 
@@ -75,16 +95,15 @@ export class Generation {
     return names === undefined || names.size === 0 ? undefined : names.sorted();
   }
 
-  setNode(path: string, node: Znode | Removed): void {
-    assert(!this.#frozen, "a frozen generation must not change");
-    const before = this.#nodes.get(path);
-    this.#nodes.set(path, node);
-    this.#bytes += dataBytes(node);
-    if (before !== undefined) this.#bytes -= dataBytes(before);
-    else {
-      this.#bytes += nodeOverheadBytes + path.length;
-      this.#list(path);
-    }
+  setNode(path: string, node: Znode): void {
+    const before = this.#touchNode(path);
+    this.#nodes.set(path, this.#arena.putZnode(node, before));
+  }
+
+  removeNode(path: string): void {
+    const before = this.#touchNode(path);
+    if (before >= 0) this.#arena.free(before);
+    this.#nodes.set(path, removed);
   }
 
   /** As though the path had never been touched here. */
@@ -92,37 +111,69 @@ export class Generation {
     assert(!this.#frozen, "a frozen generation must not change");
     const before = this.#nodes.get(path);
     if (before === undefined) return;
+    if (before >= 0) this.#arena.free(before);
     this.#nodes.delete(path);
-    this.#bytes -= dataBytes(before) + nodeOverheadBytes + path.length;
+    this.#keyBytes -= path.length;
     this.#unlist(path);
   }
 
-  setRecord(key: string, value: Uint8Array | Removed): void {
-    assert(!this.#frozen, "a frozen generation must not change");
-    const before = this.#records.get(key);
-    this.#records.set(key, value);
-    this.#bytes += value === removed ? 0 : value.length;
-    if (before === undefined) this.#bytes += recordOverheadBytes + key.length;
-    else if (before !== removed) this.#bytes -= before.length;
+  setRecord(key: string, payload: Uint8Array): void {
+    const before = this.#touchRecord(key);
+    this.#records.set(key, this.#arena.putRecord(payload, before));
+  }
+
+  removeRecord(key: string): void {
+    const before = this.#touchRecord(key);
+    if (before >= 0) this.#arena.free(before);
+    this.#records.set(key, removed);
   }
 
   forgetRecord(key: string): void {
     assert(!this.#frozen, "a frozen generation must not change");
     const before = this.#records.get(key);
-    if (before === undefined || !this.#records.delete(key)) return;
-    this.#bytes -= recordOverheadBytes + key.length + (before === removed ? 0 : before.length);
+    if (before === undefined) return;
+    if (before >= 0) this.#arena.free(before);
+    this.#records.delete(key);
+    this.#keyBytes -= key.length;
   }
 
   /** Takes over what an older generation knows and this one does not. */
   absorbOlder(older: Generation): void {
-    for (const [path, node] of older.nodes()) if (!this.#nodes.has(path)) this.setNode(path, node);
-    for (const [key, value] of older.records()) if (!this.#records.has(key)) this.setRecord(key, value);
+    for (const [path, address] of older.nodes()) if (!this.#nodes.has(path)) this.#copyNode(older, path, address);
+    for (const [key, address] of older.records()) if (!this.#records.has(key)) this.#copyRecord(older, key, address);
   }
 
   /** Takes over all that a newer generation knows. */
   absorbNewer(newer: Generation): void {
-    for (const [path, node] of newer.nodes()) this.setNode(path, node);
-    for (const [key, value] of newer.records()) this.setRecord(key, value);
+    for (const [path, address] of newer.nodes()) this.#copyNode(newer, path, address);
+    for (const [key, address] of newer.records()) this.#copyRecord(newer, key, address);
+  }
+
+  #copyNode(from: Generation, path: string, address: number): void {
+    if (address === removed) this.removeNode(path);
+    else this.#nodes.set(path, this.#arena.putCopy(from.#arena, address, this.#touchNode(path)));
+  }
+
+  #copyRecord(from: Generation, key: string, address: number): void {
+    if (address === removed) this.removeRecord(key);
+    else this.#records.set(key, this.#arena.putCopy(from.#arena, address, this.#touchRecord(key)));
+  }
+
+  /** Where the value was before a change; negative when there was none. */
+  #touchNode(path: string): number {
+    assert(!this.#frozen, "a frozen generation must not change");
+    const before = this.#nodes.get(path);
+    if (before !== undefined) return before;
+    this.#keyBytes += path.length;
+    this.#list(path);
+    return nowhere;
+  }
+
+  #touchRecord(key: string): number {
+    assert(!this.#frozen, "a frozen generation must not change");
+    const before = this.#records.get(key);
+    if (before === undefined) this.#keyBytes += key.length;
+    return before ?? nowhere;
   }
 
   #list(path: string): void {
@@ -156,10 +207,6 @@ export class Generation {
     }
     this.#children.set(parent, kept);
   }
-}
-
-function dataBytes(node: Znode | Removed): number {
-  return node === removed || node.data === undefined ? 0 : node.data.length;
 }
 
 /** Names in order. They mostly come in order (sequential nodes), so sorting waits until somebody reads. */

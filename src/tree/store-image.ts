@@ -7,8 +7,8 @@ import { assert } from "../model/assert.ts";
 import type { Zxid } from "../model/zxid.ts";
 import type { KeyValueImage } from "./key-value.ts";
 import type { StoreImage, Znode } from "./store.ts";
-import { type Generation, removed } from "./store-generation.ts";
-import { dirtyNode, type Layers, readChildren, storedNode } from "./store-read.ts";
+import type { Generation } from "./store-generation.ts";
+import { type Layers, readChildren, readNode } from "./store-read.ts";
 
 export class PinnedImage implements StoreImage {
   readonly zxid: Zxid;
@@ -34,9 +34,7 @@ export class PinnedImage implements StoreImage {
 
   get(path: string): Znode | undefined {
     assert(!this.#released, "a released image must not be read");
-    const node = dirtyNode(this.#layers, path);
-    if (node === undefined) return storedNode(this.#view, path);
-    return node === removed ? undefined : node;
+    return readNode(this.#layers, this.#view, path);
   }
 
   children(path: string, after: string, limit: number): string[] {

@@ -5,7 +5,7 @@
 import { joinPath } from "../model/path.ts";
 import type { KeyValueView } from "./key-value.ts";
 import type { Znode } from "./store.ts";
-import { type Generation, type Removed, removed } from "./store-generation.ts";
+import { type Generation, removed } from "./store-generation.ts";
 import { childrenEnd, childrenStart, nameAt, nameStart, nextKey, nodeKey, recordKey, recordName, recordsEnd, recordsStart } from "./store-keys.ts";
 import { decodeRecord, decodeZnode } from "./znode-codec.ts";
 
@@ -19,30 +19,51 @@ export type Layers = readonly Generation[];
 const namesPerPage = 2_048;
 const recordsPerPage = 256;
 
-/** What the layers know of a path: a node, `removed`, or nothing. */
-export function dirtyNode(layers: Layers, path: string, from = 0): Znode | Removed | undefined {
+/** What the layers know of a value, newest first: that it is there, that it was removed, or nothing. */
+export type Knowledge = "present" | "removed" | undefined;
+
+export function knowNode(layers: Layers, path: string, from = 0): Knowledge {
   for (let i = from; i < layers.length; i += 1) {
-    const node = (layers[i] as Generation).node(path);
-    if (node !== undefined) return node;
+    const address = (layers[i] as Generation).findNode(path);
+    if (address !== undefined) return address === removed ? "removed" : "present";
   }
   return undefined;
 }
 
-export function dirtyRecord(layers: Layers, key: string, from = 0): Uint8Array | Removed | undefined {
+export function knowRecord(layers: Layers, key: string, from = 0): Knowledge {
   for (let i = from; i < layers.length; i += 1) {
-    const value = (layers[i] as Generation).record(key);
-    if (value !== undefined) return value;
+    const address = (layers[i] as Generation).findRecord(key);
+    if (address !== undefined) return address === removed ? "removed" : "present";
   }
   return undefined;
 }
 
-export function storedNode(view: KeyValueView, path: string): Znode | undefined {
+/** A node through the layers, then the view. */
+export function readNode(layers: Layers, view: KeyValueView, path: string): Znode | undefined {
+  for (let i = 0; i < layers.length; i += 1) {
+    const layer = layers[i] as Generation;
+    const address = layer.findNode(path);
+    if (address !== undefined) return address === removed ? undefined : layer.nodeAt(address);
+  }
+  return storedNode(view, path);
+}
+
+export function readRecord(layers: Layers, view: KeyValueView, key: string): Uint8Array | undefined {
+  for (let i = 0; i < layers.length; i += 1) {
+    const layer = layers[i] as Generation;
+    const address = layer.findRecord(key);
+    if (address !== undefined) return address === removed ? undefined : layer.recordAt(address);
+  }
+  return storedRecord(view, key);
+}
+
+function storedNode(view: KeyValueView, path: string): Znode | undefined {
   const key = nodeKey(path);
   const value = view.get(key);
   return value === undefined ? undefined : decodeZnode(key, value);
 }
 
-export function storedRecord(view: KeyValueView, name: string): Uint8Array | undefined {
+function storedRecord(view: KeyValueView, name: string): Uint8Array | undefined {
   const key = recordKey(name);
   const value = view.get(key);
   return value === undefined ? undefined : decodeRecord(key, value);
@@ -62,8 +83,8 @@ export function readChildren(layers: Layers, view: KeyRangeView, parent: string,
       stored.next();
       continue;
     }
-    const node = dirtyNode(layers, joinPath(parent, touched));
-    if (node === undefined ? below === touched : node !== removed) names.push(touched);
+    const known = knowNode(layers, joinPath(parent, touched));
+    if (known === undefined ? below === touched : known === "present") names.push(touched);
     if (below === touched) stored.next();
     dirty.next();
   }
@@ -169,18 +190,18 @@ export function* readRecords(layers: Layers, view: KeyValueView, prefix: string)
   const dirty = touchedRecords(layers, prefix);
   let at = 0;
   for (const [key, value] of storedRecords(view, prefix)) {
-    for (; at < dirty.length && (dirty[at] as string) < key; at += 1) yield* present(layers, dirty[at] as string);
+    for (; at < dirty.length && (dirty[at] as string) < key; at += 1) yield* present(layers, view, dirty[at] as string);
     if (dirty[at] === key) {
-      yield* present(layers, key);
+      yield* present(layers, view, key);
       at += 1;
     } else yield [key, value];
   }
-  for (; at < dirty.length; at += 1) yield* present(layers, dirty[at] as string);
+  for (; at < dirty.length; at += 1) yield* present(layers, view, dirty[at] as string);
 }
 
-function* present(layers: Layers, key: string): IterableIterator<readonly [key: string, value: Uint8Array]> {
-  const value = dirtyRecord(layers, key);
-  if (value !== undefined && value !== removed) yield [key, value];
+function* present(layers: Layers, view: KeyValueView, key: string): IterableIterator<readonly [key: string, value: Uint8Array]> {
+  const value = readRecord(layers, view, key);
+  if (value !== undefined) yield [key, value];
 }
 
 function touchedRecords(layers: Layers, prefix: string): readonly string[] {

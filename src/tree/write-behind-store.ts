@@ -1,8 +1,8 @@
 /**
  * The tree store of servers and of the simulator. Puts gather in a current generation in memory; a
  * flush freezes what is dirty and hands it to the KeyValue as one transaction together with the applied
- * zxid, so what is stored is always the state after a whole txn. Reads ask the dirty generations, newest
- * first, then a bounded cache of clean znodes, then the KeyValue.
+ * zxid, so what is stored is always the state after a whole txn. Reads ask a bounded cache of decoded
+ * znodes, then the dirty generations, newest first, then the KeyValue.
  *
  * Invariants
  * - Only committed and locally synced txns are put here, so a flush never needs to be taken back.
@@ -25,7 +25,7 @@ import { Flush } from "./store-flush.ts";
 import { Generation, removed } from "./store-generation.ts";
 import { PinnedImage } from "./store-image.ts";
 import { appliedKey, endKey, firstKey, nextKey, nodeKey, recordKey } from "./store-keys.ts";
-import { dirtyNode, dirtyRecord, readChildren, readRecords, storedNode, storedRecord } from "./store-read.ts";
+import { knowNode, knowRecord, readChildren, readNode, readRecord, readRecords } from "./store-read.ts";
 import { decodeApplied, isSound } from "./znode-codec.ts";
 
 export interface WriteBehindOptions {
@@ -44,8 +44,8 @@ export interface ScrubProgress {
   readonly damage: string | undefined;
 }
 
-const cacheCountMax = 16_384;
-const cacheBytesMax = 16 << 20;
+const cacheCountMax = 4_096;
+const cacheBytesMax = 8 << 20;
 /** Memory that images may hold back, in multiples of `flush_bytes`. */
 const pinnedFlushesMax = 4;
 /** Dirty memory, in multiples of `flush_bytes`, from which `congested` says so. */
@@ -60,7 +60,7 @@ export function openStore(options: WriteBehindOptions): StoreOpening {
     return { type: "ok", store: new WriteBehindStore(options, zeroZxid) };
   }
   if (!isSound(appliedKey, value)) return { type: "damaged", reason: damageText(appliedKey) };
-  return { type: "ok", store: new WriteBehindStore(options, decodeApplied(appliedKey, value)) };
+  return { type: "ok", store: new WriteBehindStore(options, decodeApplied(value)) };
 }
 
 export class WriteBehindStore implements Store {
@@ -81,6 +81,8 @@ export class WriteBehindStore implements Store {
   #insideTxn = false;
   /** When `shouldFlush` first saw something unflushed. */
   #dirtySinceMs: number | undefined;
+  /** Of the next flush to be submitted. */
+  #flushToken: number;
   readonly #images = new Set<PinnedImage>();
   #scrubKey: Uint8Array = firstKey;
 
@@ -89,6 +91,7 @@ export class WriteBehindStore implements Store {
     this.#tokens = options.tokens;
     this.#limits = options.limits;
     this.#current = this.#layers[0] as Generation;
+    this.#flushToken = options.tokens.next();
     this.#applied = applied;
     this.#flushingZxid = applied;
     this.#flushedZxid = applied;
@@ -101,13 +104,11 @@ export class WriteBehindStore implements Store {
   }
 
   get(path: string): Znode | undefined {
-    const node = dirtyNode(this.#layers, path);
-    if (node !== undefined) return node === removed ? undefined : node;
     const cached = this.#cache.get(path);
     if (cached !== undefined) return cached;
-    const stored = storedNode(this.#kv, path);
-    if (stored !== undefined) this.#cache.set(path, stored);
-    return stored;
+    const node = readNode(this.#layers, this.#kv, path);
+    if (node !== undefined) this.#cache.set(path, node);
+    return node;
   }
 
   children(path: string, after: string, limit: number): string[] {
@@ -115,9 +116,7 @@ export class WriteBehindStore implements Store {
   }
 
   record(key: string): Uint8Array | undefined {
-    const value = dirtyRecord(this.#layers, key);
-    if (value === undefined) return storedRecord(this.#kv, key);
-    return value === removed ? undefined : value;
+    return readRecord(this.#layers, this.#kv, key);
   }
 
   records(prefix: string): Iterable<readonly [key: string, value: Uint8Array]> {
@@ -135,9 +134,9 @@ export class WriteBehindStore implements Store {
   /** A node that was created since the last flush leaves nothing behind. */
   remove(path: string): void {
     this.#insideTxn = true;
-    const here = this.#current.node(path);
+    const here = this.#current.findNode(path);
     if (here !== undefined && here !== removed && !this.#nodeBelow(path)) this.#current.forgetNode(path);
-    else this.#current.setNode(path, removed);
+    else this.#current.removeNode(path);
     this.#cache.delete(path);
   }
 
@@ -148,9 +147,9 @@ export class WriteBehindStore implements Store {
 
   removeRecord(key: string): void {
     this.#insideTxn = true;
-    const here = this.#current.record(key);
+    const here = this.#current.findRecord(key);
     if (here !== undefined && here !== removed && !this.#recordBelow(key)) this.#current.forgetRecord(key);
-    else this.#current.setRecord(key, removed);
+    else this.#current.removeRecord(key);
   }
 
   setApplied(zxid: Zxid): void {
@@ -161,13 +160,13 @@ export class WriteBehindStore implements Store {
 
   /** True when the path is present below the current generation. */
   #nodeBelow(path: string): boolean {
-    const node = dirtyNode(this.#layers, path, 1);
-    return node === undefined ? this.#kv.get(nodeKey(path)) !== undefined : node !== removed;
+    const known = knowNode(this.#layers, path, 1);
+    return known === undefined ? this.#kv.get(nodeKey(path)) !== undefined : known === "present";
   }
 
   #recordBelow(key: string): boolean {
-    const value = dirtyRecord(this.#layers, key, 1);
-    return value === undefined ? this.#kv.get(recordKey(key)) !== undefined : value !== removed;
+    const known = knowRecord(this.#layers, key, 1);
+    return known === undefined ? this.#kv.get(recordKey(key)) !== undefined : known === "present";
   }
 
   // ---- flushes
@@ -203,17 +202,11 @@ export class WriteBehindStore implements Store {
     return nowMs - this.#dirtySinceMs >= this.#limits.flush_interval_ms || this.#unflushedBytes() >= this.#limits.flush_bytes;
   }
 
-  /**
-   * Begins a flush, or goes on with one. Each call encodes a bounded part; the call that encodes the
-   * last part submits the transaction.
-   */
+  /** Begins a flush, or goes on with one. Each call submits a bounded part; the last one also commits. */
   flush(_nowMs: number): void {
     assert(this.#flush === undefined || this.#flush.token === undefined, "one flush at a time");
     this.#flush ??= this.#beginFlush();
-    if (!this.#flush.step()) return;
-    const token = this.#tokens.next();
-    this.#flush.token = token;
-    this.#kv.commit(this.#flush.takeWrites(), token);
+    if (this.#flush.step(this.#kv, this.#flushToken)) this.#flushToken = this.#tokens.next();
   }
 
   #beginFlush(): Flush {

@@ -1,9 +1,8 @@
 /**
  * Stored form of the store's values: crc32c(key, payload), 4 bytes, then the payload. A znode's payload
  * is two bytes of flags, the fields that are not at their usual value, and the data to the end: about 40
- * bytes for a plain node. Values are written into chunks that many of them share, because a flush
- * makes tens of thousands at once and an ArrayBuffer each would cost more than the encoding.
- * Called by the flush (encode), the store and images (decode), the scrub and the snapshot (check).
+ * bytes for a plain node. Dirty values are kept in this form too (`store-arena.ts`). Called by the
+ * arena (encode), the flush (seal), the store and images (decode), the scrub and the snapshot (check).
  */
 import { assert } from "../model/assert.ts";
 import { crc32cOf } from "../model/crc32c.ts";
@@ -11,7 +10,7 @@ import type { NodeKind } from "../model/request.ts";
 import type { SessionId, Zxid } from "../model/zxid.ts";
 import type { Znode } from "./store.ts";
 import { DamagedStoreError } from "./store-error.ts";
-import { keySeed } from "./store-keys.ts";
+import { appliedKey, keySeed } from "./store-keys.ts";
 
 const kinds: readonly NodeKind[] = ["persistent", "ephemeral", "container", "ttl"];
 /** Flags: bits 0–1 are the kind. */
@@ -29,120 +28,129 @@ const flagsMax = (1 << 12) - 1;
 
 const crcBytes = 4;
 const headerBytesMax = 128;
-const chunkBytes = 1 << 16;
 const twoTo32 = 0x1_0000_0000;
 
-/** Writes values into shared chunks. Each value is a view that nothing writes to again. */
-export class ValueWriter {
-  #bytes = new Uint8Array(0);
-  #at = 0;
-  #start = 0;
+/** Room that the stored form of a znode with this much data may need. */
+export function znodeBytesMax(node: Znode): number {
+  return headerBytesMax + (node.data === undefined ? 0 : node.data.length);
+}
 
-  znode(key: Uint8Array, node: Znode): Uint8Array {
-    const data = node.data;
-    this.#begin(headerBytesMax + (data === undefined ? 0 : data.length));
-    this.#header(node);
-    assert(this.#at - this.#start <= headerBytesMax, "a znode's header must fit its bound");
-    if (data !== undefined) this.#put(data);
-    return this.#seal(key);
+export function recordBytes(payload: Uint8Array): number {
+  return crcBytes + payload.length;
+}
+
+/**
+ * Writes a value at `start` and returns its end. The checksum comes later (`sealValue`), once, when
+ * the value is flushed: one that is overwritten before that never needs it.
+ */
+export function encodeZnode(node: Znode, bytes: Uint8Array, start: number): number {
+  writer.begin(bytes, start + crcBytes);
+  writeHeader(node);
+  assert(writer.at - start <= headerBytesMax, "a znode's header must fit its bound");
+  if (node.data !== undefined) writer.put(node.data);
+  return writer.at;
+}
+
+export function encodeRecord(payload: Uint8Array, bytes: Uint8Array, start: number): number {
+  writer.begin(bytes, start + crcBytes);
+  writer.put(payload);
+  return writer.at;
+}
+
+/** Puts the checksum before the value in `bytes[start, end)`. */
+export function sealValue(key: Uint8Array, bytes: Uint8Array, start: number, end: number): void {
+  const crc = crc32cOf(bytes, start + crcBytes, end, keySeed(key));
+  writer.begin(bytes, start);
+  writer.half(crc);
+}
+
+/** The stored value of the applied zxid. */
+export function appliedValue(zxid: Zxid): Uint8Array {
+  const bytes = new Uint8Array(crcBytes + 8);
+  writer.begin(bytes, crcBytes);
+  writer.byte(formatVersion);
+  writer.safe(zxid);
+  sealValue(appliedKey, bytes, 0, bytes.length);
+  return bytes;
+}
+
+function writeHeader(node: Znode): void {
+  const w = writer;
+  const flags = flagsOf(node);
+  w.byte(flags & 0xff);
+  w.byte(flags >>> 8);
+  w.safe(node.czxid);
+  w.safe(node.ctimeMs);
+  w.safe(node.stampMs);
+  w.half(node.hashHigh);
+  w.half(node.hashLow);
+  w.signed(node.acl);
+  if ((flags & hasOwner) !== 0) w.safe(node.owner);
+  if ((flags & hasTtl) !== 0) w.safe(node.ttlMs);
+  if ((flags & hasMzxid) !== 0) w.safe(node.mzxid);
+  if ((flags & hasPzxid) !== 0) w.safe(node.pzxid);
+  if ((flags & hasMtime) !== 0) w.safe(node.mtimeMs);
+  if ((flags & hasVersions) !== 0) {
+    w.signed(node.version);
+    w.signed(node.aversion);
   }
-
-  record(key: Uint8Array, payload: Uint8Array): Uint8Array {
-    this.#begin(crcBytes + payload.length);
-    this.#put(payload);
-    return this.#seal(key);
-  }
-
-  applied(key: Uint8Array, zxid: Zxid): Uint8Array {
-    this.#begin(crcBytes + 8);
-    this.#byte(formatVersion);
-    this.#safe(zxid);
-    return this.#seal(key);
-  }
-
-  #header(node: Znode): void {
-    const flags = flagsOf(node);
-    this.#byte(flags & 0xff);
-    this.#byte(flags >>> 8);
-    this.#safe(node.czxid);
-    this.#safe(node.ctimeMs);
-    this.#safe(node.stampMs);
-    this.#half(node.hashHigh);
-    this.#half(node.hashLow);
-    this.#signed(node.acl);
-    if ((flags & hasOwner) !== 0) this.#safe(node.owner);
-    if ((flags & hasTtl) !== 0) this.#safe(node.ttlMs);
-    if ((flags & hasMzxid) !== 0) this.#safe(node.mzxid);
-    if ((flags & hasPzxid) !== 0) this.#safe(node.pzxid);
-    if ((flags & hasMtime) !== 0) this.#safe(node.mtimeMs);
-    if ((flags & hasVersions) !== 0) {
-      this.#signed(node.version);
-      this.#signed(node.aversion);
-    }
-    if ((flags & hasChildren) !== 0) {
-      this.#signed(node.childCreates);
-      this.#signed(node.numChildren);
-      this.#signed(node.descendants);
-    }
-  }
-
-  #begin(bytes: number): void {
-    if (this.#bytes.length - this.#at < bytes) {
-      this.#bytes = new Uint8Array(Math.max(chunkBytes, bytes));
-      this.#at = 0;
-    }
-    this.#start = this.#at;
-    this.#at += crcBytes;
-  }
-
-  #seal(key: Uint8Array): Uint8Array {
-    const end = this.#at;
-    const crc = crc32cOf(this.#bytes, this.#start + crcBytes, end, keySeed(key));
-    this.#at = this.#start;
-    this.#half(crc);
-    this.#at = end;
-    return this.#bytes.subarray(this.#start, end);
-  }
-
-  #put(bytes: Uint8Array): void {
-    this.#bytes.set(bytes, this.#at);
-    this.#at += bytes.length;
-  }
-
-  #byte(value: number): void {
-    this.#bytes[this.#at++] = value;
-  }
-
-  #half(value: number): void {
-    const bytes = this.#bytes;
-    bytes[this.#at++] = value & 0xff;
-    bytes[this.#at++] = (value >>> 8) & 0xff;
-    bytes[this.#at++] = (value >>> 16) & 0xff;
-    bytes[this.#at++] = value >>> 24;
-  }
-
-  /** A safe integer from 0, in 7 bytes. */
-  #safe(value: number): void {
-    assert(Number.isSafeInteger(value) && value >= 0, "a stored number must be a safe integer from 0");
-    const high = Math.floor(value / twoTo32);
-    this.#half(value % twoTo32);
-    this.#byte(high & 0xff);
-    this.#byte((high >>> 8) & 0xff);
-    this.#byte(high >>> 16);
-  }
-
-  /** A safe integer, small ones short: sign in the lowest bit, seven bits a byte. */
-  #signed(value: number): void {
-    assert(Math.abs(value) <= Number.MAX_SAFE_INTEGER / 2, "a stored number must be a safe integer");
-    let rest = value < 0 ? -2 * value - 1 : 2 * value;
-    while (rest >= 0x80) {
-      this.#byte((rest % 0x80) | 0x80);
-      rest = Math.floor(rest / 0x80);
-    }
-    this.#byte(rest);
+  if ((flags & hasChildren) !== 0) {
+    w.signed(node.childCreates);
+    w.signed(node.numChildren);
+    w.signed(node.descendants);
   }
 }
 
+/** Writes into bytes that the caller has made large enough. */
+class ValueWriter {
+  #bytes: Uint8Array = new Uint8Array(0);
+  at = 0;
+
+  begin(bytes: Uint8Array, at: number): void {
+    this.#bytes = bytes;
+    this.at = at;
+  }
+
+  put(bytes: Uint8Array): void {
+    this.#bytes.set(bytes, this.at);
+    this.at += bytes.length;
+  }
+
+  byte(value: number): void {
+    this.#bytes[this.at++] = value;
+  }
+
+  half(value: number): void {
+    const bytes = this.#bytes;
+    bytes[this.at++] = value & 0xff;
+    bytes[this.at++] = (value >>> 8) & 0xff;
+    bytes[this.at++] = (value >>> 16) & 0xff;
+    bytes[this.at++] = value >>> 24;
+  }
+
+  /** A safe integer from 0, in 7 bytes. */
+  safe(value: number): void {
+    assert(Number.isSafeInteger(value) && value >= 0, "a stored number must be a safe integer from 0");
+    const high = Math.floor(value / twoTo32);
+    this.half(value % twoTo32);
+    this.byte(high & 0xff);
+    this.byte((high >>> 8) & 0xff);
+    this.byte(high >>> 16);
+  }
+
+  /** An integer, small ones short: sign in the lowest bit, seven bits a byte. */
+  signed(value: number): void {
+    assert(Math.abs(value) <= Number.MAX_SAFE_INTEGER / 2, "a stored number must be a safe integer");
+    let rest = value < 0 ? -2 * value - 1 : 2 * value;
+    while (rest >= 0x80) {
+      this.byte((rest % 0x80) | 0x80);
+      rest = Math.floor(rest / 0x80);
+    }
+    this.byte(rest);
+  }
+}
+
+const writer = new ValueWriter();
 const formatVersion = 1;
 
 function flagsOf(node: Znode): number {
@@ -171,15 +179,20 @@ function demandSound(key: Uint8Array, value: Uint8Array): void {
   if (!isSound(key, value)) throw new DamagedStoreError(key);
 }
 
-/** A record's payload, copied: `value` may be a buffer that the driver uses again. */
+/** A stored record's payload, copied: `value` may be a buffer that the driver uses again. Throws DamagedStoreError on a bad checksum. */
 export function decodeRecord(key: Uint8Array, value: Uint8Array): Uint8Array {
   demandSound(key, value);
-  return value.slice(crcBytes);
+  return decodeRecordAt(value, 0, value.length);
 }
 
-export function decodeApplied(key: Uint8Array, value: Uint8Array): Zxid {
-  demandSound(key, value);
-  reader.begin(value);
+/** Of a value that we hold ourselves: no checksum. */
+export function decodeRecordAt(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return bytes.slice(start + crcBytes, end);
+}
+
+export function decodeApplied(value: Uint8Array): Zxid {
+  demandSound(appliedKey, value);
+  reader.begin(value, crcBytes, value.length);
   assert(reader.byte() === formatVersion, "the tree store has a format that this version does not know");
   return reader.safe() as Zxid;
 }
@@ -187,7 +200,12 @@ export function decodeApplied(key: Uint8Array, value: Uint8Array): Zxid {
 /** Throws DamagedStoreError on a bad checksum. The data is copied. */
 export function decodeZnode(key: Uint8Array, value: Uint8Array): Znode {
   demandSound(key, value);
-  reader.begin(value);
+  return decodeZnodeAt(value, 0, value.length);
+}
+
+/** Of a value that we hold ourselves: no checksum. The data is copied. */
+export function decodeZnodeAt(bytes: Uint8Array, start: number, end: number): Znode {
+  reader.begin(bytes, start + crcBytes, end);
   const flags = reader.byte() | (reader.byte() << 8);
   assert(flags <= flagsMax, "a stored znode must have known flags");
   return readZnode(flags);
@@ -224,10 +242,12 @@ function readZnode(flags: number): Znode {
 class ValueReader {
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
+  #end = 0;
 
-  begin(value: Uint8Array): void {
-    this.#bytes = value;
-    this.#at = crcBytes;
+  begin(bytes: Uint8Array, start: number, end: number): void {
+    this.#bytes = bytes;
+    this.#at = start;
+    this.#end = end;
   }
 
   byte(): number {
@@ -257,7 +277,7 @@ class ValueReader {
   }
 
   rest(): Uint8Array {
-    return this.#bytes.slice(this.#at);
+    return this.#bytes.slice(this.#at, this.#end);
   }
 }
 

@@ -20,7 +20,7 @@ import type {
 } from "../model/request.ts";
 import { failure, okOutcome } from "../model/request.ts";
 import type { SessionId, Zxid } from "../model/zxid.ts";
-import { ProtocolError, Reader } from "./cursor.ts";
+import { Reader } from "./cursor.ts";
 import { readAcl, readBoolean, readBuffer, readString, readStrings } from "./jute.ts";
 import { watcherTypes } from "./read-codec.ts";
 

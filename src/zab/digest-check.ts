@@ -5,7 +5,7 @@
  * anew, the leader too. While nobody knows who is right, both sides stop serving but go on logging and
  * voting; when all voters have been heard and no quorum agrees, the server stops (exit 70).
  */
-import type { ServerId, Zxid } from "../model/zxid.ts";
+import { zeroZxid, type ServerId, type Zxid } from "../model/zxid.ts";
 import type { Digest, ZabContext } from "./context.ts";
 import type { DigestReplyMessage } from "./message.ts";
 import { allVoters, hasQuorum } from "./quorum.ts";
@@ -22,7 +22,7 @@ export class DigestCheck {
   }
 
   onReport(from: ServerId, zxid: Zxid, digest: Digest): void {
-    const ours = this.#context.host.digestAt(zxid);
+    const ours = zxid === zeroZxid ? undefined : this.#context.host.digestAt(zxid);
     if (ours === undefined || same(ours, digest) || this.#zxid !== undefined) return;
     this.#context.host.log("error", "tree digests differ", { server: from, zxid });
     this.#context.mark("digest mismatch");

@@ -18,7 +18,7 @@ export class Handover {
   readonly #startedMs: number;
   #phase: Phase = "discovery";
   #drainedMs = 0;
-  #offered = false;
+  readonly #offered = new Set<LearnerHandler>();
   #saved = false;
 
   constructor(
@@ -46,7 +46,7 @@ export class Handover {
 
   #discover(): "wait" | "drain" | "failed" {
     if (this.#context.durableEpochs().accepted < this.epoch) return "wait";
-    if (!this.#offered) this.#offer();
+    this.#offer();
     if (!this.#quorum((handler) => handler.handoverAcked === this.epoch)) {
       return this.#context.nowMs - this.#startedMs >= this.#context.limits.establish_ms ? "failed" : "wait";
     }
@@ -55,10 +55,12 @@ export class Handover {
     return "drain";
   }
 
+  /** To every learner in broadcast, also to one that comes into it meanwhile. */
   #offer(): void {
-    this.#offered = true;
     for (const handler of this.#handlers.values()) {
-      if (handler.upToDateSent) this.#context.send(handler.id, { type: "leaderInfo", epoch: this.epoch });
+      if (!handler.upToDateSent || this.#offered.has(handler)) continue;
+      this.#offered.add(handler);
+      this.#context.send(handler.id, { type: "leaderInfo", epoch: this.epoch });
     }
   }
 

@@ -24,9 +24,10 @@ export class Leader {
   #phase: Phase = "discovery";
   #epoch: Epoch = zeroEpoch;
   #leaderInfoSent = false;
-  #initial: Zxid = zeroZxid;
   #committed: Zxid = zeroZxid;
   #commitSent: Zxid = zeroZxid;
+  /** The last entry before this epoch's first, when the epoch began by a hand-over. */
+  #epochBase: Zxid = zeroZxid;
   #turnEntries: LogEntry[] = [];
   #turnPrev: Zxid = zeroZxid;
   #heartbeatMs = Number.NEGATIVE_INFINITY;
@@ -58,11 +59,6 @@ export class Leader {
 
   get committed(): Zxid {
     return this.#committed;
-  }
-
-  /** The end of the initial history: committed when the leader was established. */
-  get initialZxid(): Zxid {
-    return this.#initial;
   }
 
   get failure(): string | undefined {
@@ -204,7 +200,8 @@ export class Leader {
       handler.handoverAcked = message.epoch;
       return;
     }
-    if (message.epoch !== this.#epoch || handler.ackEpoch !== undefined) return;
+    const current = this.established ? message.epoch <= this.#epoch : message.epoch === this.#epoch;
+    if (!current || handler.ackEpoch !== undefined) return;
     if (message.counts && !this.established && this.#moreRecent(message)) return this.#fail("a server has a more recent history");
     handler.ackEpoch = message;
     if (this.#phase !== "discovery") handler.startSync(this.#epoch);
@@ -220,8 +217,8 @@ export class Leader {
 
   #advanceHandler(handler: LearnerHandler): void {
     if (handler.stalled) return this.#context.host.closeLink(handler.id, "synchronisation makes no progress");
-    if (!handler.syncing || this.#phase === "discovery" || this.#handover !== undefined) return;
-    if (!handler.pump(this.#epoch)) return;
+    if (!handler.syncing || this.#phase === "discovery") return;
+    if (!handler.pump(this.#epoch) || this.#handover?.draining) return;
     if (!this.#provenTo(handler)) return handler.progress();
     handler.newLeaderSent = this.#epoch;
     handler.memberSent = handler.info.rejoining;
@@ -241,8 +238,7 @@ export class Leader {
     if (this.#context.durableEpochs().current < this.#epoch) return;
     if (!this.#countingQuorum((handler) => handler.newLeaderAcked === this.#epoch)) return;
     this.#phase = "broadcast";
-    this.#initial = this.#context.log.lastZxid;
-    this.#committed = this.#initial;
+    this.#committed = this.#context.log.lastZxid;
     this.#commitSent = this.#committed;
     this.#context.mark("established");
     for (const handler of this.#handlers.values()) this.#maybeUpToDate(handler);
@@ -298,8 +294,7 @@ export class Leader {
     if (handler === undefined || !handler.votes || handler.newLeaderAcked === undefined) return zeroZxid;
     if (handler.newLeaderAcked >= this.#epoch) return handler.ackedZxid;
     // It holds entries of this epoch, but its currentEpoch is the last one's: in an election they would count for nothing.
-    const oldEpochEnd = makeZxid(this.#epoch, 0);
-    return handler.ackedZxid < oldEpochEnd ? handler.ackedZxid : oldEpochEnd;
+    return handler.ackedZxid < this.#epochBase ? handler.ackedZxid : this.#epochBase;
   }
 
   #maybeHeartbeat(): void {
@@ -333,11 +328,8 @@ export class Leader {
   #drain(handover: Handover): void {
     this.lease.drop();
     const zxid = this.#context.log.lastZxid;
-    for (const handler of [...this.#handlers.values()]) {
-      if (!handler.live || !handler.upToDateSent) {
-        this.#context.host.closeLink(handler.id, "a new epoch begins");
-        continue;
-      }
+    for (const handler of this.#handlers.values()) {
+      if (!handler.live) continue;
       handler.newLeaderSent = handover.epoch;
       this.#context.send(handler.id, { type: "newLeader", epoch: handover.epoch, zxid, member: handler.memberSent || !handler.info.rejoining });
     }
@@ -347,9 +339,13 @@ export class Leader {
     this.#advanceCommit();
     assert(this.#committed === this.#context.log.lastZxid, "a finished hand-over has committed the old epoch");
     this.#epoch = handover.epoch;
+    this.#epochBase = this.#committed;
     this.#handover = undefined;
     this.lease.drop();
-    for (const handler of this.#handlers.values()) if (!handler.leaderInfoSent) this.#sendLeaderInfo(handler);
+    for (const handler of this.#handlers.values()) {
+      if (!handler.leaderInfoSent) this.#sendLeaderInfo(handler);
+      this.#maybeUpToDate(handler);
+    }
     this.#context.mark("handover");
     this.#context.host.log("info", "a new epoch begins in place", { epoch: this.#epoch });
   }

@@ -97,7 +97,8 @@ export class Learner {
   advance(): void {
     this.#checkSilence();
     this.#releaseHeld();
-    if (this.#phase === "discovery") this.#advanceDiscovery();
+    if (this.#phase === "discovery") this.#maybeSendInfo();
+    this.#maybeAckEpoch();
     this.#maybeAckChunks();
     this.#advanceNewLeader();
     this.#maybeAck();
@@ -105,14 +106,12 @@ export class Learner {
 
   // ---- discovery
 
-  #advanceDiscovery(): void {
+  #maybeSendInfo(): void {
     const context = this.#context;
-    if (!this.#infoSent && context.settled) {
-      this.#infoSent = true;
-      const { accepted } = context.durableEpochs();
-      context.send(this.leader, { type: "followerInfo", acceptedEpoch: accepted, observer: !context.isVoter, rejoining: context.isVoter && !context.record.member });
-    }
-    this.#maybeAckEpoch();
+    if (this.#infoSent || !context.settled) return;
+    this.#infoSent = true;
+    const { accepted } = context.durableEpochs();
+    context.send(this.leader, { type: "followerInfo", acceptedEpoch: accepted, observer: !context.isVoter, rejoining: context.isVoter && !context.record.member });
   }
 
   #onLeaderInfo(message: LeaderInfoMessage): void {
@@ -122,7 +121,6 @@ export class Learner {
     if (raises) this.#context.saveEpochs({ acceptedEpoch: message.epoch });
     this.#offered = { epoch: message.epoch, counts: raises && this.#context.isVotingMember };
     if (this.#phase === "discovery") this.#epoch = message.epoch;
-    else this.#maybeAckEpoch();
   }
 
   /** ACKEPOCH waits until acceptedEpoch is durable and no promise to another leader runs. */
@@ -285,14 +283,20 @@ export class Learner {
 
   #onHeartbeat(message: HeartbeatMessage): void {
     const context = this.#context;
-    const ours = message.epoch === this.#epoch;
-    const handingOver = this.#phase === "broadcast" && ours;
-    if (!ours || (message.epoch < context.record.acceptedEpoch && !handingOver)) return;
+    // Our leader may be ahead of us (a hand-over), or we may have accepted its next epoch already; a later epoch than
+    // both would have come from another leader, over another link.
+    if (this.#epoch === zeroEpoch || message.epoch < this.#epoch) return;
     context.promiseUntilMs = Math.max(context.promiseUntilMs, context.nowMs + context.limits.promise_ms);
     context.promisedLeader = this.leader;
-    const applied = context.host.appliedZxid;
-    const digest = context.host.digestAt(applied) ?? { high: 0, low: 0 };
-    context.send(this.leader, { type: "heartbeatAck", epoch: message.epoch, id: message.id, applied, digestHigh: digest.high, digestLow: digest.low });
+    const digest = context.host.digestAt(context.host.appliedZxid);
+    context.send(this.leader, {
+      type: "heartbeatAck",
+      epoch: message.epoch,
+      id: message.id,
+      applied: digest === undefined ? zeroZxid : context.host.appliedZxid,
+      digestHigh: digest?.high ?? 0,
+      digestLow: digest?.low ?? 0,
+    });
   }
 
   #onFence(resync: boolean): void {

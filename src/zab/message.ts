@@ -105,7 +105,7 @@ export interface HeartbeatAckMessage {
   readonly type: "heartbeatAck";
   readonly epoch: Epoch;
   readonly id: number;
-  /** Tree digest at `applied`. */
+  /** Tree digest at `applied`; zero when the sender remembers none (it has just started). */
   readonly applied: Zxid;
   readonly digestHigh: number;
   readonly digestLow: number;

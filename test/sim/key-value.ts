@@ -45,6 +45,8 @@ export class SimKeyValue implements KeyValue {
   #content: Content = { ids: [], pairs: new Map(), shared: false };
   /** Submitted and not visible yet. */
   #submitted: Commit[] = [];
+  /** Parts of a commit that has not been made. */
+  #prepared: KeyValueWrite[] = [];
   /** Visible and not durable yet. */
   #unsynced: Commit[] = [];
   #nowMs = 0;
@@ -76,8 +78,15 @@ export class SimKeyValue implements KeyValue {
     return new SimImage(this, this.#content, this.#process);
   }
 
-  commit(writes: readonly KeyValueWrite[], token: number): void {
+  prepare(writes: readonly KeyValueWrite[]): void {
     assert(this.#open, "a closed store must not be written");
+    for (const { key, value } of writes) this.#prepared.push({ key: key.slice(), value: value?.slice() });
+  }
+
+  commit(last: readonly KeyValueWrite[], token: number): void {
+    assert(this.#open, "a closed store must not be written");
+    const writes = this.#prepared.length === 0 ? last : [...this.#prepared, ...last];
+    this.#prepared = [];
     const committedAtMs = Math.max(this.#lastMs, this.#nowMs + this.#random.below(this.#commitMsMax + 1));
     this.#lastMs = committedAtMs;
     const syncedAtMs = committedAtMs + this.#random.below(this.#syncMsMax + 1);
@@ -88,6 +97,7 @@ export class SimKeyValue implements KeyValue {
   close(): void {
     this.#open = false;
     this.#submitted = [];
+    this.#prepared = [];
   }
 
   /** The time of the next completion; undefined when nothing is under way. */
@@ -119,6 +129,7 @@ export class SimKeyValue implements KeyValue {
     for (let i = this.#unsynced.length - 1; i >= survivors; i -= 1) this.#takeBack(this.#unsynced[i] as Commit);
     this.#unsynced = [];
     this.#submitted = [];
+    this.#prepared = [];
     this.#process += 1;
     this.#open = true;
     this.images = 0;
@@ -146,6 +157,7 @@ export class SimKeyValue implements KeyValue {
     this.#content = { ids: [], pairs: new Map(), shared: false };
     this.#unsynced = [];
     this.#submitted = [];
+    this.#prepared = [];
   }
 
   /** For checks: true while `process` is the one that runs. */

@@ -15,13 +15,15 @@ export interface Summary {
   simulatedMs: number;
   operations: number;
   committed: number;
+  turns: number;
+  events: number;
   readonly evaluations: Map<string, number>;
   readonly marks: Map<string, number>;
   readonly failed: RunReport[];
 }
 
 export function newSummary(): Summary {
-  return { runs: 0, simulatedMs: 0, operations: 0, committed: 0, evaluations: new Map(), marks: new Map(), failed: [] };
+  return { runs: 0, simulatedMs: 0, operations: 0, committed: 0, turns: 0, events: 0, evaluations: new Map(), marks: new Map(), failed: [] };
 }
 
 export function addReport(summary: Summary, report: RunReport): void {
@@ -29,6 +31,8 @@ export function addReport(summary: Summary, report: RunReport): void {
   summary.simulatedMs += report.simulatedMs;
   summary.operations += report.operations;
   summary.committed += report.committed;
+  summary.turns += report.turns;
+  summary.events += report.events;
   for (const [name, count] of report.evaluations) summary.evaluations.set(name, (summary.evaluations.get(name) ?? 0) + count);
   for (const [name, count] of report.marks) summary.marks.set(name, (summary.marks.get(name) ?? 0) + count);
   if (report.violation !== undefined) summary.failed.push(report);
@@ -78,7 +82,7 @@ function printFailure(report: RunReport, mode: Mode, quick: boolean): void {
 
 function printSummary(summary: Summary, wallMs: number): void {
   const speed = wallMs > 0 ? summary.simulatedMs / wallMs : 0;
-  console.log(`${summary.runs} runs, ${summary.failed.length} failed; ${(summary.simulatedMs / 1000).toFixed(0)} s simulated in ${(wallMs / 1000).toFixed(1)} s (${speed.toFixed(0)} times real time); ${summary.operations} calls, ${summary.committed} txns`);
+  console.log(`${summary.runs} runs, ${summary.failed.length} failed; ${(summary.simulatedMs / 1000).toFixed(0)} s simulated in ${(wallMs / 1000).toFixed(1)} s (${speed.toFixed(0)} times real time); ${summary.operations} calls, ${summary.committed} txns, ${summary.turns} turns, ${summary.events} events`);
   console.log(`marks: ${[...summary.marks].sort().map(([name, count]) => `${name} ${count}`).join(", ")}`);
   const checks = [...summary.evaluations].map(([name, count]) => `  ${String(count).padStart(10)}  ${name}`);
   console.log(`evaluations:\n${checks.join("\n")}`);

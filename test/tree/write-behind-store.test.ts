@@ -143,7 +143,7 @@ t.test("reads what was put, through flushes, images and crashes", (t) => {
     try {
       for (let i = 0; i < 250; i += 1) run.step();
     } catch (error) {
-      t.fail(`seed ${seed}: ${String(error)}`, { stack: error instanceof Error ? error.stack : undefined });
+      t.fail(`seed ${seed}: ${error instanceof Error ? error.stack : String(error)}`);
       break;
     }
     for (const { image } of run.images) image.release();

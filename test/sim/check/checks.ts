@@ -22,6 +22,7 @@ import { Model } from "./model.ts";
 import { PromiseChecks } from "./promises.ts";
 import { ReplyChecks } from "./replies.ts";
 import { Check, Violation } from "./violation.ts";
+import { ownLog } from "./own-log.ts";
 import { WatchChecks } from "./watches.ts";
 
 export interface ChecksParts {
@@ -56,6 +57,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
 
   constructor(parts: ChecksParts) {
     this.#p = parts;
+    if (parts.voters === 1) this.ghost.readLog = (server) => ownLog(parts.servers[server - 1]);
     this.promises = new PromiseChecks(parts.limits, parts.voters);
     this.durability = new DurabilityChecks(this.ghost, parts.servers, parts.voters);
     this.ghost.listeners.push((entry) => {

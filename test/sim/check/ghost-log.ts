@@ -28,6 +28,8 @@ export class GhostLog {
   readonly committed: GhostEntry[] = [];
   /** Called for each entry as it becomes committed, in order. */
   readonly listeners: ((entry: GhostEntry) => void)[] = [];
+  /** Reads a server's own log, for what was committed without a broadcast (an ensemble of one). */
+  readLog: (server: number) => ProposalMessage | undefined = () => undefined;
   /** The last entry that an established leader has called committed. */
   tip: Zxid = zeroZxid;
 
@@ -62,6 +64,10 @@ export class GhostLog {
   }
 
   #extend(zxid: Zxid, by: number, at: number): void {
+    if (!this.entries.has(zxid)) {
+      const own = this.readLog(by);
+      if (own !== undefined) this.onProposal(own, by, at);
+    }
     const chain: GhostEntry[] = [];
     let cursor = zxid;
     while (cursor > this.tip) {

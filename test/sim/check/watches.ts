@@ -78,9 +78,8 @@ export class WatchChecks {
   #pathsAt(stream: ClientStream, zxid: Zxid): string[] {
     const found: string[] = [];
     const visit = (path: string): void => {
-      if (this.#model.at(path, zxid) === undefined) return;
+      if (!covers(stream, path) || this.#model.at(path, zxid) === undefined) return;
       found.push(path);
-      if (!stream.spec.recursive) return;
       for (const name of this.#model.childrenAt(path, zxid)) visit(path === "/" ? `/${name}` : `${path}/${name}`);
     };
     visit(stream.spec.path);
@@ -115,8 +114,7 @@ export class WatchChecks {
     for (let i = firstAfter(changes, from); i < changes.length; i += 1) {
       const change = changes[i] as ModelChange;
       if (change.zxid > to) break;
-      const within = stream.spec.recursive ? isWithin(change.path, stream.spec.path) : change.path === stream.spec.path;
-      if (within) out.push(change);
+      if (covers(stream, change.path)) out.push(change);
     }
     return out;
   }
@@ -193,6 +191,12 @@ export class WatchChecks {
     const list = this.#changesOf.get(`c${path}`) ?? [];
     return list[firstAfter(list, since)];
   }
+}
+
+/** Not recursive: the node and its direct children. */
+function covers(stream: ClientStream, path: string): boolean {
+  const { spec } = stream;
+  return spec.recursive ? isWithin(path, spec.path) : path === spec.path || parentOf(path) === spec.path;
 }
 
 function firstAfter(changes: readonly { readonly zxid: Zxid }[], zxid: Zxid): number {

@@ -1,0 +1,32 @@
+/**
+ * The client's monotonic clock, ms. `performance.now()` stands still while a machine is suspended, and
+ * a session would seem to last through the night. So a jump of the wall clock ahead of it counts as
+ * time passed: a suspend, or somebody setting the clock forward, which at worst ends a session early.
+ * Wall time is used for nothing else.
+ */
+export interface MonotonicClock {
+  nowMs(): number;
+}
+
+const jumpMs = 1_000;
+
+export class SystemClock implements MonotonicClock {
+  readonly #monotonic: () => number;
+  readonly #wall: () => number;
+  #suspendedMs = 0;
+  #gap: number;
+
+  constructor(monotonic: () => number = () => performance.now(), wall: () => number = () => Date.now()) {
+    this.#monotonic = monotonic;
+    this.#wall = wall;
+    this.#gap = wall() - monotonic();
+  }
+
+  nowMs(): number {
+    const monotonic = this.#monotonic();
+    const gap = this.#wall() - monotonic;
+    if (gap - this.#gap > jumpMs) this.#suspendedMs += gap - this.#gap;
+    this.#gap = gap;
+    return monotonic + this.#suspendedMs;
+  }
+}

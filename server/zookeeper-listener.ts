@@ -1,0 +1,89 @@
+/**
+ * ZooKeeper's own wire protocol on a TCP port, for unmodified ZooKeeper clients. The first four bytes
+ * tell a four-letter word from a session. Requests become the same messages as the native protocol's,
+ * with `session` reads and without numbers of the client's (its reconnects do not resend).
+ */
+import { type Server, type Socket, createServer } from "node:net";
+import type { Status } from "../src/replica/status.ts";
+import { Writer } from "../src/wire/cursor.ts";
+import { type ClientConnections, handshakeMs, normalAddress } from "./client-connection.ts";
+import type { Address } from "./config.ts";
+import { answerFourLetterWord, isFourLetterWord } from "./four-letter-words.ts";
+import { listenOn } from "./http.ts";
+import { type PacketCounters, ZooKeeperTransport } from "./zookeeper-transport.ts";
+
+export interface ZooKeeperFacts {
+  status(): Status;
+  readonly voters: number;
+  uptimeMs(): number;
+}
+
+const wordBytes = 4;
+const wordLingerMs = 1_000;
+
+export class ZooKeeperListener {
+  readonly #address: Address;
+  readonly #clients: ClientConnections;
+  readonly #facts: ZooKeeperFacts;
+  readonly #server: Server;
+  /** Every socket, from accept on. */
+  readonly #sockets = new Set<Socket>();
+  readonly #writer = new Writer();
+  readonly #packets: PacketCounters = { received: 0, sent: 0 };
+
+  constructor(address: Address, clients: ClientConnections, facts: ZooKeeperFacts) {
+    this.#address = address;
+    this.#clients = clients;
+    this.#facts = facts;
+    this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) => this.#accept(socket));
+    this.#server.maxConnections = clients.host.limits.connections_max;
+  }
+
+  listen(): Promise<Address> {
+    return listenOn(this.#server, this.#address, "zk");
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+    });
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => this.#sockets.delete(socket));
+    socket.setTimeout(handshakeMs, () => socket.destroy());
+    this.#sniff(socket, Buffer.alloc(0));
+  }
+
+  #sniff(socket: Socket, before: Buffer): void {
+    socket.once("data", (chunk: Buffer) => {
+      const bytes = before.length === 0 ? chunk : Buffer.concat([before, chunk]);
+      if (bytes.length < wordBytes) return this.#sniff(socket, bytes);
+      const word = bytes.toString("latin1", 0, wordBytes);
+      if (isFourLetterWord(word)) this.#answerWord(socket, word);
+      else this.#openSession(socket, bytes);
+    });
+  }
+
+  #answerWord(socket: Socket, word: string): void {
+    const { status, voters, uptimeMs } = this.#facts;
+    socket.end(answerFourLetterWord(word, { status: status(), voters, uptimeMs: uptimeMs(), packetsReceived: this.#packets.received, packetsSent: this.#packets.sent }));
+    socket.resume();
+    socket.setTimeout(wordLingerMs, () => socket.destroy());
+  }
+
+  #openSession(socket: Socket, bytes: Buffer): void {
+    // A ZooKeeper client takes a closed connection as "try another server".
+    if (!this.#clients.hasRoom()) {
+      socket.destroy();
+      return;
+    }
+    socket.setTimeout(0);
+    const transport = new ZooKeeperTransport(socket, normalAddress(socket.remoteAddress), this.#clients, this.#writer, this.#packets);
+    transport.data(bytes);
+  }
+}

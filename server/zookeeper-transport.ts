@@ -1,0 +1,242 @@
+/**
+ * One ZooKeeper client's connection: frames in, replies out in the order of the requests. The core
+ * answers a connection's requests in order, so the forms of the replies wait in a queue; what is refused
+ * here, without the core, waits in the same queue for its turn.
+ *
+ * Invariants: a reply's form is the head of the queue; nothing is read after the request that ends the
+ * connection; a renewal that fails is answered by zeros and a close, never by a new session.
+ */
+import type { Socket } from "node:net";
+import type { ServerMessage } from "../src/model/client-message.ts";
+import { InvariantError, assert } from "../src/model/assert.ts";
+import { type Outcome, type ReadLevel, type Request, failure } from "../src/model/request.ts";
+import type { SessionId, Zxid } from "../src/model/zxid.ts";
+import type { Writer } from "../src/wire/cursor.ts";
+import { FrameDecoder } from "../src/wire/frame.ts";
+import { type ZkConnectRequest, type ZkReplyForm, type ZkRequest, decodeZkConnect, decodeZkRequest } from "../src/wire/zookeeper-codec.ts";
+import {
+  encodeZkAuth, encodeZkConnected, encodeZkExpired, encodeZkPing, encodeZkReply, encodeZkUnimplemented, encodeZkWatchEvent,
+} from "../src/wire/zookeeper-reply.ts";
+import { type ClientConnection, type ClientConnections, type ClientTransport, frameSlackBytes, identityOf } from "./client-connection.ts";
+
+export interface PacketCounters {
+  received: number;
+  sent: number;
+}
+
+interface Awaited {
+  /** What the core calls the request; 0: it never hears of it. */
+  readonly number: number;
+  readonly form: ZkReplyForm;
+  /** Decided here. `unimplemented` and `closing` end the connection. */
+  readonly local: Outcome | "unimplemented" | undefined;
+  readonly closing: boolean;
+}
+
+type Reply = Extract<ServerMessage, { readonly type: "reply" }>;
+
+const sessionLevel: ReadLevel = { type: "session" };
+const passwordBytes = 16;
+const authOpcode = 100;
+const saslOpcode = 102;
+
+export class ZooKeeperTransport implements ClientTransport {
+  readonly #socket: Socket;
+  readonly #clients: ClientConnections;
+  readonly #writer: Writer;
+  readonly #packets: PacketCounters;
+  readonly #connection: ClientConnection;
+  readonly #decoder: FrameDecoder;
+  #connect: ZkConnectRequest | undefined;
+  /** In order of the requests; answered entries before `#answered` are cut off now and then. */
+  #awaited: Awaited[] = [];
+  #answered = 0;
+  #lastNumber = 0;
+  #lastZxid = 0 as Zxid;
+  #deaf = false;
+
+  /** `data` is then called with what has been read. */
+  constructor(socket: Socket, remoteAddress: string, clients: ClientConnections, writer: Writer, packets: PacketCounters) {
+    this.#socket = socket;
+    this.#clients = clients;
+    this.#writer = writer;
+    this.#packets = packets;
+    this.#decoder = new FrameDecoder(clients.host.limits.frame_bytes_max + frameSlackBytes);
+    this.#connection = clients.open("zookeeper", remoteAddress, this);
+    socket.on("data", (chunk: Buffer) => this.data(chunk));
+    socket.on("drain", () => this.#connection.drained());
+    socket.on("close", () => this.#connection.transportClosed());
+  }
+
+  // ---- from the client
+
+  data(chunk: Uint8Array): void {
+    if (this.#deaf) return;
+    try {
+      this.#decoder.push(chunk);
+      for (let frame = this.#decoder.next(); frame !== undefined && !this.#deaf; frame = this.#decoder.next()) this.#frame(frame);
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
+      this.#connection.abort(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #frame(frame: Uint8Array): void {
+    this.#packets.received += 1;
+    if (this.#connect === undefined) this.#onConnect(decodeZkConnect(frame));
+    else this.#onRequest(decodeZkRequest(frame, this.#clients.host.limits));
+  }
+
+  #onConnect(connect: ZkConnectRequest): void {
+    this.#connect = connect;
+    const { session, lastZxidSeen, password, timeoutMs } = connect;
+    if (session === "unknown") return this.#refuseSession();
+    // Ahead of all that we can ever have: another ensemble's client. Without a session there is nothing to tell it.
+    if (lastZxidSeen === "ahead" && session === 0) return this.#connection.abort("the client has seen a zxid that this ensemble cannot have");
+    const lastZxid = lastZxidSeen === "ahead" ? (Number.MAX_SAFE_INTEGER as Zxid) : lastZxidSeen;
+    this.#connection.connect(session, password, timeoutMs, lastZxid);
+  }
+
+  #refuseSession(): void {
+    this.#deaf = true;
+    this.#socket.write(encodeZkExpired(this.#connect?.hasReadOnly ?? true));
+    this.#connection.end("a session of another ensemble");
+  }
+
+  #onRequest(request: ZkRequest): void {
+    const { body } = request;
+    switch (body.type) {
+      case "ping": return this.#connection.receive({ type: "heartbeat", id: 0 });
+      case "auth": return this.#ask(request, { type: "addAuth", identity: identityOf(body.scheme, body.credentials, this.#clients.host.superDigest) });
+      case "request": return this.#ask(request, body.request);
+      case "refused": return this.#answerHere(request, body.outcome, request.opcode === saslOpcode);
+      case "unknown": return this.#answerHere(request, "unimplemented", true);
+    }
+  }
+
+  #ask(form: ZkReplyForm, request: Request): void {
+    this.#lastNumber += 1;
+    this.#awaited.push({ number: this.#lastNumber, form, local: undefined, closing: request.type === "addAuth" && request.identity === undefined });
+    this.#connection.receive({ type: "request", xid: this.#lastNumber, request, level: sessionLevel, seq: 0, ackedSeq: 0, guards: noGuards, deadlineMs: 0 });
+  }
+
+  #answerHere(form: ZkReplyForm, local: Outcome | "unimplemented", closing: boolean): void {
+    if (closing) this.#deaf = true;
+    this.#awaited.push({ number: 0, form, local, closing });
+    this.#writeLocal();
+    this.#writeOut();
+  }
+
+  // ---- to the client
+
+  write(messages: readonly ServerMessage[], password: Uint8Array): void {
+    for (const message of messages) this.#message(message, password);
+    this.#writeOut();
+  }
+
+  #message(message: ServerMessage, password: Uint8Array): void {
+    switch (message.type) {
+      case "connected": return this.#connected(message.session, message.timeoutMs, password);
+      case "refused":
+        if (message.code === "SESSION_EXPIRED" || message.code === "AUTH_FAILED") this.#writer.raw(encodeZkExpired(this.#connect?.hasReadOnly ?? true));
+        return;
+      case "reply": return this.#reply(message);
+      case "watchEvent": return encodeZkWatchEvent(this.#writer, message.event);
+      case "heartbeat":
+        this.#lastZxid = message.zxid;
+        return encodeZkPing(this.#writer, message.zxid);
+      case "goaway": return;
+      case "stream": throw new InvariantError("a stream on the ZooKeeper port");
+    }
+  }
+
+  #connected(session: SessionId, timeoutMs: number, password: Uint8Array): void {
+    this.#writer.raw(encodeZkConnected(session, timeoutMs, fit(password), this.#connect?.hasReadOnly ?? true));
+    this.#writeLocal();
+  }
+
+  #reply(reply: Reply): void {
+    const head = this.#awaited[this.#answered];
+    assert(head !== undefined && head.number === reply.xid, "replies come in the order of the requests");
+    this.#answered += 1;
+    this.#packets.sent += 1;
+    this.#lastZxid = reply.zxid;
+    if (head.form.opcode === authOpcode) encodeZkAuth(this.#writer, reply.outcome.code === "OK");
+    else this.#encodeReply(head.form, reply.zxid, reply.outcome);
+    if (head.closing) return this.#endAfter("authentication failed");
+    this.#writeLocal();
+    this.#trim();
+  }
+
+  /** What was decided here and whose turn has come. */
+  #writeLocal(): void {
+    for (let head = this.#awaited[this.#answered]; head?.local !== undefined; head = this.#awaited[this.#answered]) {
+      this.#answered += 1;
+      this.#packets.sent += 1;
+      if (head.local === "unimplemented") encodeZkUnimplemented(this.#writer, head.form.xid);
+      else this.#encodeReply(head.form, this.#lastZxid, head.local);
+      if (head.closing) return this.#endAfter(`opcode ${head.form.opcode} is not served`);
+    }
+  }
+
+  /** A multi too large for its form's opcodes was refused as a whole, so the form holds for every outcome. */
+  #encodeReply(form: ZkReplyForm, zxid: Zxid, outcome: Outcome): void {
+    encodeZkReply(this.#writer, { ...form, zxid, outcome: isTooLong(outcome, this.#clients.host.limits.frame_bytes_max) ? failure("MARSHALLING_ERROR") : outcome });
+  }
+
+  #endAfter(reason: string): void {
+    this.#deaf = true;
+    this.#writeOut();
+    this.#connection.end(reason);
+  }
+
+  #writeOut(): void {
+    if (this.#writer.length > 0) this.#socket.write(this.#writer.finish());
+  }
+
+  #trim(): void {
+    if (this.#answered < 256 && this.#answered < this.#awaited.length) return;
+    this.#awaited.splice(0, this.#answered);
+    this.#answered = 0;
+  }
+
+  // ---- for the connection
+
+  bufferedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    this.#deaf = true;
+    this.#socket.end();
+    this.#socket.resume();
+  }
+
+  destroy(): void {
+    this.#deaf = true;
+    this.#socket.destroy();
+  }
+}
+
+const noGuards: readonly never[] = [];
+
+/** Clients offer passwords of any length, and read 16 bytes back. */
+function fit(password: Uint8Array): Uint8Array {
+  if (password.length === passwordBytes) return password;
+  const fitted = new Uint8Array(passwordBytes);
+  fitted.set(password.subarray(0, passwordBytes));
+  return fitted;
+}
+
+/** A reply over the client's own limit makes it drop the connection and ask again, for ever: an error serves it better. */
+function isTooLong(outcome: Outcome, bytesMax: number): boolean {
+  return outcome.result.type === "data" && (outcome.result.data?.length ?? 0) > bytesMax;
+}

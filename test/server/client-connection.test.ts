@@ -1,0 +1,207 @@
+/** What is common to both client listeners, over a transport that only remembers. */
+import t from "tap";
+import { type ClientConnection, ClientConnections, type ClientTransport, identityOf, normalAddress } from "../../server/client-connection.ts";
+import { Inbox } from "../../server/inbox.ts";
+import { makeLogger } from "../../server/log.ts";
+import type { ClientMessage, ServerMessage } from "../../src/model/client-message.ts";
+import { productionLimits } from "../../src/model/limits.ts";
+import { type Request, okOutcome } from "../../src/model/request.ts";
+import type { SessionId, Zxid } from "../../src/model/zxid.ts";
+
+class FakeTransport implements ClientTransport {
+  readonly writes: (readonly ServerMessage[])[] = [];
+  password: Uint8Array | undefined;
+  buffered = 0;
+  paused = false;
+  ended: string | undefined;
+  destroyed = false;
+
+  write(messages: readonly ServerMessage[], password: Uint8Array): void {
+    this.writes.push(messages);
+    this.password = password;
+  }
+  bufferedBytes(): number {
+    return this.buffered;
+  }
+  pause(): void {
+    this.paused = true;
+  }
+  resume(): void {
+    this.paused = false;
+  }
+  end(reason: string): void {
+    this.ended = reason;
+  }
+  destroy(): void {
+    this.destroyed = true;
+  }
+}
+
+const zxid = 1 as Zxid;
+const connected: ServerMessage = { type: "connected", session: 5 as SessionId, resumed: false, timeoutMs: 1, validForMs: 1, lastSeq: 0, ackedSeq: 0, zxid };
+
+function bench(connectedAlready = true) {
+  const inbox = new Inbox();
+  const limits = { ...productionLimits, outstanding_per_connection_max: 4, output_bytes_per_connection_max: 1_000, connections_max: 2 };
+  const clients = new ClientConnections({ serverId: 1, inbox, limits, logger: makeLogger("silent", 1), superDigest: undefined });
+  const transport = new FakeTransport();
+  const connection = clients.open("native", "10.0.0.1", transport);
+  if (connectedAlready) {
+    connection.connect(0, new Uint8Array(0), 10_000, zxid);
+    connection.send(connected);
+    clients.flush();
+    inbox.take();
+  }
+  t.teardown(() => clients.destroyAll());
+  return { inbox, clients, transport, connection };
+}
+
+function request(xid: number, what: Request = { type: "whoAmI" }): ClientMessage {
+  return { type: "request", xid, request: what, level: { type: "session" }, seq: 0, ackedSeq: 0, guards: [], deadlineMs: 0 };
+}
+
+function reply(xid: number): ServerMessage {
+  return { type: "reply", xid, requestType: "whoAmI", zxid, outcome: okOutcome, level: "session" };
+}
+
+/** xids of the requests that reached the core; heartbeats as −id. */
+function passed(inbox: Inbox): number[] {
+  return inbox.take().flatMap((event) => {
+    if (event.type !== "clientMessage" || event.message.type === "connect") return [];
+    return [event.message.type === "request" ? event.message.xid : -event.message.id];
+  });
+}
+
+t.test("a new session gets a password of 16 random bytes, of which the core knows the hash", async (t) => {
+  const { inbox, clients, transport, connection } = bench(false);
+  connection.connect(0, new Uint8Array(0), 10_000, zxid);
+  const events = inbox.take();
+  t.match(events[0], { type: "clientConnected", protocol: "native", identities: [{ scheme: "world", id: "anyone" }, { scheme: "ip", id: "10.0.0.1" }] });
+  t.match(events[1], { type: "clientMessage", message: { type: "connect", session: 0, timeoutMs: 10_000 } });
+  clients.send(connection.id, connected);
+  clients.flush();
+  t.equal(transport.password?.length, 16);
+  const sent = events[1];
+  const hash = sent?.type === "clientMessage" && sent.message.type === "connect" ? sent.message.passwordHash : undefined;
+  t.equal(hash?.length, 32);
+  t.notOk(transport.password?.every((byte) => byte === 0));
+});
+
+t.test("what comes before the session stands waits, and the socket with it", async (t) => {
+  const { inbox, transport, connection } = bench(false);
+  connection.connect(0, new Uint8Array(0), 10_000, zxid);
+  for (let xid = 1; xid <= 3; xid += 1) connection.receive(request(xid));
+  connection.receive({ type: "heartbeat", id: 9 });
+  t.same(passed(inbox), []);
+  t.ok(transport.paused);
+  connection.send(connected);
+  t.same(passed(inbox), [1, 2, 3, -9]);
+  t.notOk(transport.paused);
+});
+
+t.test("at most so many requests are outstanding; heartbeats overtake; the rest follows in order", async (t) => {
+  const { inbox, transport, connection } = bench();
+  for (let xid = 1; xid <= 10; xid += 1) connection.receive(request(xid));
+  connection.receive({ type: "heartbeat", id: 7 });
+  t.same(passed(inbox), [1, 2, 3, 4, -7]);
+  t.ok(transport.paused);
+  const all: number[] = [];
+  for (let xid = 1; xid <= 10; xid += 1) {
+    connection.send(reply(xid));
+    all.push(...passed(inbox));
+  }
+  t.same(all, [5, 6, 7, 8, 9, 10]);
+  t.notOk(transport.paused);
+});
+
+t.test("what follows an addAuth waits for its answer", async (t) => {
+  const { inbox, connection } = bench();
+  connection.receive(request(1));
+  connection.receive(request(2, { type: "addAuth", identity: { scheme: "digest", id: "u:x" } }));
+  connection.receive(request(3));
+  t.same(passed(inbox), [1, 2]);
+  connection.send(reply(1));
+  t.same(passed(inbox), []);
+  connection.send(reply(2));
+  t.same(passed(inbox), [3]);
+});
+
+t.test("a turn's messages leave in one write; a refusal ends the connection after it", async (t) => {
+  const { clients, transport, connection } = bench();
+  clients.send(connection.id, reply(1));
+  clients.send(connection.id, reply(2));
+  t.equal(transport.writes.length, 1);
+  clients.flush();
+  t.same(transport.writes[1], [reply(1), reply(2)]);
+  clients.send(connection.id, { type: "refused", code: "SESSION_EXPIRED", detail: "" });
+  clients.flush();
+  t.equal(transport.ended, "refused");
+  clients.send(connection.id, reply(3));
+  clients.flush();
+  t.equal(transport.writes.length, 3, "nothing is sent after the end");
+});
+
+t.test("a close waits for what was sent in the turn", async (t) => {
+  const { clients, transport, connection } = bench();
+  clients.send(connection.id, reply(1));
+  clients.close(connection.id, "moved");
+  t.same(transport.writes.at(-1), [reply(1)]);
+  t.equal(transport.ended, "moved");
+});
+
+t.test("a slow reader is told to the core at half, forgiven at a quarter, closed when full", async (t) => {
+  const { inbox, clients, transport, connection } = bench();
+  const gauge = (bytes: number) => {
+    transport.buffered = bytes;
+    clients.send(connection.id, reply(1));
+    clients.flush();
+    return inbox.take();
+  };
+  t.same(gauge(500), []);
+  t.same(gauge(501), [{ type: "clientWritable", connection: connection.id, writable: false }]);
+  t.same(gauge(300), []);
+  t.same(gauge(250), [{ type: "clientWritable", connection: connection.id, writable: true }]);
+  t.same(gauge(1_001).at(-1), { type: "clientClosed", connection: connection.id });
+  t.ok(transport.destroyed);
+});
+
+t.test("the core hears of the end once", async (t) => {
+  const { inbox, transport, connection } = bench();
+  connection.transportClosed();
+  connection.transportClosed();
+  connection.abort("late");
+  connection.receive(request(1));
+  t.same(inbox.take(), [{ type: "clientClosed", connection: connection.id }]);
+  t.notOk(transport.destroyed);
+});
+
+t.test("a request before connect, and a second connect, end the connection", async (t) => {
+  const first = bench(false);
+  first.connection.receive(request(1));
+  t.ok(first.transport.destroyed);
+  const second = bench();
+  second.connection.connect(0, new Uint8Array(0), 1, zxid);
+  t.ok(second.transport.destroyed);
+});
+
+t.test("room for connections", async (t) => {
+  const { clients } = bench();
+  t.ok(clients.hasRoom());
+  const second: ClientConnection = clients.open("native", "x", new FakeTransport());
+  t.notOk(clients.hasRoom());
+  second.transportClosed();
+  t.ok(clients.hasRoom());
+  clients.goAway("stop");
+  t.notOk(clients.hasRoom());
+});
+
+t.test("identities and addresses", async (t) => {
+  const digest = identityOf("digest", Buffer.from("u:p"), "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=");
+  t.same(digest, { scheme: "digest", id: "u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ=" });
+  t.match(identityOf("digest", Buffer.from("super:admin"), "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="), { scheme: "super" });
+  t.match(identityOf("digest", Buffer.from("super:admin"), undefined), { scheme: "digest" });
+  t.equal(identityOf("digest", Buffer.from("nocolon"), undefined), undefined);
+  t.equal(identityOf("ip", Buffer.from("1.2.3.4"), undefined), undefined);
+  t.equal(normalAddress("::ffff:10.0.0.1"), "10.0.0.1");
+  t.equal(normalAddress("2001:db8::1"), "2001:db8::1");
+});

@@ -1,0 +1,223 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import t from "tap";
+import { LmdbKeyValue } from "../../server/lmdb.ts";
+import { productionLimits } from "../../src/model/limits.ts";
+import { TokenSource } from "../../src/model/tokens.ts";
+import type { Zxid } from "../../src/model/zxid.ts";
+import type { Event } from "../../src/replica/event.ts";
+import type { KeyValueImage, KeyValueWrite } from "../../src/tree/key-value.ts";
+import { SnapshotSink, SnapshotSource } from "../../src/tree/snapshot-image.ts";
+import { openStore, type WriteBehindStore } from "../../src/tree/write-behind-store.ts";
+import { Random } from "../sim/random.ts";
+import { plainNode } from "../tree/store-model.ts";
+import { applyBatches, bytesOf, numberKey, textOf } from "./lmdb-batches.ts";
+
+const first = Uint8Array.of(0);
+const end = Uint8Array.of(255, 255);
+
+/** A store and what it has reported. */
+class Opened {
+  readonly events: Event[] = [];
+  readonly kv: LmdbKeyValue;
+  #waiting: (() => void) | undefined;
+
+  constructor(directory: string) {
+    this.kv = new LmdbKeyValue(directory, (event) => {
+      this.events.push(event);
+      this.#waiting?.();
+    });
+  }
+
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      await new Promise<void>((resolve) => {
+        this.#waiting = resolve;
+      });
+    }
+  }
+
+  async commit(writes: readonly KeyValueWrite[], token: number): Promise<void> {
+    this.kv.commit(writes, token);
+    await this.until(() => this.events.some((event) => event.type === "storeSynced" && event.token === token));
+  }
+
+  async close(): Promise<void> {
+    this.kv.close();
+    await this.kv.closed;
+  }
+}
+
+function write(key: string, value: string | undefined): KeyValueWrite {
+  return { key: bytesOf(key), value: value === undefined ? undefined : bytesOf(value) };
+}
+
+function valueOf(view: KeyValueImage | LmdbKeyValue, key: string): string | undefined {
+  const value = view.get(bytesOf(key));
+  return value === undefined ? undefined : textOf(value);
+}
+
+function newDirectory(t: { teardown(cleanUp: () => void): unknown }): string {
+  const directory = mkdtempSync(join(tmpdir(), "zabra-lmdb-"));
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  return join(directory, "store-1");
+}
+
+t.test("commits become visible with their events, and are there when opened again", async (t) => {
+  const directory = newDirectory(t);
+  const opened = new Opened(directory);
+  t.equal(valueOf(opened.kv, "a"), undefined);
+  opened.kv.commit([write("a", "1"), write("b", ""), write("c", "x".repeat(300_000))], 7);
+  opened.kv.commit([write("a", "2"), write("c", undefined), write("never", undefined)], 8);
+  t.equal(valueOf(opened.kv, "a"), undefined, "not in the loop's own turn");
+  await opened.until(() => opened.events.length === 4);
+  t.same(opened.events.map((event) => ("token" in event ? [event.type, event.token] : [])), [["storeCommitted", 7], ["storeSynced", 7], ["storeCommitted", 8], ["storeSynced", 8]]);
+  t.same(["a", "b", "c"].map((key) => valueOf(opened.kv, key)), ["2", "", undefined]);
+  await opened.close();
+  const again = new Opened(directory);
+  t.same(again.kv.range(first, end, 10).map(([key, value]) => [textOf(key), textOf(value)]), [["a", "2"], ["b", ""]]);
+  await again.close();
+});
+
+t.test("ranges: bounds, limits, order of bytes, keys alone", async (t) => {
+  const opened = new Opened(newDirectory(t));
+  const keys = ["a", "a\u0000", "a\u0001", "ab", "b", "é", "€"];
+  await opened.commit(keys.map((key) => write(key, key)), 1);
+  const names = (start: string, to: string, limit: number): string[] => opened.kv.range(bytesOf(start), bytesOf(to), limit).map(([key]) => textOf(key));
+  t.same(names("a", "b", 100), ["a", "a\u0000", "a\u0001", "ab"]);
+  t.same(names("a\u0000", "b", 2), ["a\u0000", "a\u0001"]);
+  t.same(names("ac", "€", 100), ["b", "é"]);
+  t.same(names("x", "y", 100), []);
+  t.same(opened.kv.keys(first, end, 100).map(textOf), keys);
+  const [pair] = opened.kv.range(first, end, 1);
+  opened.kv.get(bytesOf("b"));
+  t.same(pair?.map(textOf), ["a", "a"], "pairs are the caller's");
+  await opened.close();
+});
+
+t.test("an image stays still, however many transactions follow", async (t) => {
+  const opened = new Opened(newDirectory(t));
+  const images: { image: KeyValueImage; round: number }[] = [];
+  const value = "v".repeat(400);
+  for (let round = 0; round < 30; round += 1) {
+    await opened.commit(Array.from({ length: 200 }, (_, i) => write(`k${(i * 7 + round) % 500}`, `${round} ${value}`)).concat(write("round", String(round))), round);
+    images.push({ image: opened.kv.image(), round });
+    if (images.length > 8) images.shift()?.image.release();
+    for (const { image, round } of images) t.equal(valueOf(image, "round"), String(round));
+    const latest = images.at(-1);
+    t.ok(latest?.image.range(first, end, 1_000).every(([, bytes]) => Number(textOf(bytes).split(" ")[0]) <= round));
+  }
+  images[0]?.image.release();
+  images[0]?.image.release();
+  t.throws(() => images[0]?.image.get(first), { message: /released/ });
+  await opened.close();
+});
+
+t.test("a failed commit is reported once, leaves nothing, and nothing follows it", async (t) => {
+  const directory = newDirectory(t);
+  const opened = new Opened(directory);
+  await opened.commit([write("a", "1")], 1);
+  opened.kv.commit([write("a", "2"), { key: new Uint8Array(5_000), value: Uint8Array.of(1) }], 2);
+  opened.kv.commit([write("a", "3")], 3);
+  await opened.until(() => opened.events.some((event) => event.type === "storeFailed"));
+  opened.kv.commit([write("a", "4")], 4);
+  await opened.close();
+  t.same(opened.events.map((event) => event.type), ["storeCommitted", "storeSynced", "storeFailed"]);
+  const again = new Opened(directory);
+  t.equal(valueOf(again.kv, "a"), "1");
+  await again.close();
+});
+
+function openTree(kv: LmdbKeyValue): WriteBehindStore {
+  const opening = openStore({ kv, tokens: new TokenSource(), limits: productionLimits });
+  if (opening.type !== "ok") throw new Error(opening.reason);
+  return opening.store;
+}
+
+t.test("the tree store and a snapshot over LMDB", async (t) => {
+  const from = new Opened(newDirectory(t));
+  const store = openTree(from.kv);
+  for (let i = 0; i < 9_000; i += 1) store.put(`/a/n${String(i).padStart(5, "0")}`, plainNode(i, new Uint8Array(i % 300)));
+  store.setApplied(5 as Zxid);
+  while (store.flushedZxid < 5) {
+    if (store.shouldFlush(0) || !store.flushing) store.flush(0);
+    const events = from.events.splice(0);
+    for (const event of events) {
+      if (event.type === "storeCommitted") store.onStoreCommitted(event.token);
+      if (event.type === "storeSynced") store.onStoreSynced(event.token);
+    }
+    if (events.length === 0 && !store.shouldFlush(0)) await from.until(() => from.events.length > 0);
+  }
+  t.equal(store.dirtyBytes, 0);
+  t.equal(store.get("/a/n00299")?.data?.length, 299);
+  t.equal(store.get("/a/n00298")?.data?.length, 298);
+  t.same(store.children("/a", "n08996", 10), ["n08997", "n08998", "n08999"]);
+  t.equal(store.children("/a", "", 100_000).length, 9_000);
+  const to = new Opened(newDirectory(t));
+  const sink = new SnapshotSink(to.kv, new TokenSource());
+  const source = new SnapshotSource(from.kv, productionLimits.snapshot_chunk_bytes);
+  t.equal(source.zxid, 5);
+  for (let done = false; !done; ) {
+    const part = source.next();
+    t.equal(sink.write(part.pairs), undefined);
+    done = part.done;
+  }
+  source.release();
+  while (!sink.synced) {
+    for (const event of to.events.splice(0)) if (event.type === "storeSynced") sink.onStoreSynced(event.token);
+    if (!sink.synced) await to.until(() => to.events.length > 0);
+  }
+  const copy = openTree(to.kv);
+  t.equal(copy.appliedZxid, 5);
+  t.equal(copy.get("/a/n00299")?.data?.length, 299);
+  t.same(copy.verifyAll(100_000), { checked: 9_001, done: true, damage: undefined });
+  await from.close();
+  await to.close();
+});
+
+const rounds = 24;
+const childPath = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./lmdb-child.ts" : "./lmdb-child.js", import.meta.url));
+
+/** Runs the child until it has printed `lines` numbers and `ms` more, then kills it; the last number printed. */
+async function runAndKill(directory: string, after: number, lines: number, ms: number): Promise<number> {
+  const child: ChildProcess = spawn(process.execPath, [...process.execArgv, childPath, directory, String(after)], { stdio: ["ignore", "pipe", "inherit"] });
+  let printed = "";
+  child.stdout?.setEncoding("utf8");
+  child.stdout?.on("data", (text: string) => {
+    const before = printed.split("\n").length - 1;
+    printed += text;
+    if (before < lines && printed.split("\n").length - 1 >= lines) setTimeout(() => child.kill("SIGKILL"), ms);
+  });
+  if (lines === 0) setTimeout(() => child.kill("SIGKILL"), ms);
+  const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => child.on("close", (code, signal) => resolve([code, signal])));
+  if (signal !== "SIGKILL") throw new Error(`the child ended with ${code ?? signal}`);
+  return Number(printed.split("\n").at(-2) ?? after);
+}
+
+t.test("killed at any moment, it holds whole batches, all synced ones included", { timeout: 240_000 }, async (t) => {
+  const directory = newDirectory(t);
+  const random = new Random(Number(process.env["ZABRA_TEST_SEED"] ?? 11));
+  const content = new Map<string, Uint8Array>();
+  let held = 0;
+  let unreported = 0;
+  for (let round = 0; round < rounds; round += 1) {
+    const synced = await runAndKill(directory, held, round % 6 === 5 ? 0 : 1 + random.below(6), random.below(round % 6 === 5 ? 400 : 30));
+    const opened = new Opened(directory);
+    const found = Number(valueOf(opened.kv, numberKey) ?? 0);
+    if (found < synced) t.fail(`round ${round}: ${synced} was synced and ${found} is there`);
+    if (found > synced) unreported += 1;
+    applyBatches(content, held, found);
+    held = found;
+    const pairs = opened.kv.range(first, end, 100_000);
+    t.equal(pairs.length, content.size, `round ${round}: after batch ${held}`);
+    for (const [key, value] of pairs) {
+      if (!Buffer.from(value).equals(content.get(textOf(key)) ?? new Uint8Array(0))) t.fail(`round ${round}: ${textOf(key)} is not as of batch ${held}`);
+    }
+    await opened.close();
+  }
+  t.ok(held > rounds, `${held} batches`);
+  t.comment(`${unreported} rounds held more than was reported`);
+});
