@@ -1,7 +1,7 @@
 /**
  * End-to-end: three server processes and this generator on one machine, native protocol. Prints
  * operations/s, p50 and p99, and the servers' CPU seconds per 100,000 operations.
- * `node dist/bench/cluster.js [--seconds 4] [--only 64x64] [--level session|linearizable]`
+ * `node dist/bench/cluster.js [--seconds 4] [--only 64x64] [--level session|linearizable] [--profile DIR]`
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -10,7 +10,7 @@ import { LoadConnection } from "./support/connection.ts";
 import { Histogram } from "./support/histogram.ts";
 
 const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "4" }, only: { type: "string", default: "" }, level: { type: "string", default: "session" }, keys: { type: "string", default: "1000" } },
+  options: { seconds: { type: "string", default: "4" }, only: { type: "string", default: "" }, level: { type: "string", default: "session" }, keys: { type: "string", default: "1000" }, profile: { type: "string", default: "" }, timeline: { type: "boolean", default: false } },
 });
 const seconds = Number(values.seconds);
 const keys = Number(values.keys);
@@ -28,10 +28,10 @@ async function run(ensemble: ProcessEnsemble, connections: LoadConnection[], dep
   let latencies = new Histogram();
   let n = 0;
   let running = true;
-  let errors = 0;
+  const errors = new Map<string, number>();
   for (const connection of connections) {
     connection.onReply = (reply, latencyMs) => {
-      if (reply.outcome.code !== "OK") errors += 1;
+      if (reply.outcome.code !== "OK") errors.set(reply.outcome.code, (errors.get(reply.outcome.code) ?? 0) + 1);
       latencies.add(latencyMs);
       if (running) issue(connection, n++);
     };
@@ -43,11 +43,13 @@ async function run(ensemble: ProcessEnsemble, connections: LoadConnection[], dep
   latencies = new Histogram();
   const cpuBefore = totalCpu(ensemble);
   const startMs = performance.now();
+  const timeline = values.timeline ? setInterval(() => console.log(`    ${Math.round(performance.now() - startMs)} ms: ${latencies.count}`), 250) : undefined;
   await delay(seconds * 1_000);
+  clearInterval(timeline);
   const figures = { operations: latencies.count, latencies, seconds: (performance.now() - startMs) / 1_000, cpu: totalCpu(ensemble) - cpuBefore };
   running = false;
   await delay(300);
-  if (errors > 0) throw new Error(`${errors} operations failed`);
+  for (const [code, count] of errors) console.log(`  ${count} operations failed with ${code}`);
   return figures;
 }
 
@@ -66,20 +68,20 @@ function print(what: string, shape: readonly [number, number], figures: Figures)
 async function prepare(ensemble: ProcessEnsemble): Promise<void> {
   const connection = await LoadConnection.open(ensemble.urls[0] ?? "");
   await new Promise<void>((resolve) => {
-    let left = keys + 1;
-    connection.onReply = () => {
-      left -= 1;
-      if (left === 0) resolve();
-    };
     const acl = [{ perms: 31, scheme: "world", id: "anyone" }];
     const base = { type: "create", kind: "persistent", sequential: false, ttlMs: 0, acl } as const;
+    let created = 0;
+    connection.onReply = () => {
+      if (created === keys) resolve();
+      else connection.write({ ...base, path: `/bench/${created++}`, data: payload });
+    };
     connection.write({ ...base, path: "/bench", data: undefined });
-    for (let i = 0; i < keys; i += 1) connection.write({ ...base, path: `/bench/${i}`, data: payload });
   });
   connection.close();
 }
 
-const ensemble = await ProcessEnsemble.start({ args: ["--log-level", "warn"] });
+const profile = values.profile === "" ? [] : ["--cpu-prof", `--cpu-prof-dir=${values.profile}`];
+const ensemble = await ProcessEnsemble.start({ args: ["--log-level", "warn"], nodeArgs: profile });
 try {
   await prepare(ensemble);
   const paths = Array.from({ length: keys }, (_, i) => `/bench/${i}`);
@@ -91,5 +93,6 @@ try {
     for (const connection of connections) connection.close();
   }
 } finally {
+  if (profile.length > 0) for (const member of ensemble.members) await ensemble.signal(member.id, "SIGTERM");
   await ensemble.close();
 }

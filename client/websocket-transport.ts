@@ -7,7 +7,7 @@ import { type ClientWireMessage, decodeServerFrame, encodeClientMessage, Writer 
 import type { Dial, Transport, TransportHandlers } from "./transport.ts";
 
 export const subprotocol = "zabra.v1";
-/** A frame is closed when it is this long; a message alone may be longer. */
+/** Messages share a frame up to this length; one with large data has its own, or the server's limit on frames would be met. */
 const frameBytes = 128 * 1024;
 
 /** What we need of a WebSocket. Binary messages arrive as ArrayBuffer or Uint8Array. */
@@ -44,9 +44,13 @@ class WebSocketTransport implements Transport {
   send(messages: readonly ClientWireMessage[]): void {
     if (this.#closed) return;
     for (const message of messages) {
+      if (this.#writer.length + dataBytes(message) > frameBytes) this.#flush();
       encodeClientMessage(this.#writer, message);
-      if (this.#writer.length >= frameBytes) this.#socket.send(this.#writer.finish());
     }
+    this.#flush();
+  }
+
+  #flush(): void {
     if (this.#writer.length > 0) this.#socket.send(this.#writer.finish());
   }
 
@@ -83,4 +87,13 @@ class WebSocketTransport implements Transport {
     this.#closed = true;
     this.#handlers.closed(reason);
   }
+}
+
+/** Of the only requests that can be large. */
+function dataBytes(message: ClientWireMessage): number {
+  if (message.type !== "request") return 0;
+  const { request } = message;
+  if (request.type === "create" || request.type === "setData") return request.data?.length ?? 0;
+  if (request.type === "multi" || request.type === "setWatches") return frameBytes;
+  return 0;
 }

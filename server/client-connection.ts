@@ -120,6 +120,7 @@ export class ClientConnection {
   abort(reason: string): void {
     if (this.#state === "closed") return;
     this.#clients.host.logger.info({ connection: this.id, remote: this.remoteAddress, reason }, "client connection closed");
+    this.#clients.dropped += 1;
     this.#transport.destroy();
     this.transportClosed();
   }
@@ -218,6 +219,8 @@ export class ClientConnections {
   readonly host: ClientHost;
   readonly #connections = new Map<ConnectionId, ClientConnection>();
   #dirty: ClientConnection[] = [];
+  /** Connections ended for cause: a broken protocol, a missed deadline, a full buffer. */
+  dropped = 0;
   #lastId = 0;
   #stopped = false;
 

@@ -12,7 +12,7 @@ import type { Status } from "../src/replica/status.ts";
 import { type Address, type Config, type ConfiguredMember, formatAddress, readLimits } from "./config.ts";
 import type { HttpRoute } from "./http.ts";
 import { type LogLevel, makeLogger } from "./log.ts";
-import { ZabraServer } from "./server.ts";
+import { type BoundAddresses, ZabraServer } from "./server.ts";
 
 export type { Status } from "../src/replica/status.ts";
 export type { Limits } from "../src/model/limits.ts";
@@ -31,7 +31,7 @@ export interface ServerOptions {
   readonly host?: string;
   /** HTTP and WebSocket; 0, the default, is any free port. */
   readonly port?: number;
-  /** Default 0: any free port; undefined cannot be given, `false` is off. */
+  /** Default 0: any free port; `false`: off. */
   readonly zookeeperPort?: number | false;
   readonly leaseReads?: boolean;
   readonly superDigest?: string;
@@ -65,8 +65,10 @@ export interface Server {
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
   const temporary = options.directory === undefined ? mkdtempSync(join(tmpdir(), "zabra-")) : undefined;
   const config = makeConfig(options, options.directory ?? temporary ?? "");
-  const server = new ZabraServer(config, makeHooks(options), makeLogger(config.logLevel, config.id));
-  const bound = await server.start();
+  const { server, bound } = await openServer(config, options).catch((error: unknown) => {
+    if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
+    throw error;
+  });
   return {
     url: `ws://${formatAddress(bound.http)}`,
     httpUrl: `http://${formatAddress(bound.http)}`,
@@ -79,6 +81,11 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
     },
   };
+}
+
+async function openServer(config: Config, options: ServerOptions): Promise<{ readonly server: ZabraServer; readonly bound: BoundAddresses }> {
+  const server = new ZabraServer(config, makeHooks(options), makeLogger(config.logLevel, config.id));
+  return { server, bound: await server.start() };
 }
 
 export interface EnsembleOptions extends Omit<ServerOptions, "id" | "ensemble" | "port" | "zookeeperPort" | "rejoin"> {

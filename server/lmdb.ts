@@ -40,8 +40,8 @@ interface ReadEnvironment extends Environment {
   getBinaryFast(key: Uint8Array, options?: { readonly transaction?: Transaction }): Buffer | undefined;
 }
 
-/** 16 MB: about the parts of one flush. */
-const sparePartsMax = 64;
+/** 8 MB. */
+const sparePartsMax = 32;
 /** The writer's heap: it holds little but views. */
 const writerLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 };
 
@@ -108,6 +108,7 @@ export class LmdbKeyValue implements KeyValue {
 
   #submit(writes: readonly KeyValueWrite[], token: number | undefined): void {
     assert(!this.#closed, "a closed store must not be written");
+    if (this.#failed) return;
     this.#queue.push({ writes, token, packed: 0 });
     if (!this.#packing) this.#pack();
   }
@@ -124,7 +125,7 @@ export class LmdbKeyValue implements KeyValue {
   readonly #pack = (): void => {
     this.#packing = false;
     const submitted = this.#queue[0];
-    if (submitted !== undefined && !this.#failed) {
+    if (submitted !== undefined) {
       const { part, end } = packPart(submitted.writes, submitted.packed, submitted.token, this.#spare.pop());
       submitted.packed = end;
       if (end === submitted.writes.length) this.#queue.shift();

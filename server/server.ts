@@ -232,6 +232,7 @@ export class ZabraServer {
       version,
       ensemble: this.config.ensemble.map(({ id, host, port, observer }) => ({ id, host, port, observer })),
       freeBytes: this.#disk.freeBytes(),
+      droppedClients: this.#clients.dropped,
       diskOperations: this.#disk.inFlight,
       loop: this.#loop.counters(),
       memoryBytes: process.memoryUsage.rss(),

@@ -18,8 +18,8 @@ const frameBytes = 256 * 1024;
 const fragmentsMax = 64;
 const bufferedChunksMax = 4096;
 
-/** WebSocket close codes (RFC 6455, section 7.4). */
-const closeCode = { goingAway: 1001, unsupported: 1003 } as const;
+/** RFC 6455, section 7.4. */
+const goingAway = 1001;
 
 export class WebSocketListener {
   readonly #clients: ClientConnections;
@@ -115,7 +115,7 @@ class WebSocketTransport implements ClientTransport {
 
   end(reason: string): void {
     this.#webSocket.resume();
-    this.#webSocket.close(closeCode.goingAway, reason.slice(0, 100));
+    this.#webSocket.close(goingAway, reason.slice(0, 100));
   }
 
   destroy(): void {
@@ -123,7 +123,7 @@ class WebSocketTransport implements ClientTransport {
   }
 
   #frame(data: RawData, isBinary: boolean): void {
-    if (!isBinary || !(data instanceof Uint8Array)) return this.#webSocket.close(closeCode.unsupported, "binary frames only");
+    if (!isBinary || !(data instanceof Uint8Array)) return this.#connection.abort("a frame that is not binary");
     let messages: readonly ClientWireMessage[];
     try {
       messages = decodeClientFrame(data);

@@ -17,7 +17,7 @@ import { crc32c } from "../model/crc32c.ts";
 import type { Limits } from "../model/limits.ts";
 import type { TokenSource } from "../model/tokens.ts";
 import { counterOf, epochOf, follows, zeroZxid, type Zxid } from "../model/zxid.ts";
-import { Batch, BatchPool } from "./batch.ts";
+import { type Batch, BatchPool } from "./batch.ts";
 import type { Disk } from "./disk.ts";
 import type { LogEntry } from "./entry.ts";
 import { EpochRuns } from "./epoch-runs.ts";

@@ -7,7 +7,7 @@ import { type EpochRecord, EpochRecordFile } from "../log/epoch-record.ts";
 import { createLog, type Log, openLog } from "../log/log.ts";
 import { assert } from "../model/assert.ts";
 import type { TokenSource } from "../model/tokens.ts";
-import { zeroEpoch, type Zxid } from "../model/zxid.ts";
+import { zeroEpoch, zeroZxid, type Zxid } from "../model/zxid.ts";
 import { SnapshotSink, SnapshotSource } from "../tree/snapshot-image.ts";
 import { openStore, type WriteBehindStore } from "../tree/write-behind-store.ts";
 import type { KeyValue } from "../tree/key-value.ts";
@@ -42,7 +42,8 @@ export function openStorage(options: ReplicaOptions, drivers: Drivers, tokens: T
 function openDirectories(options: ReplicaOptions, drivers: Drivers, tokens: TokenSource, epochs: EpochRecordFile, fresh: boolean): StorageOpening {
   const record = epochs.record;
   const generation = record.generation;
-  const opened = openLog({ disk: drivers.disk, tokens, directory: `log-${generation}`, limits: options.limits });
+  const existing = !fresh && record.foundation === "founded";
+  const opened = openLog({ disk: drivers.disk, tokens, directory: `log-${generation}`, limits: options.limits, existing });
   if (opened.type === "damaged") return damaged(options, drivers, tokens, opened.reason, record);
   const kv = drivers.openStore(`store-${generation}`);
   const store = openStore({ kv, tokens, limits: options.limits });
@@ -62,8 +63,11 @@ function mismatch(log: Log, store: WriteBehindStore): string | undefined {
 
 function openEmpty(options: ReplicaOptions, drivers: Drivers, tokens: TokenSource): StorageOpening {
   const epochs = EpochRecordFile.create(drivers.disk, tokens, emptyRecord(options, 1));
-  removeLeftovers(drivers, tokens, 0);
-  return openDirectories(options, drivers, tokens, epochs, true);
+  removeLeftovers(drivers, tokens, 1);
+  const opening = openDirectories(options, drivers, tokens, epochs, true);
+  const kept = opening.type === "ok" && (opening.storage.log.lastZxid !== zeroZxid || opening.storage.store.appliedZxid !== zeroZxid);
+  if (!kept) return opening;
+  return damaged(options, drivers, tokens, "the epoch record is missing, but the log has entries", undefined);
 }
 
 function emptyRecord(options: ReplicaOptions, generation: number): EpochRecord {

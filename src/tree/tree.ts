@@ -19,6 +19,7 @@ import { ImagePins } from "./images.ts";
 import { errorOutcome } from "./outcome.ts";
 import { Outstanding } from "./outstanding.ts";
 import { adoptBody, guardError, prepareTreeWrite, type TreeRequest } from "./prepare.ts";
+import { checkPath } from "./path-check.ts";
 import { prepareCloseSession, prepareReap } from "./prepare-remove.ts";
 import type { PrepareScope, Refused } from "./prepare-scope.ts";
 import { TreeReader, type ReadContext } from "./read.ts";
@@ -171,8 +172,9 @@ export class Tree {
     return this.#reader.read(request, context);
   }
 
+  /** Undefined too for a path that is not valid: watches may be asked for on any. */
   node(path: string): Znode | undefined {
-    return this.#store.get(path);
+    return checkPath(path, this.#limits) === undefined ? this.#store.get(path) : undefined;
   }
 
   permits(aclId: number, perms: number, identities: readonly AuthId[]): boolean {

@@ -25,6 +25,31 @@ const twoTo28 = 0x1000_0000;
 const twoTo32 = 0x1_0000_0000;
 const bytesMax = 0x1000_0000;
 
+/** A varint of at most 32 bits; returns its end. */
+function putSmall(bytes: Uint8Array, start: number, value: number): number {
+  let rest = value;
+  let at = start;
+  while (rest > 0x7f) {
+    bytes[at++] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  bytes[at++] = rest;
+  return at;
+}
+
+/** A varint of a safe integer, in two parts of 28 and 25 bits; returns its end. */
+function putVarint(bytes: Uint8Array, at: number, value: number): number {
+  if (value >= 0 && value === (value | 0)) return putSmall(bytes, at, value);
+  assert(Number.isSafeInteger(value) && value > 0, "not an unsigned safe integer");
+  const high = Math.floor(value / twoTo28);
+  const low = value - high * twoTo28;
+  bytes[at] = (low & 0x7f) | 0x80;
+  bytes[at + 1] = ((low >>> 7) & 0x7f) | 0x80;
+  bytes[at + 2] = ((low >>> 14) & 0x7f) | 0x80;
+  bytes[at + 3] = (low >>> 21) | 0x80;
+  return putSmall(bytes, at + 4, high);
+}
+
 function varintLength(value: number): number {
   if (value < 0x80) return 1;
   if (value < 0x4000) return 2;
@@ -74,18 +99,15 @@ export class Writer {
   // ---- protobuf fields
 
   uint(tag: number, value: number): void {
-    if (value === 0) return;
-    this.#room(15);
-    this.#small(tag);
-    this.#varint(value);
+    if (value !== 0) this.optionalUint(tag, value);
   }
 
   /** Written also when 0. */
   optionalUint(tag: number, value: number | undefined): void {
     if (value === undefined) return;
     this.#room(15);
-    this.#small(tag);
-    this.#varint(value);
+    const bytes = this.#bytes;
+    this.#at = putVarint(bytes, putSmall(bytes, this.#at, tag), value);
   }
 
   /** An int32, zigzag. */
@@ -98,8 +120,8 @@ export class Writer {
   optionalSint(tag: number, value: number): void {
     assert(value === (value | 0), "not an int32");
     this.#room(10);
-    this.#small(tag);
-    this.#small(((value << 1) ^ (value >> 31)) >>> 0);
+    const bytes = this.#bytes;
+    this.#at = putSmall(bytes, putSmall(bytes, this.#at, tag), ((value << 1) ^ (value >> 31)) >>> 0);
   }
 
   /** A repeated field of numbers, packed. */
@@ -108,7 +130,7 @@ export class Writer {
     const mark = this.open(tag, 6 * values.length);
     for (const value of values) {
       this.#room(10);
-      this.#varint(value);
+      this.#at = putVarint(this.#bytes, this.#at, value);
     }
     this.close(mark);
   }
@@ -138,19 +160,17 @@ export class Writer {
   /** An element of a repeated field: written also when empty. */
   elementString(tag: number, text: string): void {
     this.#room(10 + 3 * text.length);
-    this.#small(tag);
     const reserved = varintLength(text.length);
-    const start = this.#at + reserved;
+    const start = putSmall(this.#bytes, this.#at, tag) + reserved;
     this.#at = utf8Write(text, this.#bytes, start);
     this.#patchLength(start, reserved);
   }
 
   elementBytes(tag: number, bytes: Uint8Array): void {
     this.#room(10 + bytes.length);
-    this.#small(tag);
-    this.#small(bytes.length);
-    this.#bytes.set(bytes, this.#at);
-    this.#at += bytes.length;
+    const at = putSmall(this.#bytes, putSmall(this.#bytes, this.#at, tag), bytes.length);
+    this.#bytes.set(bytes, at);
+    this.#at = at + bytes.length;
   }
 
   /**
@@ -159,9 +179,8 @@ export class Writer {
    */
   open(tag: number, expectedBytes = 0): number {
     this.#room(10);
-    this.#small(tag);
     const reserved = varintLength(expectedBytes);
-    this.#at += reserved;
+    this.#at = putSmall(this.#bytes, this.#at, tag) + reserved;
     return (this.#at - this.#start) * 8 + reserved;
   }
 
@@ -221,48 +240,13 @@ export class Writer {
     bytes[at + 3] = value;
   }
 
-  /** A varint of at most 32 bits. */
-  #small(value: number): void {
-    let rest = value;
-    let at = this.#at;
-    const bytes = this.#bytes;
-    while (rest > 0x7f) {
-      bytes[at++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    bytes[at++] = rest;
-    this.#at = at;
-  }
-
-  /** A varint of a safe integer, in two parts of 28 and 25 bits. */
-  #varint(value: number): void {
-    assert(Number.isSafeInteger(value) && value >= 0, "not an unsigned safe integer");
-    if (value < twoTo28) {
-      this.#small(value);
-      return;
-    }
-    const high = Math.floor(value / twoTo28);
-    const low = value - high * twoTo28;
-    const bytes = this.#bytes;
-    const at = this.#at;
-    bytes[at] = (low & 0x7f) | 0x80;
-    bytes[at + 1] = ((low >>> 7) & 0x7f) | 0x80;
-    bytes[at + 2] = ((low >>> 14) & 0x7f) | 0x80;
-    bytes[at + 3] = (low >>> 21) | 0x80;
-    this.#at = at + 4;
-    this.#small(high);
-  }
-
   /** Writes the length of the bytes from `body` on into the `reserved` bytes before them. */
   #patchLength(body: number, reserved: number): void {
     const length = this.#at - body;
     const wanted = varintLength(length);
     const offset = body - this.#start - reserved;
     if (wanted !== reserved) this.#moveBody(offset + reserved, wanted - reserved);
-    const end = this.#at;
-    this.#at = this.#start + offset;
-    this.#small(length);
-    this.#at = end;
+    putSmall(this.#bytes, this.#start + offset, length);
   }
 
   #moveBody(offset: number, by: number): void {

@@ -14,7 +14,7 @@ import { utf8ReadLenient } from "./utf8.ts";
 /** Null is read as empty. */
 export function readString(r: Reader): string {
   const length = readLength(r);
-  return length <= 0 ? "" : r.text(length, utf8ReadLenient);
+  return length < 0 ? "" : r.text(length, utf8ReadLenient);
 }
 
 /** Null is undefined. A view of the input. */
@@ -51,7 +51,7 @@ export function readAcl(r: Reader): AclEntry[] {
   const count = readCount(r, 12);
   const acl: AclEntry[] = [];
   for (let i = 0; i < count; i += 1) {
-    const perms = r.int32();
+    const perms = r.int32() >>> 0; // A bit set: the native form has no negative ones.
     const scheme = readString(r);
     acl.push({ perms, scheme, id: readString(r) });
   }

@@ -158,7 +158,7 @@ function decodeCheck(r: Reader): CheckRequest {
 
 function encodeSetData(w: Writer, request: SetDataRequest): void {
   const data = request.data;
-  const mark = w.open(26, 8 + request.path.length + (data === undefined ? 0 : data.length));
+  const mark = w.open(26, 6 + request.path.length + (data === undefined ? 0 : data.length));
   w.string(10, request.path);
   w.optionalBytes(18, data);
   w.sint(24, request.version);

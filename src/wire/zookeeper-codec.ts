@@ -83,8 +83,11 @@ export function decodeZkConnect(bytes: Uint8Array): ZkConnectRequest {
 
 // ---- requests
 
+/** Bounds strings and byte fields of a request, and with them what one frame can make us allocate. */
+const elementsMax = 131_072;
+
 export function decodeZkRequest(bytes: Uint8Array, limits: Limits): ZkRequest {
-  const r = new Reader(bytes);
+  const r = new Reader(bytes, elementsMax);
   const xid = r.int32();
   const opcode = r.int32();
   if (opcode === 14) return decodeMulti(r, xid, limits);

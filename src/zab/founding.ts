@@ -7,7 +7,8 @@
  * has proved itself after our FOLLOWERINFO and synchronised us (ZOOKEEPER-3056 and its kin: an empty
  * directory must never vote).
  */
-import { zeroEpoch, type ServerId } from "../model/zxid.ts";
+import type { EpochRecord } from "../log/epoch-record.ts";
+import type { ServerId } from "../model/zxid.ts";
 import type { ZabContext } from "./context.ts";
 import type { FoundMessage, HelloMessage, PeerMessage } from "./message.ts";
 import { allVoters, isVoter } from "./quorum.ts";
@@ -26,6 +27,8 @@ export class Founding {
   readonly #acked = new Set<ServerId>();
   #attempt: string | undefined;
   #announced = "";
+  /** What to record as soon as the log's files are durable. */
+  #founded: Partial<EpochRecord> | undefined;
 
   constructor(options: FoundingOptions) {
     this.#options = options;
@@ -76,6 +79,7 @@ export class Founding {
   advance(): void {
     this.#announce();
     if (this.#context.record.foundation === "founded") return;
+    this.#maybeRecordFounded();
     if (this.#context.id === this.#voters()[0]) this.#leadFounding();
   }
 
@@ -114,8 +118,14 @@ export class Founding {
   }
 
   #becomeFounded(): void {
-    if (this.#context.record.foundation !== "founding") return;
-    this.#context.saveEpochs({ foundation: "founded" });
+    if (this.#context.record.foundation === "founding") this.#founded = { foundation: "founded" };
+  }
+
+  /** Only once the log's own files are durable: a founded server whose log is missing is damaged, not new. */
+  #maybeRecordFounded(): void {
+    if (this.#founded === undefined || !this.#context.log.idle) return;
+    this.#context.saveEpochs(this.#founded);
+    this.#founded = undefined;
     this.#context.host.log("info", "the ensemble is founded", { clusterId: this.#context.record.clusterId });
   }
 
@@ -132,7 +142,7 @@ export class Founding {
   }
 
   #join(clusterId: string, member: boolean): void {
-    this.#context.saveEpochs({ clusterId, foundation: "founded", member, acceptedEpoch: zeroEpoch, currentEpoch: zeroEpoch });
+    this.#founded = { clusterId, foundation: "founded", member };
     if (!member) this.#context.host.log("warn", "rejoining with an empty data directory", { clusterId });
   }
 

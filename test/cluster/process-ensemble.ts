@@ -10,7 +10,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-const command = join(dirname(fileURLToPath(import.meta.url)), "../../client/cli/main.js");
+const command = join(dirname(fileURLToPath(import.meta.url)), "../../server/zabra.js");
 
 export interface ServerStatus {
   readonly id: number;

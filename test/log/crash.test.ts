@@ -11,6 +11,8 @@ import { Random } from "../sim/random.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { entriesOf, payloadOf, Process, tryOpen, zxid } from "./support.ts";
 
+t.setTimeout(120_000);
+
 const limits: Limits = {
   ...tinyLimits,
   log_segment_bytes: 3_072,
@@ -103,7 +105,7 @@ class Run {
   #note(): void {
     const { log } = this.#process;
     const model = this.#model;
-    if (model.beforeCut !== undefined && (log.idle || log.durableZxid > (model.durable as number))) model.beforeCut = undefined;
+    if (model.beforeCut !== undefined && (log.idle || log.durableZxid > model.durable)) model.beforeCut = undefined;
     if (log.durableZxid > model.durable) model.durable = log.durableZxid;
   }
 
@@ -135,9 +137,8 @@ class Run {
     if (revived) counts.revivedCuts += 1;
     if (found.length < model.entries.filter((entry) => entry.zxid > log.base).length) counts.lostTails += 1;
     model.entries = wanted.filter((entry) => entry.zxid <= log.lastZxid);
-    // A kill leaves the unsynced cut in the page cache: until the log is idle a power cut may still bring the old log back.
-    if (!revived && model.beforeCut === undefined) model.branch += 1;
-    else model.branch += 1;
+    // `beforeCut` stays until the log is idle: after a kill the cut may be in the page cache alone, and a power cut may undo it.
+    model.branch += 1;
     counts.segments = Math.max(counts.segments, this.disk.list("log-1").length);
   }
 }
@@ -153,7 +154,7 @@ function isPrefix(found: readonly { zxid: Zxid; payload: Uint8Array }[], model: 
 }
 
 t.test("random lives and deaths", async (t) => {
-  const seeds = Number(process.env["ZABRA_LOG_SEEDS"] ?? 1_500);
+  const seeds = Number(process.env["ZABRA_LOG_SEEDS"] ?? 400);
   for (let seed = 1; seed <= seeds; seed += 1) {
     try {
       const run = new Run(seed);

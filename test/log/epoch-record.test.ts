@@ -134,6 +134,11 @@ t.test("create takes over from copies that are there", async (t) => {
   fresh.save({ ...record(0), foundation: "founding" });
   settle(disk, fresh);
   t.equal(open(disk).record.foundation, "founding");
+  // A crash between the two copies: the old one has lost all the same.
+  const [, second = ""] = epochRecordFiles;
+  const old = saved(1, 2, 3).snapshotFiles().get(second) ?? new Uint8Array(0);
+  disk.restoreFiles(new Map([...disk.snapshotFiles(), [second, old]]));
+  t.equal(open(disk).record.foundation, "founding");
 });
 
 t.test("a newer format is refused as such", async (t) => {

@@ -123,8 +123,13 @@ t.test("what is not durable stays in memory, beyond the bound", async (t) => {
   for (let counter = 1; counter <= 300; counter += 1) process.append(zxid(1, counter), 100);
   process.turn();
   t.same(zxidsOf(process.log), counters(1, 1, 300));
+  process.turn(process.disk.nextCompletionMs());
+  t.ok(process.log.durableZxid > zeroZxid && process.log.durableZxid < zxid(1, 300), "a part of it is durable");
+  t.same(zxidsOf(process.log), counters(1, 1, 300));
   process.settle();
   t.same(zxidsOf(process.log), counters(1, 1, 300));
+  const kept = process.log.readAfter(zxid(1, 200), 1_000_000) ?? [];
+  t.ok(kept.length < 100, `${kept.length}: memory is bounded again`);
 });
 
 t.test("truncate: inside a batch, at a segment's start, to the base, to the end", async (t) => {
@@ -230,6 +235,7 @@ t.test("createLog starts after its base, aside, and clears what an earlier attem
   process.settle();
   t.equal(process.log.idle, true);
   t.equal(process.log.durableZxid, zxid(3, 8));
+  t.same(disk.list("log-1"), ["manifest", "segment-00000001"]);
   t.equal(process.log.readAfter(zxid(1, 5), 10), undefined);
   const again = start(disk, tinyLimits, process.nowMs);
   t.equal(again.log.base, zxid(3, 7));

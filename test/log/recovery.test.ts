@@ -12,6 +12,8 @@ import { type Limits, tinyLimits } from "../../src/model/limits.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
 import { directory, entriesOf, makeDisk, payloadOf, type Process, start, tryOpen, zxid } from "./support.ts";
 
+t.setTimeout(120_000);
+
 const limits: Limits = { ...tinyLimits, log_segment_bytes: 2_048 };
 
 /** A disk of plain arrays, so that one byte can be changed and changed back. Nothing is ever submitted to it. */
@@ -126,7 +128,9 @@ for (const marked of [false, true]) {
       const content = small.files.get(file) ?? new Uint8Array(0);
       for (let offset = 0; offset < content.length; offset += 1) {
         const mustBeFound = file.includes("manifest") || isProven(small, file, offset);
-        for (let bit = 0; bit < 8; bit += 1) {
+        // Of the zeros behind a batch, where nothing tells one bit from another, one bit a byte.
+        const bits = content[offset] === 0 && !mustBeFound ? [offset & 7] : [0, 1, 2, 3, 4, 5, 6, 7];
+        for (const bit of bits) {
           const before = content[offset] ?? 0;
           content[offset] = before ^ (1 << bit);
           const found = read(disk);

@@ -14,6 +14,7 @@ export class NativeClient {
   #waiting: (() => void)[] = [];
   #xid = 0;
   #seq = 0;
+  #ackedSeq = 0;
   closed = false;
 
   private constructor(webSocket: WebSocket) {
@@ -63,7 +64,7 @@ export class NativeClient {
   message(request: WireClientRequest["request"], write: boolean): WireClientRequest {
     this.#xid += 1;
     if (write) this.#seq += 1;
-    return { type: "request", xid: this.#xid, request, level: { type: "linearizable" }, seq: write ? this.#seq : 0, ackedSeq: 0, guards: [], deadlineMs: 0 };
+    return { type: "request", xid: this.#xid, request, level: { type: "linearizable" }, seq: write ? this.#seq : 0, ackedSeq: this.#ackedSeq, guards: [], deadlineMs: 0 };
   }
 
   /** Sends the requests in one frame. */
@@ -76,6 +77,7 @@ export class NativeClient {
       const reply = await this.next((message) => message.type === "reply" && message.xid === xid);
       if (reply.type === "reply") replies.push(reply);
     }
+    for (const { seq } of requests) this.#ackedSeq = Math.max(this.#ackedSeq, seq);
     return replies;
   }
 

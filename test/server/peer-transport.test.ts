@@ -189,7 +189,7 @@ t.test("pings keep an idle link", async (t) => {
 const refused: readonly (readonly [title: string, bytes: Buffer])[] = [
   ["an id that is not in the ensemble", handshake(9, 1)],
   ["a handshake meant for another server", handshake(2, 3)],
-  ["a lower id that dials", handshake(1, 1)],
+  ["its own id", handshake(1, 1)],
   ["another protocol version", handshake(2, 1, 2)],
   ["another protocol", Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n")],
   ["a frame of 2 GiB", Buffer.from("7fffffff00000000", "hex")],
@@ -207,6 +207,16 @@ for (const [title, bytes] of refused) {
     t.same(one.events, []);
   });
 }
+
+t.test("refused: the lower id dials", async (t) => {
+  const members = await freeMembers(2);
+  const two = new Peer(2, members);
+  await two.transport.start();
+  t.teardown(() => two.transport.stop());
+  const socket = await dial(t, members[1]?.port ?? 0, handshake(1, 2));
+  await new Promise((resolve) => socket.on("close", resolve).resume());
+  t.same(two.events, []);
+});
 
 t.test("who never shakes hands is dropped; a bad frame ends that link alone", async (t) => {
   const members = await freeMembers(3);

@@ -165,6 +165,7 @@ export class Faults {
 
   /** One wiped server at a time, and the next only when that one is a voter again. */
   #wipe(server: SimServer): void {
+    if (this.#cluster.ensemble.filter((member) => !member.observer).length < 3) return;
     for (const one of this.#wiped.keys()) {
       const status = one.status();
       if (status === undefined || !status.serving) return;

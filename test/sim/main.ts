@@ -4,6 +4,7 @@
  * when it never saw something that it must have seen (coverage marks, vacuous checks).
  */
 import { parseArgs } from "node:util";
+import { setMutant } from "../../src/model/mutant.ts";
 import { run, type Mode, type RunReport } from "./swarm.ts";
 
 /** Things that a set of at least `marksFrom` runs must have seen. */
@@ -50,9 +51,10 @@ function main(): void {
   const { values } = parseArgs({
     options: {
       seeds: { type: "string", default: "100" }, seed: { type: "string" }, quick: { type: "boolean", default: false },
-      mode: { type: "string", default: "swarm" }, trace: { type: "boolean", default: false }, "keep-going": { type: "boolean", default: false },
+      mode: { type: "string", default: "swarm" }, trace: { type: "boolean", default: false }, "keep-going": { type: "boolean", default: false }, mutant: { type: "string", default: "" },
     },
   });
+  setMutant(values.mutant);
   const mode: Mode = values.mode === "calm" ? "calm" : "swarm";
   const first = values.seed === undefined ? Math.floor(Date.now() / 1000) % 1_000_000_000 : Number(values.seed);
   const seeds = values.seed !== undefined && process.argv.every((arg) => !arg.startsWith("--seeds")) ? 1 : Number(values.seeds);

@@ -104,7 +104,6 @@ function plainResult(result: Outcome["result"]): Plain {
   }
 }
 
-/** protobufjs sets a message's field when we leave it out for an empty outcome; `isEmptyOutcome` tells. */
 export function plainServerMessage(message: ServerWireMessage): Plain {
   switch (message.type) {
     case "refused": return { refused: { code: errorNumber(message.code), detail: message.detail } };

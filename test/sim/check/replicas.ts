@@ -27,12 +27,27 @@ export function replicaDifference(cluster: Cluster): string | undefined {
   return undefined;
 }
 
+const localIndex = /^\\x01(ephemeral|reap)\//;
+const crcBytes = 4;
+const empty = new Uint8Array(0);
+
 type Pairs = (readonly [key: Uint8Array, value: Uint8Array])[];
 
 function dump(server: SimServer): Pairs {
   const opening = EpochRecordFile.open(server.platter, new TokenSource());
   if (opening.type !== "ok") return [];
-  return server.stores.get(`store-${opening.record.generation}`)?.range(first, end, Number.MAX_SAFE_INTEGER) ?? [];
+  const pairs = server.stores.get(`store-${opening.record.generation}`)?.range(first, end, Number.MAX_SAFE_INTEGER) ?? [];
+  return withoutLocalNumbers(pairs);
+}
+
+/** Indexes of paths are numbered by each server for itself: what counts is which paths they hold. */
+function withoutLocalNumbers(pairs: Pairs): Pairs {
+  return pairs.map(([key, value]): Pairs[number] => (localIndex.test(show(key)) ? [Buffer.concat([key.subarray(0, show(key).indexOf("/") - 3), recordText(value)]), empty] : [key, value])).sort(([a], [b]) => Buffer.compare(a, b));
+}
+
+/** The path of an index record, behind its checksum. */
+function recordText(value: Uint8Array): Uint8Array {
+  return value.subarray(crcBytes);
 }
 
 function oddKeys(a: Pairs, b: Pairs): string {
