@@ -4,19 +4,26 @@
  * `npx tsx bench/codec.ts [seconds per figure]`. A set has a path of 21 bytes and 100 bytes of data.
  * A batch of frames is decoded in turn, so that the input is not one constant.
  */
+
+import { productionLimits } from "../src/model/limits.ts";
 import { okOutcome, type ReadLevel, success } from "../src/model/request.ts";
 import type { Stat } from "../src/model/stat.ts";
 import type { Epoch, SessionId, Zxid } from "../src/model/zxid.ts";
 import type { Txn } from "../src/tree/txn.ts";
 import {
-  type ClientWireMessage, decodeClientFrame, decodeServerFrame, encodeClientMessage, encodeServerMessage, type ServerWireMessage, Writer,
+  type ClientWireMessage,
+  decodeClientFrame,
+  decodeServerFrame,
+  encodeClientMessage,
+  encodeServerMessage,
+  type ServerWireMessage,
+  Writer,
 } from "../src/wire/client-codec.ts";
 import { FrameDecoder, frameHeader } from "../src/wire/frame.ts";
 import { decodePeer, encodePeer } from "../src/wire/peer-codec.ts";
 import { decodeTxn, encodeTxn } from "../src/wire/txn-codec.ts";
 import { decodeZkRequest } from "../src/wire/zookeeper-codec.ts";
 import { encodeZkReply } from "../src/wire/zookeeper-reply.ts";
-import { productionLimits } from "../src/model/limits.ts";
 import type { PeerMessage } from "../src/zab/message.ts";
 
 const seconds = Number(process.argv[2] ?? 0.5);
@@ -34,8 +41,17 @@ function dataOf(i: number): Uint8Array {
 
 function statOf(i: number): Stat {
   return {
-    czxid: (baseZxid - 5_000) as Zxid, mzxid: (baseZxid + i) as Zxid, pzxid: (baseZxid - 5_000) as Zxid, ctimeMs: nowMs - 60_000, mtimeMs: nowMs,
-    version: i, cversion: 0, aversion: 0, ephemeralOwner: 0 as SessionId, dataLength: 100, numChildren: 0,
+    czxid: (baseZxid - 5_000) as Zxid,
+    mzxid: (baseZxid + i) as Zxid,
+    pzxid: (baseZxid - 5_000) as Zxid,
+    ctimeMs: nowMs - 60_000,
+    mtimeMs: nowMs,
+    version: i,
+    cversion: 0,
+    aversion: 0,
+    ephemeralOwner: 0 as SessionId,
+    dataLength: 100,
+    numChildren: 0,
   };
 }
 
@@ -68,7 +84,12 @@ function measure<T>(what: string, values: readonly T[], operate: (value: T) => u
   console.log(`${what.padEnd(34)} ${(rate / 1e6).toFixed(2).padStart(6)} M/s   ${String(bytes).padStart(4)} bytes`);
 }
 
-function both<T>(what: string, values: readonly T[], encode: (value: T) => Uint8Array, decode: (bytes: Uint8Array) => unknown): void {
+function both<T>(
+  what: string,
+  values: readonly T[],
+  encode: (value: T) => Uint8Array,
+  decode: (bytes: Uint8Array) => unknown,
+): void {
   const encoded = values.map(encode);
   const bytes = encoded[0]?.length ?? 0;
   measure(`${what}: encode`, values, encode, bytes);
@@ -91,26 +112,63 @@ function encodeServer(message: ServerWireMessage): Uint8Array {
 
 // As literals: objects made by spreading another have a slower form, and would be what is measured.
 const level: ReadLevel = { type: "linearizable" };
-const sets = range((i): ClientWireMessage => ({
-  type: "request", xid: 10_000 + i, request: { type: "setData", path: pathOf(i), data: dataOf(i), version: -1 }, level,
-  seq: 5_000 + i, ackedSeq: 4_990 + i, guards: [], deadlineMs: 5_000,
-}));
-const gets = range((i): ClientWireMessage => ({
-  type: "request", xid: 10_000 + i, request: { type: "getData", path: pathOf(i), watch: false }, level,
-  seq: 0, ackedSeq: 0, guards: [], deadlineMs: 5_000,
-}));
-const setReplies = range((i): ServerWireMessage => ({
-  type: "reply", xid: 10_000 + i, requestType: "setData", zxid: (baseZxid + i) as Zxid, level: "linearizable",
-  outcome: success({ type: "stat", stat: statOf(i) }),
-}));
-const getReplies = range((i): ServerWireMessage => ({
-  type: "reply", xid: 10_000 + i, requestType: "getData", zxid: (baseZxid + i) as Zxid, level: "linearizable",
-  outcome: success({ type: "data", data: dataOf(i), stat: statOf(i) }),
-}));
-const deleteReplies = range((i): ServerWireMessage => ({
-  type: "reply", xid: 10_000 + i, requestType: "delete", zxid: (baseZxid + i) as Zxid, level: "linearizable", outcome: okOutcome,
-}));
-const heartbeats = range((i): ServerWireMessage => ({ type: "heartbeat", id: i, validForMs: 9_801, zxid: (baseZxid + i) as Zxid }));
+const sets = range(
+  (i): ClientWireMessage => ({
+    type: "request",
+    xid: 10_000 + i,
+    request: { type: "setData", path: pathOf(i), data: dataOf(i), version: -1 },
+    level,
+    seq: 5_000 + i,
+    ackedSeq: 4_990 + i,
+    guards: [],
+    deadlineMs: 5_000,
+  }),
+);
+const gets = range(
+  (i): ClientWireMessage => ({
+    type: "request",
+    xid: 10_000 + i,
+    request: { type: "getData", path: pathOf(i), watch: false },
+    level,
+    seq: 0,
+    ackedSeq: 0,
+    guards: [],
+    deadlineMs: 5_000,
+  }),
+);
+const setReplies = range(
+  (i): ServerWireMessage => ({
+    type: "reply",
+    xid: 10_000 + i,
+    requestType: "setData",
+    zxid: (baseZxid + i) as Zxid,
+    level: "linearizable",
+    outcome: success({ type: "stat", stat: statOf(i) }),
+  }),
+);
+const getReplies = range(
+  (i): ServerWireMessage => ({
+    type: "reply",
+    xid: 10_000 + i,
+    requestType: "getData",
+    zxid: (baseZxid + i) as Zxid,
+    level: "linearizable",
+    outcome: success({ type: "data", data: dataOf(i), stat: statOf(i) }),
+  }),
+);
+const deleteReplies = range(
+  (i): ServerWireMessage => ({
+    type: "reply",
+    xid: 10_000 + i,
+    requestType: "delete",
+    zxid: (baseZxid + i) as Zxid,
+    level: "linearizable",
+    outcome: okOutcome,
+  }),
+);
+const heartbeats = range(
+  (i): ServerWireMessage => ({ type: "heartbeat", id: i, validForMs: 9_801, zxid: (baseZxid + i) as Zxid }),
+);
 
 both("set request", sets, encodeClient, decodeClientFrame);
 both("get request", gets, encodeClient, decodeClientFrame);
@@ -121,11 +179,15 @@ both("heartbeat reply", heartbeats, encodeServer, decodeServerFrame);
 
 // ---- txns and peers
 
-const txns = range((i): Txn => ({
-  zxid: (baseZxid + i) as Zxid, wallMs: nowMs, stampMs: 86_400_000 + i,
-  source: { type: "session", session: (baseZxid - 9_000) as SessionId, seq: 5_000 + i, ackedSeq: 4_990 + i },
-  body: { type: "setData", path: pathOf(i), data: dataOf(i), stat: statOf(i), acl: 1 },
-}));
+const txns = range(
+  (i): Txn => ({
+    zxid: (baseZxid + i) as Zxid,
+    wallMs: nowMs,
+    stampMs: 86_400_000 + i,
+    source: { type: "session", session: (baseZxid - 9_000) as SessionId, seq: 5_000 + i, ackedSeq: 4_990 + i },
+    body: { type: "setData", path: pathOf(i), data: dataOf(i), stat: statOf(i), acl: 1 },
+  }),
+);
 both("txn of a set", txns, encodeTxn, decodeTxn);
 
 const epoch = 3 as Epoch;
@@ -133,21 +195,34 @@ const acks = range((i): PeerMessage => ({ type: "ack", epoch, zxid: (baseZxid + 
 const commits = range((i): PeerMessage => ({ type: "commit", epoch, zxid: (baseZxid + i) as Zxid }));
 const beats = range((i): PeerMessage => ({ type: "heartbeat", epoch, id: 100_000 + i }));
 const payloads = txns.map(encodeTxn);
-const proposals = range((i): PeerMessage => ({
-  type: "proposal", epoch, prev: (baseZxid + i) as Zxid,
-  entries: payloads.slice(0, 32).map((payload, k) => ({ zxid: (baseZxid + i + 1 + k) as Zxid, payload })),
-}));
-const forwards = range((i): PeerMessage => ({
-  type: "forward",
-  writes: [{
-    connection: 7, generation: 3 * 0x1_0000_0000 + i,
-    write: {
-      source: { type: "session", session: (baseZxid - 9_000) as SessionId, seq: 5_000 + i, ackedSeq: 4_990 + i }, guards: [],
-      request: { type: "setData", path: pathOf(i), data: dataOf(i), version: -1 },
-      identities: [{ scheme: "world", id: "anyone" }, { scheme: "ip", id: "127.0.0.1" }],
-    },
-  }],
-}));
+const proposals = range(
+  (i): PeerMessage => ({
+    type: "proposal",
+    epoch,
+    prev: (baseZxid + i) as Zxid,
+    entries: payloads.slice(0, 32).map((payload, k) => ({ zxid: (baseZxid + i + 1 + k) as Zxid, payload })),
+  }),
+);
+const forwards = range(
+  (i): PeerMessage => ({
+    type: "forward",
+    writes: [
+      {
+        connection: 7,
+        generation: 3 * 0x1_0000_0000 + i,
+        write: {
+          source: { type: "session", session: (baseZxid - 9_000) as SessionId, seq: 5_000 + i, ackedSeq: 4_990 + i },
+          guards: [],
+          request: { type: "setData", path: pathOf(i), data: dataOf(i), version: -1 },
+          identities: [
+            { scheme: "world", id: "anyone" },
+            { scheme: "ip", id: "127.0.0.1" },
+          ],
+        },
+      },
+    ],
+  }),
+);
 both("ack", acks, encodePeer, decodePeer);
 both("commit", commits, encodePeer, decodePeer);
 both("heartbeat", beats, encodePeer, decodePeer);
@@ -170,21 +245,38 @@ function zkSet(i: number): Uint8Array {
 
 const zkSets = range(zkSet);
 measure("ZooKeeper set: decode", zkSets, (bytes) => decodeZkRequest(bytes, productionLimits), zkSets[0]?.length ?? 0);
-const zkReplies = range((i) => ({ xid: i + 1, opcode: 5, path: "", opcodes: [], zxid: (baseZxid + i) as Zxid, outcome: success({ type: "stat", stat: statOf(i) }) }));
-measure("ZooKeeper set reply: encode", zkReplies, (reply) => {
-  encodeZkReply(writer, reply);
-  return writer.finish();
-}, 88);
+const zkReplies = range((i) => ({
+  xid: i + 1,
+  opcode: 5,
+  path: "",
+  opcodes: [],
+  zxid: (baseZxid + i) as Zxid,
+  outcome: success({ type: "stat", stat: statOf(i) }),
+}));
+measure(
+  "ZooKeeper set reply: encode",
+  zkReplies,
+  (reply) => {
+    encodeZkReply(writer, reply);
+    return writer.finish();
+  },
+  88,
+);
 
 // ---- frames
 
 const chunk = Buffer.concat(range((i) => Buffer.concat([frameHeader(150), new Uint8Array(150).fill(i)])));
 const decoder = new FrameDecoder(1 << 20);
-measure(`frames of 150 bytes, ${batch} a chunk`, [chunk], (bytes) => {
-  decoder.push(bytes);
-  let frames = 0;
-  while (decoder.next() !== undefined) frames += 1;
-  return frames;
-}, chunk.length);
+measure(
+  `frames of 150 bytes, ${batch} a chunk`,
+  [chunk],
+  (bytes) => {
+    decoder.push(bytes);
+    let frames = 0;
+    while (decoder.next() !== undefined) frames += 1;
+    return frames;
+  },
+  chunk.length,
+);
 
 if (sink === "never") console.log(sink);

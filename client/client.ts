@@ -11,6 +11,7 @@ import { type ErrorCode, errorTable } from "../src/model/error.ts";
 import { productionLimits } from "../src/model/limits.ts";
 import type { Condition, ListCursor, ListEntry, MultiReadRequest, Outcome, Result } from "../src/model/request.ts";
 import type { Stat } from "../src/model/stat.ts";
+import type { WatchEvent } from "../src/model/watch.ts";
 import type { SessionId, Zxid } from "../src/model/zxid.ts";
 import { Chroot, checkSize } from "./chroot.ts";
 import { type MonotonicClock, SystemClock } from "./clock.ts";
@@ -29,7 +30,7 @@ import { Stream } from "./stream.ts";
 import { type DeleteRecursiveOptions, deleteSubtree } from "./subtree.ts";
 import { Transaction } from "./transaction.ts";
 import type { Dial } from "./transport.ts";
-import type { WatchHandler, WatchNotification } from "./watch-handlers.ts";
+import type { WatchHandler } from "./watch-handlers.ts";
 
 export interface ClientOptions {
   /** Session timeout, ms, 1,000 to 300,000: how long ephemerals outlive this process. Default 10,000. */
@@ -65,6 +66,8 @@ interface Settings {
   readonly callTimeoutMs: number;
   readonly level: Level;
 }
+
+type WatchingRequest = Extract<ClientRequest, { readonly type: "exists" | "getData" | "getChildren" }>;
 
 interface CallParts {
   readonly watch?: WatchHandler | undefined;
@@ -389,25 +392,40 @@ export class Client {
   }
 
   /**
-   * Resolves with the first event of a one-shot watch that was set by nobody's read: of the node's data and
-   * existence, or of its `children`. Rejects with SESSION_EXPIRED when the session ends first; NO_NODE for `children`.
+   * Resolves with the first event after this call: of the node's data and existence, or of its `children`.
+   * Rejects with SESSION_EXPIRED when the session ends first; NO_NODE for `children`.
    */
-  async watch(path: string, which: "data" | "children" = "data", options: ReadOptions = {}): Promise<WatchNotification> {
-    const global = this.#chroot.global(path);
-    const request = which === "data" ? ({ type: "exists", path: global, watch: true } as const) : ({ type: "getChildren", path: global, watch: true } as const);
-    const { promise, resolve, reject } = withResolvers<WatchNotification>();
+  watch(path: string, which: "data" | "children" = "data", options: ReadOptions = {}): Promise<WatchEvent> {
+    const request = which === "data" ? ({ type: "exists", watch: true } as const) : ({ type: "getChildren", watch: true } as const);
+    return this.#nextEvent({ ...request, path: this.#chroot.global(path) }, path, options);
+  }
+
+  /** Resolves when there is no such node, now or later. Rejects with SESSION_EXPIRED when the session ends first. */
+  async whenDeleted(path: string, options: ReadOptions = {}): Promise<void> {
+    const request = { type: "getData", path: this.#chroot.global(path), watch: true } as const;
+    let event: WatchEvent | undefined;
+    do event = await unless("NO_NODE", this.#nextEvent(request, path, options));
+    while (event !== undefined && event.type !== "nodeDeleted");
+  }
+
+  async #nextEvent(request: WatchingRequest, path: string, options: ReadOptions): Promise<WatchEvent> {
+    const { promise, resolve, reject } = withResolvers<WatchEvent>();
     const handler: WatchHandler = (notification) => {
       if (notification.type === "watchLost") reject(new ZabraError(notification.code, { path }));
       else resolve({ ...notification, path });
     };
     const onAbort = (): void => {
-      for (const kind of allKinds) this.#driver.forgetWatch(kind, global, handler);
+      for (const kind of allKinds) this.#driver.forgetWatch(kind, request.path, handler);
       reject(new ZabraError("ABORTED", { path, cause: options.signal?.reason }));
     };
     const read = this.#call(request, path, options, { level: options.level, rawWatch: handler });
-    (which === "data" ? unless("NO_NODE", read) : read).catch(reject);
+    (request.type === "exists" ? unless("NO_NODE", read) : read).catch(reject);
     options.signal?.addEventListener("abort", onAbort, { once: true });
-    return promise.finally(() => options.signal?.removeEventListener("abort", onAbort));
+    try {
+      return await promise;
+    } finally {
+      options.signal?.removeEventListener("abort", onAbort);
+    }
   }
 
   // ---- inside

@@ -55,6 +55,8 @@ const authsMax = 32;
 const drainMs = 500;
 /** A connection that lived this long proved itself. */
 const stableMs = 1_000;
+/** A read refused with NO_QUORUM this long before its deadline is asked again. */
+const noQuorumMs = 1_000;
 const resendMsMin = 5;
 const resendMsMax = 1_000;
 const noPassword = new Uint8Array(0);
@@ -410,8 +412,15 @@ export class Connection {
     const code = message.outcome.code;
     if (code === "SESSION_EXPIRED" && entry.request.type !== "closeSession") return this.#endSession(code, message.outcome.detail);
     if (code === "SESSION_MOVED") return this.#reconnect();
-    if ((entry.isWrite ? notLogged : readAgain).has(code)) return this.#onRefusal(entry, message);
+    if (this.#isPassing(entry, code)) return this.#onRefusal(entry, message);
     this.#onFinal(entry, message);
+  }
+
+  /** Whether the refusal is to be waited out. The server waits for a quorum itself, up to its own bound. */
+  #isPassing(entry: Entry, code: ErrorCode): boolean {
+    if (entry.isWrite) return notLogged.has(code);
+    if (code === "NO_QUORUM") return entry.deadlineMs - this.#nowMs > noQuorumMs;
+    return readAgain.has(code);
   }
 
   #onFinal(entry: Entry, message: Extract<ServerWireMessage, { type: "reply" }>): void {
@@ -486,7 +495,9 @@ export class Connection {
   #send(entry: Entry): void {
     this.#xids += 1;
     this.#table.onSent(entry, this.#xids);
-    const waitMs = entry.call === 0 ? 0 : Math.max(1, Math.ceil(entry.deadlineMs - this.#nowMs));
+    const leftMs = entry.deadlineMs - this.#nowMs;
+    // A little less for reads, so that the server's NO_QUORUM comes before our own TIMEOUT, which tells less.
+    const waitMs = entry.call === 0 ? 0 : Math.max(1, Math.ceil(entry.isWrite ? leftMs : leftMs - Math.min(leftMs / 10, noQuorumMs / 2)));
     this.#outbox.push({
       type: "request", xid: this.#xids, request: entry.request, level: entry.level, seq: entry.seq,
       ackedSeq: entry.isWrite ? this.#table.ackedSeq : 0, guards: entry.guards, deadlineMs: waitMs,

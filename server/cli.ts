@@ -16,7 +16,10 @@ export function addServerCommands(program: Command, routes?: ReadonlyMap<string,
 function addServer(program: Command, routes: ReadonlyMap<string, HttpRoute> | undefined): void {
   const command = program.command("server").description("run one server of an ensemble").exitOverride(endUsage);
   for (const setting of settings) {
-    command.option(setting.argument === undefined ? `--${setting.name}` : `--${setting.name} ${setting.argument}`, setting.description);
+    command.option(
+      setting.argument === undefined ? `--${setting.name}` : `--${setting.name} ${setting.argument}`,
+      setting.description,
+    );
   }
   command.option("--config <file>", "JSON file with any of these settings, and limits");
   command.action((options: Flags) => runServer(dashed(options), routes));
@@ -49,7 +52,9 @@ async function recover(directory: string): Promise<void> {
     const { id, voters } = await recoverDirectory(directory);
     const others = voters.filter((voter) => voter !== id);
     const rest = others.length === 0 ? "" : ` Start server ${others.join(", ")} with an empty data directory.`;
-    process.stdout.write(`${directory} is the beginning of a new ensemble of ${voters.join(", ")}. Start server ${id} as before.${rest}\n`);
+    process.stdout.write(
+      `${directory} is the beginning of a new ensemble of ${voters.join(", ")}. Start server ${id} as before.${rest}\n`,
+    );
   } catch (error) {
     fail(error);
   }
@@ -63,6 +68,7 @@ function endUsage(error: CommanderError): never {
 /** commander's camelCase back to the names of the settings. */
 function dashed(options: Flags): Flags {
   const flags: Record<string, string | boolean | undefined> = {};
-  for (const [name, value] of Object.entries(options)) flags[name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)] = value;
+  for (const [name, value] of Object.entries(options))
+    flags[name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)] = value;
   return flags;
 }

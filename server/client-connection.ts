@@ -241,7 +241,12 @@ export class ClientConnections {
     this.#lastId += 1;
     const connection = new ClientConnection(this.#lastId, remoteAddress, this, transport);
     this.#connections.set(connection.id, connection);
-    this.host.inbox.push({ type: "clientConnected", connection: connection.id, protocol, identities: impliedIdentities(remoteAddress) });
+    this.host.inbox.push({
+      type: "clientConnected",
+      connection: connection.id,
+      protocol,
+      identities: impliedIdentities(remoteAddress),
+    });
     return connection;
   }
 
@@ -286,7 +291,10 @@ export class ClientConnections {
 }
 
 export function impliedIdentities(remoteAddress: string): readonly AuthId[] {
-  return [{ scheme: "world", id: "anyone" }, { scheme: "ip", id: remoteAddress }];
+  return [
+    { scheme: "world", id: "anyone" },
+    { scheme: "ip", id: remoteAddress },
+  ];
 }
 
 /** Node shows an IPv4 client of a dual-stack socket as ::ffff:a.b.c.d. */

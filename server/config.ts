@@ -4,7 +4,7 @@
  * is allowed; a mistake on the command line is bad usage (exit 64), any other is bad configuration (78).
  */
 import { readFileSync } from "node:fs";
-import { type Limits, checkLimits, productionLimits } from "../src/model/limits.ts";
+import { checkLimits, type Limits, productionLimits } from "../src/model/limits.ts";
 import type { ServerId } from "../src/model/zxid.ts";
 import { type LogLevel, logLevels } from "./log.ts";
 
@@ -67,14 +67,30 @@ interface Setting {
 export const settings: readonly Setting[] = [
   { name: "id", argument: "<n>", description: "this server's id, 1 to 255" },
   { name: "data-dir", argument: "<dir>", description: "where log and tree are kept" },
-  { name: "ensemble", argument: "<members>", description: "1=HOST:PEERPORT,2=HOST:PEERPORT,…; :observer after a port for a member without a vote" },
+  {
+    name: "ensemble",
+    argument: "<members>",
+    description: "1=HOST:PEERPORT,2=HOST:PEERPORT,…; :observer after a port for a member without a vote",
+  },
   { name: "rejoin", argument: undefined, description: "let this wiped server join its founded ensemble again" },
   { name: "http", argument: "<host:port>", description: "client protocol and status (default 127.0.0.1:2180)" },
   { name: "zk", argument: "<host:port|off>", description: "ZooKeeper's wire protocol (default 127.0.0.1:2181)" },
-  { name: "peer", argument: "<host:port>", description: "where to listen for other servers (default: this member's address in --ensemble)" },
+  {
+    name: "peer",
+    argument: "<host:port>",
+    description: "where to listen for other servers (default: this member's address in --ensemble)",
+  },
   { name: "log-level", argument: "<level>", description: logLevels.join(", ") },
-  { name: "allow-origin", argument: "<origins>", description: "web origins, separated by commas, that may open the client protocol" },
-  { name: "allow-host", argument: "<hosts>", description: "further host names, separated by commas, by which clients call this server" },
+  {
+    name: "allow-origin",
+    argument: "<origins>",
+    description: "web origins, separated by commas, that may open the client protocol",
+  },
+  {
+    name: "allow-host",
+    argument: "<hosts>",
+    description: "further host names, separated by commas, by which clients call this server",
+  },
   { name: "lease-reads", argument: "<on|off>", description: "off: every linearizable read asks a quorum" },
   { name: "super-digest", argument: "<super:base64>", description: "digest identity that passes every ACL" },
 ];
@@ -104,7 +120,9 @@ class Sources {
     const value = this.#environment[variable];
     if (value !== undefined && value !== "") return { text: value, field: variable, exitCode: exitCodes.configuration };
     const inFile = this.#file.get(name);
-    return inFile === undefined ? undefined : { text: inFile, field: `${name} (configuration file)`, exitCode: exitCodes.configuration };
+    return inFile === undefined
+      ? undefined
+      : { text: inFile, field: `${name} (configuration file)`, exitCode: exitCodes.configuration };
   }
 }
 
@@ -113,7 +131,10 @@ export function environmentName(setting: string): string {
 }
 
 /** `flags`: as given on the command line, names as in {@link settings}, `true` for a bare flag. */
-export function readConfig(flags: Readonly<Record<string, string | boolean | undefined>>, environment: NodeJS.ProcessEnv): Config {
+export function readConfig(
+  flags: Readonly<Record<string, string | boolean | undefined>>,
+  environment: NodeJS.ProcessEnv,
+): Config {
   const given = new Map<string, string>();
   for (const [name, value] of Object.entries(flags)) if (value !== undefined && value !== false) given.set(name, String(value));
   const path = given.get("config") ?? environment["ZABRA_CONFIG"];
@@ -125,7 +146,8 @@ export function readConfig(flags: Readonly<Record<string, string | boolean | und
 function buildConfig(sources: Sources, limits: Limits): Config {
   const id = requiredInteger(sources, "id", 1, 255, "1");
   const dataDirectory = sources.get("data-dir")?.text;
-  if (dataDirectory === undefined) throw new ConfigError("--data-dir", "is required: the directory where this server keeps its log and tree", exitCodes.usage);
+  if (dataDirectory === undefined)
+    throw new ConfigError("--data-dir", "is required: the directory where this server keeps its log and tree", exitCodes.usage);
   const ensemble = readEnsemble(sources, id);
   const own = ensemble.find((member) => member.id === id);
   const alone = ensemble.length === 1;
@@ -171,7 +193,8 @@ const memberForm = "each member must be ID=HOST:PORT or ID=HOST:PORT:observer";
 function parseMember(text: string, given: Given): ConfiguredMember {
   const equals = text.indexOf("=");
   const id = parseInteger(text.slice(0, equals));
-  if (equals < 1 || id === undefined || id < 1 || id > 255) throw wrong(given, `${memberForm}, with ids from 1 to 255; got "${text}"`);
+  if (equals < 1 || id === undefined || id < 1 || id > 255)
+    throw wrong(given, `${memberForm}, with ids from 1 to 255; got "${text}"`);
   const observer = text.endsWith(":observer");
   const rest = text.slice(equals + 1, observer ? text.length - ":observer".length : undefined);
   const address = parseAddress(rest);
@@ -225,7 +248,10 @@ function readLogLevel(sources: Sources): LogLevel {
 
 function readList(sources: Sources, name: string): readonly string[] {
   const text = sources.get(name)?.text ?? "";
-  return text.split(",").map((part) => part.trim().toLowerCase()).filter((part) => part.length > 0);
+  return text
+    .split(",")
+    .map((part) => part.trim().toLowerCase())
+    .filter((part) => part.length > 0);
 }
 
 function readOrigins(sources: Sources): readonly string[] {
@@ -233,7 +259,8 @@ function readOrigins(sources: Sources): readonly string[] {
   const origins = readList(sources, "allow-origin");
   for (const origin of origins) {
     const valid = URL.canParse(origin) && new URL(origin).origin === origin;
-    if (!valid && given !== undefined) throw wrong(given, `must be origins such as https://example.org, with no path; got "${origin}"`);
+    if (!valid && given !== undefined)
+      throw wrong(given, `must be origins such as https://example.org, with no path; got "${origin}"`);
   }
   return origins;
 }
@@ -242,7 +269,8 @@ function readSuperDigest(sources: Sources): string | undefined {
   const given = sources.get("super-digest");
   if (given === undefined) return undefined;
   // The value is a secret of sorts: it is not repeated.
-  if (!/^super:[A-Za-z0-9+/]{27}=$/.test(given.text)) throw new ConfigError(given.field, "must be super: and the base64 of a SHA-1", given.exitCode);
+  if (!/^super:[A-Za-z0-9+/]{27}=$/.test(given.text))
+    throw new ConfigError(given.field, "must be super: and the base64 of a SHA-1", given.exitCode);
   return given.text;
 }
 
@@ -257,7 +285,8 @@ function readConfigFile(path: string): ConfigFile {
   let limits: Readonly<Record<string, unknown>> = {};
   for (const [key, value] of Object.entries(parsed)) {
     if (key === "limits" && isRecord(value)) limits = value;
-    else if (!settings.some((setting) => setting.name === key)) throw new ConfigError(path, `has no setting "${key}"; known are ${settings.map((s) => s.name).join(", ")}, limits`);
+    else if (!settings.some((setting) => setting.name === key))
+      throw new ConfigError(path, `has no setting "${key}"; known are ${settings.map((s) => s.name).join(", ")}, limits`);
     else if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") values.set(key, String(value));
     else if (Array.isArray(value) && value.every((part) => typeof part === "string")) values.set(key, value.join(","));
     else throw new ConfigError(path, `"${key}" must be a string, a number, a boolean or a list of strings`);
@@ -284,7 +313,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 export function readLimits(changes: Readonly<Record<string, unknown>>): Limits {
   for (const [name, value] of Object.entries(changes)) {
     if (!Object.hasOwn(productionLimits, name)) throw new ConfigError(`limits.${name}`, "is not a limit");
-    if (typeof value !== "number" || !Number.isFinite(value) || value < 0) throw new ConfigError(`limits.${name}`, "must be a number that is not negative");
+    if (typeof value !== "number" || !Number.isFinite(value) || value < 0)
+      throw new ConfigError(`limits.${name}`, "must be a number that is not negative");
   }
   const limits: Limits = { ...productionLimits, ...changes };
   try {

@@ -58,15 +58,30 @@ function readOptions(flags: Flags): DevOptions {
 function whole(flags: Flags, name: string, min: number, max: number): number {
   const value = Number(flags[name]);
   if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new ConfigError(`--${name}`, `must be a whole number from ${min} to ${max} (got "${String(flags[name])}")`, exitCodes.usage);
+  throw new ConfigError(
+    `--${name}`,
+    `must be a whole number from ${min} to ${max} (got "${String(flags[name])}")`,
+    exitCodes.usage,
+  );
 }
 
 /** The arguments of each server's own `zabra server`. */
 export function memberArguments(options: DevOptions, member: DevMember, members: readonly DevMember[]): string[] {
   const ensemble = members.map(({ id, peerPort }) => `${id}=127.0.0.1:${peerPort}`).join(",");
   return [
-    "server", "--id", String(member.id), "--data-dir", join(options.directory, String(member.id)), "--ensemble", ensemble,
-    "--http", `127.0.0.1:${member.httpPort}`, "--zk", `127.0.0.1:${member.zookeeperPort}`, "--log-level", options.logLevel,
+    "server",
+    "--id",
+    String(member.id),
+    "--data-dir",
+    join(options.directory, String(member.id)),
+    "--ensemble",
+    ensemble,
+    "--http",
+    `127.0.0.1:${member.httpPort}`,
+    "--zk",
+    `127.0.0.1:${member.zookeeperPort}`,
+    "--log-level",
+    options.logLevel,
   ];
 }
 
@@ -100,9 +115,14 @@ class DevEnsemble {
       while (!this.#stopping && !(await isReady(member.httpPort))) await pause(pollMs);
     }
     if (this.#stopping) return;
-    const lines = this.#members.map((member) => `  server ${member.id}   ws://127.0.0.1:${member.httpPort}   status http://127.0.0.1:${member.httpPort}/status   ZooKeeper 127.0.0.1:${member.zookeeperPort}`);
+    const lines = this.#members.map(
+      (member) =>
+        `  server ${member.id}   ws://127.0.0.1:${member.httpPort}   status http://127.0.0.1:${member.httpPort}/status   ZooKeeper 127.0.0.1:${member.zookeeperPort}`,
+    );
     const connect = this.#members.map((member) => `ws://127.0.0.1:${member.httpPort}`).join(",");
-    process.stdout.write(`\nThe ensemble serves. Data is in ${this.#options.directory}; Ctrl-C stops it.\n${lines.join("\n")}\n\n  connect to   ${connect}\n\n`);
+    process.stdout.write(
+      `\nThe ensemble serves. Data is in ${this.#options.directory}; Ctrl-C stops it.\n${lines.join("\n")}\n\n  connect to   ${connect}\n\n`,
+    );
   }
 
   async stop(): Promise<void> {
@@ -121,7 +141,11 @@ class DevEnsemble {
   #spawn(member: DevMember): void {
     if (this.#stopping) return;
     const script = process.argv[1] ?? "zabra";
-    const child = spawn(process.execPath, [...process.execArgv, script, ...memberArguments(this.#options, member, this.#members)], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(
+      process.execPath,
+      [...process.execArgv, script, ...memberArguments(this.#options, member, this.#members)],
+      { stdio: ["ignore", "pipe", "pipe"] },
+    );
     const startedMs = performance.now();
     this.#children.set(member.id, child);
     for (const stream of [child.stdout, child.stderr]) {

@@ -5,8 +5,9 @@
  * guards against the common mistake (two servers on one directory of one machine), not against two
  * containers that share a volume and not their process ids.
  */
-import { closeSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeSync } from "node:fs";
+
 import { randomBytes } from "node:crypto";
+import { closeSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError } from "./config.ts";
 
@@ -71,7 +72,9 @@ function readOwner(path: string): Owner | undefined {
     const value: unknown = JSON.parse(readFileSync(path, "utf8"));
     if (typeof value !== "object" || value === null) return undefined;
     const { pid, started, token } = value as Partial<Owner>;
-    return typeof pid === "number" && typeof started === "string" && typeof token === "string" ? { pid, started, token } : undefined;
+    return typeof pid === "number" && typeof started === "string" && typeof token === "string"
+      ? { pid, started, token }
+      : undefined;
   } catch {
     return undefined;
   }

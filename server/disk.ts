@@ -151,7 +151,11 @@ export class NodeDisk implements Disk {
     const running = this.#pending.filter((other) => other.started && other !== pending);
     this.#pending.splice(0, this.#pending.length, ...running);
     const { type, file } = pending.operation;
-    if (first) this.#inbox.push({ type: "diskFailed", reason: `${type} ${file}: ${error instanceof Error ? error.message : String(error)}` });
+    if (first)
+      this.#inbox.push({
+        type: "diskFailed",
+        reason: `${type} ${file}: ${error instanceof Error ? error.message : String(error)}`,
+      });
     this.#settle();
   }
 
@@ -161,11 +165,16 @@ export class NodeDisk implements Disk {
 
   #perform(operation: DiskOperation): Promise<void> {
     switch (operation.type) {
-      case "write": return this.#write(operation);
-      case "create": return this.#create(operation.file, operation.bytes);
-      case "replace": return this.#replace(operation.file, operation.content);
-      case "remove": return this.#remove(operation.file);
-      default: return assertNever(operation);
+      case "write":
+        return this.#write(operation);
+      case "create":
+        return this.#create(operation.file, operation.bytes);
+      case "replace":
+        return this.#replace(operation.file, operation.content);
+      case "remove":
+        return this.#remove(operation.file);
+      default:
+        return assertNever(operation);
     }
   }
 

@@ -14,7 +14,24 @@ export interface WordFacts {
 }
 
 const known = new Set([
-  "conf", "cons", "crst", "dirs", "dump", "envi", "gtmk", "hash", "isro", "mntr", "ruok", "srst", "srvr", "stat", "stmk", "wchc", "wchp", "wchs",
+  "conf",
+  "cons",
+  "crst",
+  "dirs",
+  "dump",
+  "envi",
+  "gtmk",
+  "hash",
+  "isro",
+  "mntr",
+  "ruok",
+  "srst",
+  "srvr",
+  "stat",
+  "stmk",
+  "wchc",
+  "wchp",
+  "wchs",
 ]);
 
 /** Tools gate features on it, so it names the ZooKeeper release whose protocol we speak. */
@@ -27,12 +44,18 @@ export function isFourLetterWord(text: string): boolean {
 
 export function answerFourLetterWord(word: string, facts: WordFacts): string {
   switch (word) {
-    case "ruok": return "imok";
-    case "isro": return facts.status.serving ? "rw" : "null";
-    case "envi": return `Environment:\nzookeeper.version=${zooKeeperVersion}\n`;
-    case "srvr": return facts.status.serving ? serverLines(facts) : notServing;
-    case "mntr": return facts.status.serving ? monitorLines(facts) : notServing;
-    default: return `${word} is not executed because it is not in the whitelist.\n`;
+    case "ruok":
+      return "imok";
+    case "isro":
+      return facts.status.serving ? "rw" : "null";
+    case "envi":
+      return `Environment:\nzookeeper.version=${zooKeeperVersion}\n`;
+    case "srvr":
+      return facts.status.serving ? serverLines(facts) : notServing;
+    case "mntr":
+      return facts.status.serving ? monitorLines(facts) : notServing;
+    default:
+      return `${word} is not executed because it is not in the whitelist.\n`;
   }
 }
 
@@ -78,9 +101,13 @@ function lines(texts: readonly string[]): string {
 
 function modeOf(facts: WordFacts): string {
   switch (facts.status.role) {
-    case "leading": return facts.voters === 1 ? "standalone" : "leader";
-    case "following": return "follower";
-    case "observing": return "observer";
-    case "looking": return "looking";
+    case "leading":
+      return facts.voters === 1 ? "standalone" : "leader";
+    case "following":
+      return "follower";
+    case "observing":
+      return "observer";
+    case "looking":
+      return "looking";
   }
 }

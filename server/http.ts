@@ -2,14 +2,12 @@
  * The HTTP port: probes, status, and the upgrade to the client protocol. `/livez` says that the process
  * turns, `/readyz` that it serves (or, with 503, why not), `/status` what it knows of itself.
  */
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { type Address, ConfigError, formatAddress } from "./config.ts";
 import type { HostPolicy } from "./host-policy.ts";
 
-export interface HttpRoute {
-  (request: IncomingMessage, response: ServerResponse): void;
-}
+export type HttpRoute = (request: IncomingMessage, response: ServerResponse) => void;
 
 export interface HttpOptions {
   readonly address: Address;
@@ -61,7 +59,8 @@ export class HttpListener {
 
   #request(request: IncomingMessage, response: ServerResponse): void {
     response.on("error", () => response.destroy());
-    if (!this.#options.policy.isKnownHost(request.headers.host)) return sendText(response, 403, "the Host is not a name of this server (--allow-host)");
+    if (!this.#options.policy.isKnownHost(request.headers.host))
+      return sendText(response, 403, "the Host is not a name of this server (--allow-host)");
     if (request.method !== "GET" && request.method !== "HEAD") return sendText(response, 405, "GET and HEAD only");
     const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
     const route = this.#options.routes.get(path);
@@ -116,9 +115,13 @@ function boundPort(bound: unknown, fallback: number): number {
 function listenSentence(error: NodeJS.ErrnoException, address: Address): string {
   const where = formatAddress(address);
   switch (error.code) {
-    case "EADDRINUSE": return `${where} is in use by another process`;
-    case "EACCES": return `${where} needs more rights than this process has`;
-    case "EADDRNOTAVAIL": return `${where} is not an address of this machine`;
-    default: return `cannot listen on ${where}: ${error.message}`;
+    case "EADDRINUSE":
+      return `${where} is in use by another process`;
+    case "EACCES":
+      return `${where} needs more rights than this process has`;
+    case "EADDRNOTAVAIL":
+      return `${where} is not an address of this machine`;
+    default:
+      return `cannot listen on ${where}: ${error.message}`;
   }
 }

@@ -14,11 +14,11 @@ import type { HttpRoute } from "./http.ts";
 import { type LogLevel, makeLogger } from "./log.ts";
 import { type BoundAddresses, ZabraServer } from "./server.ts";
 
-export type { Status } from "../src/replica/status.ts";
 export type { Limits } from "../src/model/limits.ts";
+export type { Status } from "../src/replica/status.ts";
 export type { ConfiguredMember } from "./config.ts";
-export type { HttpRoute } from "./http.ts";
 export { ConfigError } from "./config.ts";
+export type { HttpRoute } from "./http.ts";
 
 export interface ServerOptions {
   readonly id?: number;
@@ -83,7 +83,10 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   };
 }
 
-async function openServer(config: Config, options: ServerOptions): Promise<{ readonly server: ZabraServer; readonly bound: BoundAddresses }> {
+async function openServer(
+  config: Config,
+  options: ServerOptions,
+): Promise<{ readonly server: ZabraServer; readonly bound: BoundAddresses }> {
   const server = new ZabraServer(config, makeHooks(options), makeLogger(config.logLevel, config.id));
   return { server, bound: await server.start() };
 }
@@ -116,7 +119,12 @@ export interface Ensemble {
 
 export async function startEnsemble(options: EnsembleOptions = {}): Promise<Ensemble> {
   const temporary = options.directory === undefined ? mkdtempSync(join(tmpdir(), "zabra-")) : undefined;
-  const ensemble = new RunningEnsemble(options, options.directory ?? temporary ?? "", await freePorts(3 * (options.servers ?? 3)), temporary !== undefined);
+  const ensemble = new RunningEnsemble(
+    options,
+    options.directory ?? temporary ?? "",
+    await freePorts(3 * (options.servers ?? 3)),
+    temporary !== undefined,
+  );
   await ensemble.start();
   return ensemble;
 }
@@ -140,10 +148,16 @@ class RunningEnsemble implements Ensemble {
     this.#removeAtEnd = removeAtEnd;
     this.#ports = ports;
     this.#servers = new Array<Server | undefined>(count).fill(undefined);
-    this.#members = Array.from({ length: count }, (_, index) => ({ id: index + 1, host, port: this.#port(index, 2), observer: false }));
+    this.#members = Array.from({ length: count }, (_, index) => ({
+      id: index + 1,
+      host,
+      port: this.#port(index, 2),
+      observer: false,
+    }));
     this.urls = this.#members.map((_, index) => `ws://${formatAddress({ host, port: this.#port(index, 0) })}`);
     this.httpUrls = this.#members.map((_, index) => `http://${formatAddress({ host, port: this.#port(index, 0) })}`);
-    this.zookeepers = options.zookeeper === false ? [] : this.#members.map((_, index) => formatAddress({ host, port: this.#port(index, 1) }));
+    this.zookeepers =
+      options.zookeeper === false ? [] : this.#members.map((_, index) => formatAddress({ host, port: this.#port(index, 1) }));
   }
 
   async start(): Promise<void> {

@@ -13,6 +13,13 @@ export interface BatchPart {
   readonly writes: number;
   readonly token: number | undefined;
 }
+/** Given to the writer when it starts. */
+export interface WriterData {
+  readonly directory: string;
+  /** Two words, shared: `writerState.busy` and `writerState.stop`. */
+  readonly state: Int32Array;
+}
+export const writerState = { busy: 0, stop: 1 } as const;
 export type ToWriter = BatchPart | { readonly type: "close" };
 export type FromWriter =
   /** The buffers come back, to be used again. */

@@ -2,11 +2,15 @@
  * The thread that writes a store: takes packed transactions one after the other, commits each with a
  * sync, and says so. The first error ends it: after a failed write or sync nothing may be trusted or tried
  * again. Started by `lmdb.ts`; never imported.
+ *
+ * Ending a process ends its threads wherever they are, and lmdb-js then waits for ever for a lock that the
+ * ended thread holds, if that was in a transaction. So the writer says in shared memory when it is
+ * busy, and begins nothing once it is told to stop.
  */
 import { statfsSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { must } from "../src/model/assert.ts";
-import { type BatchPart, type FromWriter, type ToWriter, unpackPart } from "./lmdb-batch.ts";
+import { type BatchPart, type FromWriter, type ToWriter, unpackPart, type WriterData, writerState } from "./lmdb-batch.ts";
 import { openEnvironment, pageBytes } from "./lmdb-environment.ts";
 
 /** A transaction may need more than this; a disk with less left is full in any case. */
@@ -15,8 +19,9 @@ const spaceMax = 64 << 20;
 const syncCommit = 2;
 
 const port = must(parentPort ?? undefined, "the writer is a worker thread");
-const { directory } = workerData as { readonly directory: string };
+const { directory, state } = workerData as WriterData;
 const environment = openEnvironment(directory);
+setIdle();
 let parts: BatchPart[] = [];
 let failed = false;
 
@@ -30,6 +35,7 @@ function take(part: BatchPart): void {
   if (part.token === undefined) return;
   const batch = parts;
   parts = [];
+  if (!setBusy()) return;
   try {
     demandSpace(batch);
     environment.transactionSync(() => write(batch), syncCommit);
@@ -39,6 +45,20 @@ function take(part: BatchPart): void {
     failed = true;
     send({ type: "failed", reason: error instanceof Error ? error.message : String(error) });
   }
+  setIdle();
+}
+
+/** False when the process is about to end. */
+function setBusy(): boolean {
+  Atomics.store(state, writerState.busy, 1);
+  if (Atomics.load(state, writerState.stop) === 0) return true;
+  setIdle();
+  return false;
+}
+
+function setIdle(): void {
+  Atomics.store(state, writerState.busy, 0);
+  Atomics.notify(state, writerState.busy);
 }
 
 function write(batch: readonly BatchPart[]): void {
@@ -66,7 +86,9 @@ function demandSpace(batch: readonly BatchPart[]): void {
 }
 
 async function close(): Promise<void> {
+  if (!setBusy()) return;
   await environment.close();
+  setIdle();
   send({ type: "closed" });
   port.close();
 }

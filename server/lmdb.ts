@@ -10,6 +10,7 @@
  * - The shared read transaction is renewed before a completion is reported: whoever hears of a commit
  *   reads it.
  * - A failure is reported once; nothing is written or reported after it.
+ * - The process ends only between transactions (`stopWriter`), or lmdb-js would hang in its cleanup.
  *
  * A value from `get` is a view of a buffer that the next read overwrites: copy what is kept. Pairs and keys
  * from `range` and `keys` are the caller's.
@@ -21,7 +22,7 @@ import type { Transaction } from "lmdb";
 import { assert } from "../src/model/assert.ts";
 import type { Event } from "../src/replica/event.ts";
 import type { KeyValue, KeyValueImage, KeyValueWrite } from "../src/tree/key-value.ts";
-import { type FromWriter, packPart, partBytes, type ToWriter } from "./lmdb-batch.ts";
+import { type FromWriter, packPart, partBytes, type ToWriter, type WriterData, writerState } from "./lmdb-batch.ts";
 import { type Environment, openEnvironment } from "./lmdb-environment.ts";
 
 type Pair = readonly [key: Uint8Array, value: Uint8Array];
@@ -40,15 +41,34 @@ interface ReadEnvironment extends Environment {
   getBinaryFast(key: Uint8Array, options?: { readonly transaction?: Transaction }): Buffer | undefined;
 }
 
+/** Longer than any transaction on a disk that works. */
+const stopMsMax = 30_000;
 /** 8 MB. */
 const sparePartsMax = 32;
 /** The writer's heap: it holds little but views. */
 const writerLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 };
 
+/** Stores whose writer runs. */
+const open = new Set<LmdbKeyValue>();
+
+function addOpen(store: LmdbKeyValue): void {
+  if (open.size === 0) {
+    process.off("exit", stopWriters);
+    process.on("exit", stopWriters);
+  }
+  open.add(store);
+}
+
+function stopWriters(): void {
+  for (const store of open) store.stopWriter();
+}
+
 export class LmdbKeyValue implements KeyValue {
   readonly #environment: ReadEnvironment;
   readonly #writer: Worker;
   readonly #onEvent: (event: Event) => void;
+  /** See `writerState`; busy from the start, because opening the environment is a transaction too. */
+  readonly #state = new Int32Array(new SharedArrayBuffer(8)).fill(1, writerState.busy, writerState.busy + 1);
   readonly #queue: Submitted[] = [];
   /** Buffers of earlier parts, to be used again. */
   readonly #spare: ArrayBuffer[] = [];
@@ -69,7 +89,8 @@ export class LmdbKeyValue implements KeyValue {
     this.closed = new Promise((resolve) => {
       this.#onClosed = resolve;
     });
-    this.#writer = startWriter(directory);
+    this.#writer = startWriter({ directory, state: this.#state });
+    addOpen(this);
     this.#writer.on("message", (message: FromWriter) => this.#onMessage(message));
     this.#writer.on("error", (error) => this.#fail(error.message));
     this.#writer.on("exit", (code) => this.#onExit(code));
@@ -156,7 +177,19 @@ export class LmdbKeyValue implements KeyValue {
     }
   }
 
+  /** For the end of the process: returns when the writer is in no transaction and will begin none. */
+  stopWriter(): void {
+    Atomics.store(this.#state, writerState.stop, 1);
+    const untilMs = performance.now() + stopMsMax;
+    while (Atomics.load(this.#state, writerState.busy) === 1) {
+      const restMs = untilMs - performance.now();
+      if (restMs <= 0) process.kill(process.pid, "SIGKILL");
+      Atomics.wait(this.#state, writerState.busy, 1, restMs);
+    }
+  }
+
   #onExit(code: number): void {
+    open.delete(this);
     if (!this.#closed) this.#fail(`the store's writer ended with code ${code}`);
     void this.#environment.close().then(() => this.#onClosed());
   }
@@ -230,8 +263,8 @@ function plain(bytes: Uint8Array): Uint8Array {
 }
 
 /** The writer is the file beside this one. From source (development, under tsx) a thread must load its TypeScript loader itself. */
-function startWriter(directory: string): Worker {
-  const options = { workerData: { directory }, resourceLimits: writerLimits };
+function startWriter(workerData: WriterData): Worker {
+  const options = { workerData, resourceLimits: writerLimits };
   if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("./lmdb-writer.js", import.meta.url), options);
   const source = JSON.stringify(new URL("./lmdb-writer.ts", import.meta.url).href);
   return new Worker(`import("tsx/esm/api").then((tsx) => { tsx.register(); return import(${source}); })`, { ...options, eval: true });

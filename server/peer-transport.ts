@@ -5,7 +5,7 @@
  * A message object is encoded once a turn, however many peers it goes to.
  */
 import { lookup } from "node:dns";
-import { type Server, Socket, createServer, isIP } from "node:net";
+import { createServer, isIP, type Server, Socket } from "node:net";
 import type { ServerId } from "../src/model/zxid.ts";
 import { decodePeer, encodePeer } from "../src/wire/peer-codec.ts";
 import type { PeerMessage } from "../src/zab/message.ts";
@@ -57,7 +57,14 @@ export class PeerTransport implements PeerPort, PeerLinkOwner {
     this.#limits = options.limits ?? peerLinkLimits;
     for (const member of options.ensemble) {
       if (member.id === options.id) continue;
-      this.#peers.set(member.id, { member, link: undefined, linkNumber: 0, backOffMs: backOffMinMs, redial: undefined, complained: false });
+      this.#peers.set(member.id, {
+        member,
+        link: undefined,
+        linkNumber: 0,
+        backOffMs: backOffMinMs,
+        redial: undefined,
+        complained: false,
+      });
     }
     this.#server = createServer((socket) => this.#accept(socket));
   }
@@ -143,7 +150,8 @@ export class PeerTransport implements PeerPort, PeerLinkOwner {
   onHandshake(link: PeerLink, handshake: PeerHandshake): boolean {
     const dialled = this.#links.get(link);
     const peer = this.#peers.get(handshake.from);
-    if (peer === undefined || handshake.to !== this.#options.id) return this.#refuse(link, handshake, "its ids are not of this ensemble");
+    if (peer === undefined || handshake.to !== this.#options.id)
+      return this.#refuse(link, handshake, "its ids are not of this ensemble");
     if (dialled !== undefined && dialled !== peer) return this.#refuse(link, handshake, "another server than the one dialled");
     if (dialled === undefined && this.#dials(peer)) return this.#refuse(link, handshake, "the higher id dials");
     if (dialled === undefined) link.sendHandshake({ from: this.#options.id, to: handshake.from });

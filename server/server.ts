@@ -73,7 +73,13 @@ export class ZabraServer {
     this.#lock = new DirectoryLock(config.dataDirectory);
     this.#disk = new NodeDisk(config.dataDirectory, this.#inbox);
     this.#replica = this.#openReplica();
-    this.#clients = new ClientConnections({ serverId: config.id, inbox: this.#inbox, limits: config.limits, logger, superDigest: config.superDigest });
+    this.#clients = new ClientConnections({
+      serverId: config.id,
+      inbox: this.#inbox,
+      limits: config.limits,
+      logger,
+      superDigest: config.superDigest,
+    });
     this.#peers = this.#makePeers();
     this.#loop = this.#makeLoop(hooks);
     this.#http = this.#makeHttp(hooks);
@@ -87,7 +93,10 @@ export class ZabraServer {
       const peer = await this.#peers?.start();
       const zookeeper = await this.#zookeeper?.listen();
       const http = await this.#http.listen();
-      this.logger.info({ pid: process.pid, http: http.port, zookeeper: zookeeper?.port, peer: peer?.port, version }, "server started");
+      this.logger.info(
+        { pid: process.pid, http: http.port, zookeeper: zookeeper?.port, peer: peer?.port, version },
+        "server started",
+      );
       return { http, zookeeper, peer };
     } catch (error) {
       await this.kill();
@@ -127,10 +136,12 @@ export class ZabraServer {
     this.#clients.destroyAll();
     await Promise.all([this.#http.close(), this.#zookeeper?.close(), this.#peers?.stop()]);
     await this.#disk.close();
-    await Promise.all([...this.#stores].map((store) => {
-      store.close();
-      return store.closed;
-    }));
+    await Promise.all(
+      [...this.#stores].map((store) => {
+        store.close();
+        return store.closed;
+      }),
+    );
     this.#lock.release();
     this.logger.info("server stopped");
   }
@@ -193,7 +204,11 @@ export class ZabraServer {
 
   #makeZooKeeper(): ZooKeeperListener | undefined {
     if (this.config.zookeeper === undefined) return undefined;
-    return new ZooKeeperListener(this.config.zookeeper, this.#clients, { status: () => this.status(), voters: this.#voters(), uptimeMs: () => this.#uptimeMs() });
+    return new ZooKeeperListener(this.config.zookeeper, this.#clients, {
+      status: () => this.status(),
+      voters: this.#voters(),
+      uptimeMs: () => this.#uptimeMs(),
+    });
   }
 
   #ownNames(): readonly string[] {

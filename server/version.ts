@@ -7,7 +7,8 @@ function readVersion(): string {
   for (const up of ["../package.json", "../../package.json"]) {
     try {
       const value: unknown = JSON.parse(readFileSync(new URL(up, import.meta.url), "utf8"));
-      if (typeof value === "object" && value !== null && "version" in value && typeof value.version === "string") return value.version;
+      if (typeof value === "object" && value !== null && "version" in value && typeof value.version === "string")
+        return value.version;
     } catch {
       // Not there: one level up.
     }

@@ -7,8 +7,21 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
 import type { ServerMessage } from "../src/model/client-message.ts";
-import { type ClientWireMessage, type WireClientRequest, Writer, decodeClientFrame, encodeServerMessage } from "../src/wire/client-codec.ts";
-import { type ClientConnection, type ClientConnections, type ClientTransport, frameSlackBytes, identityOf, normalAddress } from "./client-connection.ts";
+import {
+  type ClientWireMessage,
+  decodeClientFrame,
+  encodeServerMessage,
+  type WireClientRequest,
+  Writer,
+} from "../src/wire/client-codec.ts";
+import {
+  type ClientConnection,
+  type ClientConnections,
+  type ClientTransport,
+  frameSlackBytes,
+  identityOf,
+  normalAddress,
+} from "./client-connection.ts";
 import type { HostPolicy } from "./host-policy.ts";
 
 export const subprotocol = "zabra.v1";
@@ -54,9 +67,12 @@ export class WebSocketListener {
   #refusal(request: IncomingMessage): Refusal | undefined {
     const { host, origin } = request.headers;
     if (request.url !== clientPath) return { status: "404 Not Found", text: `the client protocol is at ${clientPath}` };
-    if (!this.#policy.isKnownHost(host)) return { status: "403 Forbidden", text: "the Host is not a name of this server (--allow-host)" };
-    if (!this.#policy.isAllowedOrigin(origin, host)) return { status: "403 Forbidden", text: "the Origin is not allowed (--allow-origin)" };
-    if (request.headers["sec-websocket-protocol"] !== subprotocol) return { status: "400 Bad Request", text: `the subprotocol must be ${subprotocol}` };
+    if (!this.#policy.isKnownHost(host))
+      return { status: "403 Forbidden", text: "the Host is not a name of this server (--allow-host)" };
+    if (!this.#policy.isAllowedOrigin(origin, host))
+      return { status: "403 Forbidden", text: "the Origin is not allowed (--allow-origin)" };
+    if (request.headers["sec-websocket-protocol"] !== subprotocol)
+      return { status: "400 Bad Request", text: `the subprotocol must be ${subprotocol}` };
     if (!this.#clients.hasRoom()) return { status: "503 Service Unavailable", text: "too many connections" };
     return undefined;
   }
@@ -69,7 +85,9 @@ interface Refusal {
 
 function refuseUpgrade(socket: Duplex, refusal: Refusal): void {
   const body = `${refusal.text}\n`;
-  socket.end(`HTTP/1.1 ${refusal.status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+  socket.end(
+    `HTTP/1.1 ${refusal.status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
   setTimeout(() => socket.destroy(), 1000).unref();
 }
 
@@ -95,7 +113,10 @@ class WebSocketTransport implements ClientTransport {
   write(messages: readonly ServerMessage[], password: Uint8Array): void {
     const writer = this.#writer;
     for (const message of messages) {
-      encodeServerMessage(writer, message.type === "connected" ? { ...message, password, serverId: this.#clients.host.serverId } : message);
+      encodeServerMessage(
+        writer,
+        message.type === "connected" ? { ...message, password, serverId: this.#clients.host.serverId } : message,
+      );
       if (writer.length >= frameBytes) this.#webSocket.send(writer.finish());
     }
     if (writer.length > 0) this.#webSocket.send(writer.finish());
@@ -135,9 +156,12 @@ class WebSocketTransport implements ClientTransport {
 
   #message(message: ClientWireMessage): void {
     switch (message.type) {
-      case "connect": return this.#connection.connect(message.session, message.password, message.timeoutMs, message.lastZxid);
-      case "heartbeat": return this.#connection.receive(message);
-      case "request": return this.#request(message);
+      case "connect":
+        return this.#connection.connect(message.session, message.password, message.timeoutMs, message.lastZxid);
+      case "heartbeat":
+        return this.#connection.receive(message);
+      case "request":
+        return this.#request(message);
     }
   }
 

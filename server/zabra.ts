@@ -5,7 +5,9 @@ import { addClientCommands, clientCommands, runProgram } from "../client/cli/pro
 import { version } from "./version.ts";
 
 const program = new Command("zabra")
-  .description("A coordination service: znodes, watches, locks and leader leases.\nStart an ensemble on this machine with `zabra dev`, then try `zabra create /hello world`.")
+  .description(
+    "A coordination service: znodes, watches, locks and leader leases.\nStart an ensemble on this machine with `zabra dev`, then try `zabra create /hello world`.",
+  )
   .version(version);
 addClientCommands(program);
 // A client command does not wait for the server's code (and LMDB) to load.

@@ -3,7 +3,7 @@
  * tell a four-letter word from a session. Requests become the same messages as the native protocol's,
  * with `session` reads and without numbers of the client's (its reconnects do not resend).
  */
-import { type Server, type Socket, createServer } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import type { Status } from "../src/replica/status.ts";
 import { Writer } from "../src/wire/cursor.ts";
 import { type ClientConnections, handshakeMs, normalAddress } from "./client-connection.ts";
@@ -35,7 +35,9 @@ export class ZooKeeperListener {
     this.#address = address;
     this.#clients = clients;
     this.#facts = facts;
-    this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) => this.#accept(socket));
+    this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) =>
+      this.#accept(socket),
+    );
     this.#server.maxConnections = clients.host.limits.connections_max;
   }
 
@@ -71,7 +73,15 @@ export class ZooKeeperListener {
 
   #answerWord(socket: Socket, word: string): void {
     const { status, voters, uptimeMs } = this.#facts;
-    socket.end(answerFourLetterWord(word, { status: status(), voters, uptimeMs: uptimeMs(), packetsReceived: this.#packets.received, packetsSent: this.#packets.sent }));
+    socket.end(
+      answerFourLetterWord(word, {
+        status: status(),
+        voters,
+        uptimeMs: uptimeMs(),
+        packetsReceived: this.#packets.received,
+        packetsSent: this.#packets.sent,
+      }),
+    );
     socket.resume();
     socket.setTimeout(wordLingerMs, () => socket.destroy());
   }
@@ -83,7 +93,13 @@ export class ZooKeeperListener {
       return;
     }
     socket.setTimeout(0);
-    const transport = new ZooKeeperTransport(socket, normalAddress(socket.remoteAddress), this.#clients, this.#writer, this.#packets);
+    const transport = new ZooKeeperTransport(
+      socket,
+      normalAddress(socket.remoteAddress),
+      this.#clients,
+      this.#writer,
+      this.#packets,
+    );
     transport.data(bytes);
   }
 }

@@ -7,17 +7,35 @@
  * connection; a renewal that fails is answered by zeros and a close, never by a new session.
  */
 import type { Socket } from "node:net";
+import { assert, InvariantError } from "../src/model/assert.ts";
 import type { ServerMessage } from "../src/model/client-message.ts";
-import { InvariantError, assert } from "../src/model/assert.ts";
-import { type Outcome, type ReadLevel, type Request, failure } from "../src/model/request.ts";
+import { failure, type Outcome, type ReadLevel, type Request } from "../src/model/request.ts";
 import type { SessionId, Zxid } from "../src/model/zxid.ts";
 import type { Writer } from "../src/wire/cursor.ts";
 import { FrameDecoder } from "../src/wire/frame.ts";
-import { type ZkConnectRequest, type ZkReplyForm, type ZkRequest, decodeZkConnect, decodeZkRequest } from "../src/wire/zookeeper-codec.ts";
 import {
-  encodeZkAuth, encodeZkConnected, encodeZkExpired, encodeZkPing, encodeZkReply, encodeZkUnimplemented, encodeZkWatchEvent,
+  decodeZkConnect,
+  decodeZkRequest,
+  type ZkConnectRequest,
+  type ZkReplyForm,
+  type ZkRequest,
+} from "../src/wire/zookeeper-codec.ts";
+import {
+  encodeZkAuth,
+  encodeZkConnected,
+  encodeZkExpired,
+  encodeZkPing,
+  encodeZkReply,
+  encodeZkUnimplemented,
+  encodeZkWatchEvent,
 } from "../src/wire/zookeeper-reply.ts";
-import { type ClientConnection, type ClientConnections, type ClientTransport, frameSlackBytes, identityOf } from "./client-connection.ts";
+import {
+  type ClientConnection,
+  type ClientConnections,
+  type ClientTransport,
+  frameSlackBytes,
+  identityOf,
+} from "./client-connection.ts";
 
 export interface PacketCounters {
   received: number;
@@ -92,7 +110,8 @@ export class ZooKeeperTransport implements ClientTransport {
     const { session, lastZxidSeen, password, timeoutMs } = connect;
     if (session === "unknown") return this.#refuseSession();
     // Ahead of all that we can ever have: another ensemble's client. Without a session there is nothing to tell it.
-    if (lastZxidSeen === "ahead" && session === 0) return this.#connection.abort("the client has seen a zxid that this ensemble cannot have");
+    if (lastZxidSeen === "ahead" && session === 0)
+      return this.#connection.abort("the client has seen a zxid that this ensemble cannot have");
     const lastZxid = lastZxidSeen === "ahead" ? (Number.MAX_SAFE_INTEGER as Zxid) : lastZxidSeen;
     this.#connection.connect(session, password, timeoutMs, lastZxid);
   }
@@ -106,18 +125,40 @@ export class ZooKeeperTransport implements ClientTransport {
   #onRequest(request: ZkRequest): void {
     const { body } = request;
     switch (body.type) {
-      case "ping": return this.#connection.receive({ type: "heartbeat", id: 0 });
-      case "auth": return this.#ask(request, { type: "addAuth", identity: identityOf(body.scheme, body.credentials, this.#clients.host.superDigest) });
-      case "request": return this.#ask(request, body.request);
-      case "refused": return this.#answerHere(request, body.outcome, request.opcode === saslOpcode);
-      case "unknown": return this.#answerHere(request, "unimplemented", true);
+      case "ping":
+        return this.#connection.receive({ type: "heartbeat", id: 0 });
+      case "auth":
+        return this.#ask(request, {
+          type: "addAuth",
+          identity: identityOf(body.scheme, body.credentials, this.#clients.host.superDigest),
+        });
+      case "request":
+        return this.#ask(request, body.request);
+      case "refused":
+        return this.#answerHere(request, body.outcome, request.opcode === saslOpcode);
+      case "unknown":
+        return this.#answerHere(request, "unimplemented", true);
     }
   }
 
   #ask(form: ZkReplyForm, request: Request): void {
     this.#lastNumber += 1;
-    this.#awaited.push({ number: this.#lastNumber, form, local: undefined, closing: request.type === "addAuth" && request.identity === undefined });
-    this.#connection.receive({ type: "request", xid: this.#lastNumber, request, level: sessionLevel, seq: 0, ackedSeq: 0, guards: noGuards, deadlineMs: 0 });
+    this.#awaited.push({
+      number: this.#lastNumber,
+      form,
+      local: undefined,
+      closing: request.type === "addAuth" && request.identity === undefined,
+    });
+    this.#connection.receive({
+      type: "request",
+      xid: this.#lastNumber,
+      request,
+      level: sessionLevel,
+      seq: 0,
+      ackedSeq: 0,
+      guards: noGuards,
+      deadlineMs: 0,
+    });
   }
 
   #answerHere(form: ZkReplyForm, local: Outcome | "unimplemented", closing: boolean): void {
@@ -136,17 +177,23 @@ export class ZooKeeperTransport implements ClientTransport {
 
   #message(message: ServerMessage, password: Uint8Array): void {
     switch (message.type) {
-      case "connected": return this.#connected(message.session, message.timeoutMs, password);
+      case "connected":
+        return this.#connected(message.session, message.timeoutMs, password);
       case "refused":
-        if (message.code === "SESSION_EXPIRED" || message.code === "AUTH_FAILED") this.#writer.raw(encodeZkExpired(this.#connect?.hasReadOnly ?? true));
+        if (message.code === "SESSION_EXPIRED" || message.code === "AUTH_FAILED")
+          this.#writer.raw(encodeZkExpired(this.#connect?.hasReadOnly ?? true));
         return;
-      case "reply": return this.#reply(message);
-      case "watchEvent": return encodeZkWatchEvent(this.#writer, message.event);
+      case "reply":
+        return this.#reply(message);
+      case "watchEvent":
+        return encodeZkWatchEvent(this.#writer, message.event);
       case "heartbeat":
         this.#lastZxid = message.zxid;
         return encodeZkPing(this.#writer, message.zxid);
-      case "goaway": return;
-      case "stream": throw new InvariantError("a stream on the ZooKeeper port");
+      case "goaway":
+        return;
+      case "stream":
+        throw new InvariantError("a stream on the ZooKeeper port");
     }
   }
 
@@ -181,7 +228,11 @@ export class ZooKeeperTransport implements ClientTransport {
 
   /** A multi too large for its form's opcodes was refused as a whole, so the form holds for every outcome. */
   #encodeReply(form: ZkReplyForm, zxid: Zxid, outcome: Outcome): void {
-    encodeZkReply(this.#writer, { ...form, zxid, outcome: isTooLong(outcome, this.#clients.host.limits.frame_bytes_max) ? failure("MARSHALLING_ERROR") : outcome });
+    encodeZkReply(this.#writer, {
+      ...form,
+      zxid,
+      outcome: isTooLong(outcome, this.#clients.host.limits.frame_bytes_max) ? failure("MARSHALLING_ERROR") : outcome,
+    });
   }
 
   #endAfter(reason: string): void {

@@ -124,7 +124,7 @@ export const productionLimits: Limits = {
   request_wait_ms: 30_000,
   handover_counter: 0xffff_ffff - (1 << 20),
   counter_max: 0xffff_fffe,
-  log_segment_bytes: 64 * mebibyte,
+  log_segment_bytes: 16 * mebibyte,
   log_marker_idle_ms: 50,
   history_txns_min: 100_000,
   history_bytes_min: 64 * mebibyte,

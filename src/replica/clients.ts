@@ -464,6 +464,7 @@ export class Clients {
   closeAll(reason: string): void {
     for (const connection of this.#connections.values()) {
       if (connection.open) this.#parts.effects.reply(connection.id, { type: "goaway", reason });
+      this.#parts.locals.dropConnection(connection.id);
       this.close(connection, reason);
     }
   }

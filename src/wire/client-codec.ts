@@ -9,16 +9,32 @@
  */
 import { assertNever } from "../model/assert.ts";
 import type { ClientMessage, ServerMessage } from "../model/client-message.ts";
-import { errorNumber } from "../model/error.ts";
 import type { ErrorCode } from "../model/error.ts";
+import { errorNumber } from "../model/error.ts";
 import { operations } from "../model/operation.ts";
 import type {
-  CreateSessionRequest, Guard, Outcome, ReadLevel, RenewSessionRequest, RequestType, WriteRequest,
+  CreateSessionRequest,
+  Guard,
+  Outcome,
+  ReadLevel,
+  RenewSessionRequest,
+  RequestType,
+  WriteRequest,
 } from "../model/request.ts";
 import { okOutcome } from "../model/request.ts";
 import type { SessionId, Zxid } from "../model/zxid.ts";
 import {
-  append, decodeGuard, encodeGuards, noBytes, noGuards, noSession, noZxid, pick, readCode, readSession, readZxid,
+  append,
+  decodeGuard,
+  encodeGuards,
+  noBytes,
+  noGuards,
+  noSession,
+  noZxid,
+  pick,
+  readCode,
+  readSession,
+  readZxid,
 } from "./common-codec.ts";
 import { ProtocolError, Reader, type Writer } from "./cursor.ts";
 import { decodeOutcome, encodeOutcome } from "./outcome-codec.ts";
@@ -66,10 +82,17 @@ const clientElementsMax = 131_072;
 export function encodeClientMessage(w: Writer, message: ClientWireMessage): void {
   const mark = w.open(10, message.type === "request" ? sizeOf(message) + 4 : 0);
   switch (message.type) {
-    case "connect": encodeConnect(w, message); break;
-    case "request": encodeRequest(w, message); break;
-    case "heartbeat": encodeHeartbeat(w, message.id); break;
-    default: assertNever(message);
+    case "connect":
+      encodeConnect(w, message);
+      break;
+    case "request":
+      encodeRequest(w, message);
+      break;
+    case "heartbeat":
+      encodeHeartbeat(w, message.id);
+      break;
+    default:
+      assertNever(message);
   }
   w.close(mark);
 }
@@ -78,10 +101,14 @@ export function encodeClientMessage(w: Writer, message: ClientWireMessage): void
 function sizeOf(message: WireClientRequest): number {
   const request = message.request;
   switch (request.type) {
-    case "create": return 48 + request.path.length + (request.data === undefined ? 0 : request.data.length);
-    case "setData": return 20 + request.path.length + (request.data === undefined ? 0 : request.data.length);
-    case "multi": return 256;
-    default: return 0;
+    case "create":
+      return 48 + request.path.length + (request.data === undefined ? 0 : request.data.length);
+    case "setData":
+      return 20 + request.path.length + (request.data === undefined ? 0 : request.data.length);
+    case "multi":
+      return 256;
+    default:
+      return 0;
   }
 }
 
@@ -102,10 +129,17 @@ function decodeClientMessage(r: Reader): ClientWireMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: message = decodeConnect(r); break;
-      case 18: message = decodeRequest(r); break;
-      case 26: message = { type: "heartbeat", id: decodeId(r) }; break;
-      default: r.skip(tag);
+      case 10:
+        message = decodeConnect(r);
+        break;
+      case 18:
+        message = decodeRequest(r);
+        break;
+      case 26:
+        message = { type: "heartbeat", id: decodeId(r) };
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -133,12 +167,23 @@ function decodeConnect(r: Reader): WireConnect {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: session = readSession(r); break;
-      case 18: password = r.bytes(); break;
-      case 24: timeoutMs = r.uint(); break;
-      case 32: lastZxid = readZxid(r); break;
-      case 42: clientVersion = r.string(); break;
-      default: r.skip(tag);
+      case 8:
+        session = readSession(r);
+        break;
+      case 18:
+        password = r.bytes();
+        break;
+      case 24:
+        timeoutMs = r.uint();
+        break;
+      case 32:
+        lastZxid = readZxid(r);
+        break;
+      case 42:
+        clientVersion = r.string();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -181,13 +226,27 @@ function decodeRequest(r: Reader): WireClientRequest {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 96: xid = r.uint(); break;
-      case 104: seq = r.uint(); break;
-      case 112: ackedSeq = r.uint(); break;
-      case 120: deadlineMs = r.uint(); break;
-      case 400: level = pick(levels, r); break;
-      case 408: atLeast = readZxid(r); break;
-      case 418: guards = append(guards, decodeGuard(r)); break;
+      case 96:
+        xid = r.uint();
+        break;
+      case 104:
+        seq = r.uint();
+        break;
+      case 112:
+        ackedSeq = r.uint();
+        break;
+      case 120:
+        deadlineMs = r.uint();
+        break;
+      case 400:
+        level = pick(levels, r);
+        break;
+      case 408:
+        atLeast = readZxid(r);
+        break;
+      case 418:
+        guards = append(guards, decodeGuard(r));
+        break;
       default: {
         const decoded = decodeOperation(r, tag);
         if (decoded === undefined) r.skip(tag);
@@ -197,7 +256,16 @@ function decodeRequest(r: Reader): WireClientRequest {
   }
   r.leave(mark);
   if (request === undefined) throw new ProtocolError("unknown operation");
-  return { type: "request", xid, request, level: readLevel(level, atLeast), seq, ackedSeq, guards: guards ?? noGuards, deadlineMs };
+  return {
+    type: "request",
+    xid,
+    request,
+    level: readLevel(level, atLeast),
+    seq,
+    ackedSeq,
+    guards: guards ?? noGuards,
+    deadlineMs,
+  };
 }
 
 function decodeOperation(r: Reader, tag: number): WireRequest | undefined {
@@ -229,14 +297,29 @@ export function encodeServerMessage(w: Writer, message: ServerWireMessage): void
   const data = message.type === "reply" && message.outcome.result.type === "data" ? message.outcome.result.data : undefined;
   const mark = w.open(10, data === undefined ? 0 : data.length + 80);
   switch (message.type) {
-    case "connected": encodeConnected(w, message); break;
-    case "refused": encodeRefused(w, message.code, message.detail); break;
-    case "reply": encodeReply(w, message); break;
-    case "watchEvent": encodeWatchEvent(w, 34, message.event); break;
-    case "stream": encodeDelivery(w, 42, message.delivery); break;
-    case "heartbeat": encodeServerHeartbeat(w, message); break;
-    case "goaway": encodeGoaway(w, message.reason); break;
-    default: assertNever(message);
+    case "connected":
+      encodeConnected(w, message);
+      break;
+    case "refused":
+      encodeRefused(w, message.code, message.detail);
+      break;
+    case "reply":
+      encodeReply(w, message);
+      break;
+    case "watchEvent":
+      encodeWatchEvent(w, 34, message.event);
+      break;
+    case "stream":
+      encodeDelivery(w, 42, message.delivery);
+      break;
+    case "heartbeat":
+      encodeServerHeartbeat(w, message);
+      break;
+    case "goaway":
+      encodeGoaway(w, message.reason);
+      break;
+    default:
+      assertNever(message);
   }
   w.close(mark);
 }
@@ -258,14 +341,29 @@ function decodeServerMessage(r: Reader): ServerWireMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: message = decodeConnected(r); break;
-      case 18: message = decodeRefused(r); break;
-      case 26: message = decodeReply(r); break;
-      case 34: message = { type: "watchEvent", event: decodeWatchEvent(r) }; break;
-      case 42: message = { type: "stream", delivery: decodeDelivery(r) }; break;
-      case 50: message = decodeServerHeartbeat(r); break;
-      case 58: message = decodeGoaway(r); break;
-      default: r.skip(tag);
+      case 10:
+        message = decodeConnected(r);
+        break;
+      case 18:
+        message = decodeRefused(r);
+        break;
+      case 26:
+        message = decodeReply(r);
+        break;
+      case 34:
+        message = { type: "watchEvent", event: decodeWatchEvent(r) };
+        break;
+      case 42:
+        message = { type: "stream", delivery: decodeDelivery(r) };
+        break;
+      case 50:
+        message = decodeServerHeartbeat(r);
+        break;
+      case 58:
+        message = decodeGoaway(r);
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -303,16 +401,35 @@ function decodeConnected(r: Reader): WireConnected {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: session = readSession(r); break;
-      case 16: resumed = r.bool(); break;
-      case 24: timeoutMs = r.uint(); break;
-      case 32: validForMs = r.uint(); break;
-      case 40: lastSeq = r.uint(); break;
-      case 48: ackedSeq = r.uint(); break;
-      case 56: zxid = readZxid(r); break;
-      case 66: password = r.bytes(); break;
-      case 72: serverId = r.uint(); break;
-      default: r.skip(tag);
+      case 8:
+        session = readSession(r);
+        break;
+      case 16:
+        resumed = r.bool();
+        break;
+      case 24:
+        timeoutMs = r.uint();
+        break;
+      case 32:
+        validForMs = r.uint();
+        break;
+      case 40:
+        lastSeq = r.uint();
+        break;
+      case 48:
+        ackedSeq = r.uint();
+        break;
+      case 56:
+        zxid = readZxid(r);
+        break;
+      case 66:
+        password = r.bytes();
+        break;
+      case 72:
+        serverId = r.uint();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -362,12 +479,23 @@ function decodeReply(r: Reader): ServerMessageOf<"reply"> {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: xid = r.uint(); break;
-      case 16: requestType = pick(requestTypes, r); break;
-      case 24: zxid = readZxid(r); break;
-      case 32: level = pick(levels, r); break;
-      case 42: outcome = decodeOutcome(r); break;
-      default: r.skip(tag);
+      case 8:
+        xid = r.uint();
+        break;
+      case 16:
+        requestType = pick(requestTypes, r);
+        break;
+      case 24:
+        zxid = readZxid(r);
+        break;
+      case 32:
+        level = pick(levels, r);
+        break;
+      case 42:
+        outcome = decodeOutcome(r);
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -422,10 +550,17 @@ function decodeServerHeartbeat(r: Reader): ServerWireMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: id = r.uint(); break;
-      case 16: validForMs = r.uint(); break;
-      case 24: zxid = readZxid(r); break;
-      default: r.skip(tag);
+      case 8:
+        id = r.uint();
+        break;
+      case 16:
+        validForMs = r.uint();
+        break;
+      case 24:
+        zxid = readZxid(r);
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);

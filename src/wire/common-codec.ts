@@ -45,8 +45,17 @@ export function append<T>(list: T[] | undefined, element: T): T[] {
 
 /** What a message without its Stat field decodes to. */
 export const absentStat: Stat = {
-  czxid: noZxid, mzxid: noZxid, pzxid: noZxid, ctimeMs: 0, mtimeMs: 0,
-  version: 0, cversion: 0, aversion: 0, ephemeralOwner: noSession, dataLength: 0, numChildren: 0,
+  czxid: noZxid,
+  mzxid: noZxid,
+  pzxid: noZxid,
+  ctimeMs: 0,
+  mtimeMs: 0,
+  version: 0,
+  cversion: 0,
+  aversion: 0,
+  ephemeralOwner: noSession,
+  dataLength: 0,
+  numChildren: 0,
 };
 
 /** mzxid and pzxid are left out when they are czxid, mtime when it is ctime: the usual case of a node never changed. */
@@ -82,24 +91,56 @@ export function decodeStat(r: Reader): Stat {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: czxid = readZxid(r); break;
-      case 16: mzxid = readZxid(r); break;
-      case 24: pzxid = readZxid(r); break;
-      case 32: ctimeMs = r.uint(); break;
-      case 40: mtimeMs = r.uint(); break;
-      case 48: version = r.sint(); break;
-      case 56: cversion = r.sint(); break;
-      case 64: aversion = r.sint(); break;
-      case 72: ephemeralOwner = readSession(r); break;
-      case 80: dataLength = r.uint32(); break;
-      case 88: numChildren = r.uint32(); break;
-      default: r.skip(tag);
+      case 8:
+        czxid = readZxid(r);
+        break;
+      case 16:
+        mzxid = readZxid(r);
+        break;
+      case 24:
+        pzxid = readZxid(r);
+        break;
+      case 32:
+        ctimeMs = r.uint();
+        break;
+      case 40:
+        mtimeMs = r.uint();
+        break;
+      case 48:
+        version = r.sint();
+        break;
+      case 56:
+        cversion = r.sint();
+        break;
+      case 64:
+        aversion = r.sint();
+        break;
+      case 72:
+        ephemeralOwner = readSession(r);
+        break;
+      case 80:
+        dataLength = r.uint32();
+        break;
+      case 88:
+        numChildren = r.uint32();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
   return {
-    czxid, mzxid: mzxid ?? czxid, pzxid: pzxid ?? czxid, ctimeMs, mtimeMs: mtimeMs ?? ctimeMs,
-    version, cversion, aversion, ephemeralOwner, dataLength, numChildren,
+    czxid,
+    mzxid: mzxid ?? czxid,
+    pzxid: pzxid ?? czxid,
+    ctimeMs,
+    mtimeMs: mtimeMs ?? ctimeMs,
+    version,
+    cversion,
+    aversion,
+    ephemeralOwner,
+    dataLength,
+    numChildren,
   };
 }
 
@@ -123,10 +164,17 @@ export function decodeAclEntry(r: Reader): AclEntry {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: perms = r.uint32(); break;
-      case 18: scheme = r.string(); break;
-      case 26: id = r.string(); break;
-      default: r.skip(tag);
+      case 8:
+        perms = r.uint32();
+        break;
+      case 18:
+        scheme = r.string();
+        break;
+      case 26:
+        id = r.string();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -149,9 +197,14 @@ export function decodeAuthId(r: Reader): AuthId {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: scheme = r.string(); break;
-      case 18: id = r.string(); break;
-      default: r.skip(tag);
+      case 10:
+        scheme = r.string();
+        break;
+      case 18:
+        id = r.string();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -178,9 +231,14 @@ export function decodeGuard(r: Reader): Guard {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: path = r.string(); break;
-      case 16: czxid = readZxid(r); break;
-      default: r.skip(tag);
+      case 10:
+        path = r.string();
+        break;
+      case 16:
+        czxid = readZxid(r);
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -201,9 +259,14 @@ export function decodeListCursor(r: Reader): ListCursor {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: image = r.uint(); break;
-      case 18: after = r.string(); break;
-      default: r.skip(tag);
+      case 8:
+        image = r.uint();
+        break;
+      case 18:
+        after = r.string();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -214,10 +277,14 @@ const nodeKinds: readonly NodeKind[] = ["persistent", "ephemeral", "container", 
 
 export function nodeKindNumber(kind: NodeKind): number {
   switch (kind) {
-    case "persistent": return 0;
-    case "ephemeral": return 1;
-    case "container": return 2;
-    case "ttl": return 3;
+    case "persistent":
+      return 0;
+    case "ephemeral":
+      return 1;
+    case "container":
+      return 2;
+    case "ttl":
+      return 3;
   }
 }
 

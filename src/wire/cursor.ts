@@ -50,6 +50,11 @@ function putVarint(bytes: Uint8Array, at: number, value: number): number {
   return putSmall(bytes, at + 4, high);
 }
 
+function join(high: number, low: number): number {
+  if (high >= 0x200_0000) throw new ProtocolError("a number beyond 53 bits");
+  return high * twoTo28 + low;
+}
+
 function varintLength(value: number): number {
   if (value < 0x80) return 1;
   if (value < 0x4000) return 2;
@@ -305,15 +310,14 @@ export class Reader {
 
   /** A safe integer ≥ 0. */
   uint(): number {
-    const low = this.#low();
-    if (low >= 0) return low;
-    return this.#high() * twoTo28 + (low & 0x0fff_ffff);
+    const byte = this.#at < this.#end ? (this.#bytes[this.#at] as number) : 0xff;
+    if (byte >= 0x80) return this.#longUint();
+    this.#at += 1;
+    return byte;
   }
 
   uint32(): number {
-    const low = this.#low();
-    if (low >= 0) return low;
-    const value = this.#high() * twoTo28 + (low & 0x0fff_ffff);
+    const value = this.uint();
     if (value >= twoTo32) throw new ProtocolError("a number beyond 32 bits");
     return value;
   }
@@ -447,37 +451,42 @@ export class Reader {
     return this.#at + length;
   }
 
-  /** The first 28 bits of a varint; with the top bit set (so negative) when it goes on. */
-  #low(): number {
+  /** A varint in two parts, of 28 bits and the rest; one of more than a safe integer's 53 bits is refused. */
+  #longUint(): number {
     const bytes = this.#bytes;
     const end = this.#end;
     let at = this.#at;
-    let value = 0;
+    let low = 0;
     for (let shift = 0; shift < 28; shift += 7) {
       if (at >= end) throw new ProtocolError("cut off");
       const byte = bytes[at++] as number;
-      value |= (byte & 0x7f) << shift;
+      low |= (byte & 0x7f) << shift;
       if (byte < 0x80) {
         this.#at = at;
-        return value;
+        return low;
+      }
+    }
+    let high = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
+      if (at >= end) throw new ProtocolError("cut off");
+      const byte = bytes[at++] as number;
+      high |= (byte & 0x7f) << shift;
+      if (byte < 0x80) {
+        this.#at = at;
+        return join(high, low);
       }
     }
     this.#at = at;
-    return value | -0x8000_0000;
+    this.#zeroPadding();
+    return join(high, low);
   }
 
-  /** The rest of a varint; bits beyond a safe integer's 53 are refused. */
-  #high(): number {
-    let value = 0;
-    for (let shift = 0; shift < 42; shift += 7) {
-      if (this.#at >= this.#end) throw new ProtocolError("cut off");
-      const byte = this.#bytes[this.#at++] as number;
-      const bits = byte & 0x7f;
-      if (shift < 28) value |= bits << shift;
-      else if (bits !== 0) throw new ProtocolError("a number beyond 53 bits");
-      if (byte >= 0x80) continue;
-      if (value >= 0x200_0000) throw new ProtocolError("a number beyond 53 bits");
-      return value;
+  /** The ninth and tenth byte of a varint would be beyond 53 bits: they may be there, but hold nothing. */
+  #zeroPadding(): void {
+    for (let i = 0; i < 2; i += 1) {
+      const byte = this.uint8();
+      if ((byte & 0x7f) !== 0) throw new ProtocolError("a number beyond 53 bits");
+      if (byte < 0x80) return;
     }
     throw new ProtocolError("a varint of more than ten bytes");
   }

@@ -5,12 +5,30 @@ import { type ErrorCode, errorNumber } from "../model/error.ts";
 import type { Guard, TxnSource, Write, WriteRequest } from "../model/request.ts";
 import type { SessionId } from "../model/zxid.ts";
 import type {
-  ConfirmedMessage, ConfirmMessage, ForwardedWrite, ForwardMessage, MovedMessage, RefusalMessage,
-  RegisterMessage, RequestMessage, ResumedMessage, ResumeMessage,
+  ConfirmedMessage,
+  ConfirmMessage,
+  ForwardedWrite,
+  ForwardMessage,
+  MovedMessage,
+  RefusalMessage,
+  RegisterMessage,
+  RequestMessage,
+  ResumedMessage,
+  ResumeMessage,
 } from "../zab/message.ts";
 import {
-  append, decodeAuthId, decodeGuard, encodeAuthIds, encodeGuards, noBytes, noGuards, noSession, noZxid, readCode,
-  readSession, readZxid,
+  append,
+  decodeAuthId,
+  decodeGuard,
+  encodeAuthIds,
+  encodeGuards,
+  noBytes,
+  noGuards,
+  noSession,
+  noZxid,
+  readCode,
+  readSession,
+  readZxid,
 } from "./common-codec.ts";
 import { ProtocolError, type Reader, type Writer } from "./cursor.ts";
 import { decodeSource, encodeSource } from "./source-codec.ts";
@@ -18,30 +36,48 @@ import { decodeWrite, encodeWrite } from "./write-codec.ts";
 
 export function encodeRequestMessage(w: Writer, message: RequestMessage): void {
   switch (message.type) {
-    case "forward": return encodeForward(w, message);
-    case "confirm": return encodeConfirm(w, message);
-    case "confirmed": return encodeConfirmed(w, message);
-    case "refusal": return encodeRefusal(w, message);
-    case "resume": return encodeResume(w, message);
-    case "resumed": return encodeResumed(w, message);
-    case "register": return encodeRegister(w, message);
-    case "moved": return encodeMoved(w, message);
-    default: return assertNever(message);
+    case "forward":
+      return encodeForward(w, message);
+    case "confirm":
+      return encodeConfirm(w, message);
+    case "confirmed":
+      return encodeConfirmed(w, message);
+    case "refusal":
+      return encodeRefusal(w, message);
+    case "resume":
+      return encodeResume(w, message);
+    case "resumed":
+      return encodeResumed(w, message);
+    case "register":
+      return encodeRegister(w, message);
+    case "moved":
+      return encodeMoved(w, message);
+    default:
+      return assertNever(message);
   }
 }
 
 /** Undefined, and nothing read, when the tag is none of these messages'. */
 export function decodeRequestMessage(r: Reader, tag: number): RequestMessage | undefined {
   switch (tag) {
-    case 34: return decodeForward(r);
-    case 58: return decodeConfirm(r);
-    case 66: return decodeConfirmed(r);
-    case 98: return decodeRefusal(r);
-    case 106: return decodeResume(r);
-    case 114: return decodeResumed(r);
-    case 122: return decodeRegister(r);
-    case 130: return decodeMoved(r);
-    default: return undefined;
+    case 34:
+      return decodeForward(r);
+    case 58:
+      return decodeConfirm(r);
+    case 66:
+      return decodeConfirmed(r);
+    case 98:
+      return decodeRefusal(r);
+    case 106:
+      return decodeResume(r);
+    case 114:
+      return decodeResumed(r);
+    case 122:
+      return decodeRegister(r);
+    case 130:
+      return decodeMoved(r);
+    default:
+      return undefined;
   }
 }
 
@@ -95,10 +131,17 @@ function decodeForwardedWrite(r: Reader): ForwardedWrite {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: connection = r.uint(); break;
-      case 16: generation = r.uint(); break;
-      case 26: write = decodeForwardWrite(r); break;
-      default: r.skip(tag);
+      case 8:
+        connection = r.uint();
+        break;
+      case 16:
+        generation = r.uint();
+        break;
+      case 26:
+        write = decodeForwardWrite(r);
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -117,9 +160,17 @@ function decodeForwardWrite(r: Reader): Write {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 98: case 106: case 114: source = decodeSource(r, tag); break;
-      case 122: guards = append(guards, decodeGuard(r)); break;
-      case 130: identities = append(identities, decodeAuthId(r)); break;
+      case 98:
+      case 106:
+      case 114:
+        source = decodeSource(r, tag);
+        break;
+      case 122:
+        guards = append(guards, decodeGuard(r));
+        break;
+      case 130:
+        identities = append(identities, decodeAuthId(r));
+        break;
       default: {
         const decoded = decodeWrite(r, tag);
         if (decoded === undefined) r.skip(tag);
@@ -151,11 +202,20 @@ function decodeRefusal(r: Reader): RefusalMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: connection = r.uint(); break;
-      case 16: number = r.uint(); break;
-      case 24: code = readCode(r); break;
-      case 34: detail = r.string(); break;
-      default: r.skip(tag);
+      case 8:
+        connection = r.uint();
+        break;
+      case 16:
+        number = r.uint();
+        break;
+      case 24:
+        code = readCode(r);
+        break;
+      case 34:
+        detail = r.string();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -180,11 +240,20 @@ function decodeConfirm(r: Reader): ConfirmMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: id = r.uint(); break;
-      case 16: read = r.bool(); break;
-      case 24: touched.push(readSession(r)); break;
-      case 26: r.packed(touched as number[]); break;
-      default: r.skip(tag);
+      case 8:
+        id = r.uint();
+        break;
+      case 16:
+        read = r.bool();
+        break;
+      case 24:
+        touched.push(readSession(r));
+        break;
+      case 26:
+        r.packed(touched as number[]);
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -207,11 +276,20 @@ function decodeConfirmed(r: Reader): ConfirmedMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: id = r.uint(); break;
-      case 16: zxid = readZxid(r); break;
-      case 24: ended.push(readSession(r)); break;
-      case 26: r.packed(ended as number[]); break;
-      default: r.skip(tag);
+      case 8:
+        id = r.uint();
+        break;
+      case 16:
+        zxid = readZxid(r);
+        break;
+      case 24:
+        ended.push(readSession(r));
+        break;
+      case 26:
+        r.packed(ended as number[]);
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -238,11 +316,20 @@ function decodeResume(r: Reader): ResumeMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: connection = r.uint(); break;
-      case 16: session = readSession(r); break;
-      case 26: passwordHash = r.bytes(); break;
-      case 32: timeoutMs = r.uint(); break;
-      default: r.skip(tag);
+      case 8:
+        connection = r.uint();
+        break;
+      case 16:
+        session = readSession(r);
+        break;
+      case 26:
+        passwordHash = r.bytes();
+        break;
+      case 32:
+        timeoutMs = r.uint();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -269,12 +356,23 @@ function decodeResumed(r: Reader): ResumedMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: connection = r.uint(); break;
-      case 16: code = readCode(r); break;
-      case 24: generation = r.uint(); break;
-      case 32: zxid = readZxid(r); break;
-      case 40: timeoutMs = r.uint(); break;
-      default: r.skip(tag);
+      case 8:
+        connection = r.uint();
+        break;
+      case 16:
+        code = readCode(r);
+        break;
+      case 24:
+        generation = r.uint();
+        break;
+      case 32:
+        zxid = readZxid(r);
+        break;
+      case 40:
+        timeoutMs = r.uint();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -315,10 +413,17 @@ function decodeRegistration(r: Reader): Registration {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: session = readSession(r); break;
-      case 16: connection = r.uint(); break;
-      case 24: generation = r.uint(); break;
-      default: r.skip(tag);
+      case 8:
+        session = readSession(r);
+        break;
+      case 16:
+        connection = r.uint();
+        break;
+      case 24:
+        generation = r.uint();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);

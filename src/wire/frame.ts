@@ -50,7 +50,8 @@ export class FrameDecoder {
   #length(): number {
     const b = this.#bytes;
     const at = this.#start;
-    const length = ((b[at] as number) << 24) | ((b[at + 1] as number) << 16) | ((b[at + 2] as number) << 8) | (b[at + 3] as number);
+    const length =
+      ((b[at] as number) << 24) | ((b[at + 1] as number) << 16) | ((b[at + 2] as number) << 8) | (b[at + 3] as number);
     if (length <= 0 || length > this.#bytesMax) throw new ProtocolError(`a frame of ${length} bytes`);
     return length;
   }

@@ -6,14 +6,26 @@
 import type { AclEntry, AuthId } from "../model/acl.ts";
 import { assertNever } from "../model/assert.ts";
 import type { ErrorCode } from "../model/error.ts";
+import { errorNumber } from "../model/error.ts";
 import type { ListCursor, ListEntry, Outcome, Result } from "../model/request.ts";
 import { noResult, okOutcome } from "../model/request.ts";
 import type { Stat } from "../model/stat.ts";
 import {
-  absentStat, decodeAclEntry, decodeAuthId, decodeListCursor, decodeStat, encodeAcl, encodeAuthIds, encodeListCursor,
-  encodeStat, noZxid, pick, readCode, readSession, readZxid,
+  absentStat,
+  decodeAclEntry,
+  decodeAuthId,
+  decodeListCursor,
+  decodeStat,
+  encodeAcl,
+  encodeAuthIds,
+  encodeListCursor,
+  encodeStat,
+  noZxid,
+  pick,
+  readCode,
+  readSession,
+  readZxid,
 } from "./common-codec.ts";
-import { errorNumber } from "../model/error.ts";
 import type { Reader, Writer } from "./cursor.ts";
 import { encodeStrings } from "./read-codec.ts";
 
@@ -35,21 +47,50 @@ export function decodeOutcome(r: Reader): Outcome {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: code = readCode(r); break;
-      case 18: detail = r.string(); break;
-      case 26: result = decodeCreated(r); break;
-      case 34: result = { type: "stat", stat: decodeStat(r) }; break;
-      case 42: result = decodeData(r); break;
-      case 50: result = decodeChildren(r); break;
-      case 58: result = decodeList(r); break;
-      case 66: result = decodeAcl(r); break;
-      case 74: result = decodeMulti(r); break;
-      case 82: result = decodeMultiRead(r); break;
-      case 90: result = decodePaths(r); break;
-      case 96: result = { type: "count", count: r.uint() }; break;
-      case 106: result = decodeIdentities(r); break;
-      case 112: result = { type: "session", session: readSession(r) }; break;
-      default: r.skip(tag);
+      case 8:
+        code = readCode(r);
+        break;
+      case 18:
+        detail = r.string();
+        break;
+      case 26:
+        result = decodeCreated(r);
+        break;
+      case 34:
+        result = { type: "stat", stat: decodeStat(r) };
+        break;
+      case 42:
+        result = decodeData(r);
+        break;
+      case 50:
+        result = decodeChildren(r);
+        break;
+      case 58:
+        result = decodeList(r);
+        break;
+      case 66:
+        result = decodeAcl(r);
+        break;
+      case 74:
+        result = decodeMulti(r);
+        break;
+      case 82:
+        result = decodeMultiRead(r);
+        break;
+      case 90:
+        result = decodePaths(r);
+        break;
+      case 96:
+        result = { type: "count", count: r.uint() };
+        break;
+      case 106:
+        result = decodeIdentities(r);
+        break;
+      case 112:
+        result = { type: "session", session: readSession(r) };
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -59,20 +100,34 @@ export function decodeOutcome(r: Reader): Outcome {
 
 function encodeResult(w: Writer, result: Result): void {
   switch (result.type) {
-    case "none": return;
-    case "created": return encodeCreated(w, result);
-    case "stat": return encodeStat(w, 34, result.stat);
-    case "data": return encodeData(w, result);
-    case "children": return encodeChildren(w, result);
-    case "list": return encodeList(w, result);
-    case "acl": return encodeAclResult(w, result);
-    case "multi": return encodeMulti(w, result);
-    case "multiRead": return encodeMultiRead(w, result);
-    case "paths": return encodePaths(w, result.paths);
-    case "count": return w.optionalUint(96, result.count);
-    case "identities": return encodeIdentities(w, result.identities);
-    case "session": return w.optionalUint(112, result.session);
-    default: return assertNever(result);
+    case "none":
+      return;
+    case "created":
+      return encodeCreated(w, result);
+    case "stat":
+      return encodeStat(w, 34, result.stat);
+    case "data":
+      return encodeData(w, result);
+    case "children":
+      return encodeChildren(w, result);
+    case "list":
+      return encodeList(w, result);
+    case "acl":
+      return encodeAclResult(w, result);
+    case "multi":
+      return encodeMulti(w, result);
+    case "multiRead":
+      return encodeMultiRead(w, result);
+    case "paths":
+      return encodePaths(w, result.paths);
+    case "count":
+      return w.optionalUint(96, result.count);
+    case "identities":
+      return encodeIdentities(w, result.identities);
+    case "session":
+      return w.optionalUint(112, result.session);
+    default:
+      return assertNever(result);
   }
 }
 
@@ -157,10 +212,17 @@ function decodeList(r: Reader): Result {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: entries.push(decodeListEntry(r)); break;
-      case 16: zxid = readZxid(r); break;
-      case 26: cursor = decodeListCursor(r); break;
-      default: r.skip(tag);
+      case 10:
+        entries.push(decodeListEntry(r));
+        break;
+      case 16:
+        zxid = readZxid(r);
+        break;
+      case 26:
+        cursor = decodeListCursor(r);
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -183,10 +245,17 @@ export function decodeListEntry(r: Reader): ListEntry {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: path = r.string(); break;
-      case 18: stat = decodeStat(r); break;
-      case 26: data = r.bytes(); break;
-      default: r.skip(tag);
+      case 10:
+        path = r.string();
+        break;
+      case 18:
+        stat = decodeStat(r);
+        break;
+      case 26:
+        data = r.bytes();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);

@@ -9,7 +9,13 @@
 import type { Zxid } from "../model/zxid.ts";
 import { zeroEpoch } from "../model/zxid.ts";
 import type {
-  AckMessage, CommitMessage, HeartbeatAckMessage, HeartbeatMessage, LogEntry, PeerMessage, ProposalMessage,
+  AckMessage,
+  CommitMessage,
+  HeartbeatAckMessage,
+  HeartbeatMessage,
+  LogEntry,
+  PeerMessage,
+  ProposalMessage,
 } from "../zab/message.ts";
 import { noBytes, noZxid, readZxid } from "./common-codec.ts";
 import { ProtocolError, Reader, Writer } from "./cursor.ts";
@@ -28,13 +34,25 @@ export function encodePeer(message: PeerMessage): Uint8Array {
 
 function encodeMessage(w: Writer, message: Exclude<PeerMessage, ProposalMessage>): void {
   switch (message.type) {
-    case "ack": return encodeAck(w, message);
-    case "commit": return encodeCommit(w, message);
-    case "heartbeat": return encodeHeartbeat(w, message);
-    case "heartbeatAck": return encodeHeartbeatAck(w, message);
-    case "forward": case "confirm": case "confirmed": case "refusal": case "resume": case "resumed": case "register": case "moved":
+    case "ack":
+      return encodeAck(w, message);
+    case "commit":
+      return encodeCommit(w, message);
+    case "heartbeat":
+      return encodeHeartbeat(w, message);
+    case "heartbeatAck":
+      return encodeHeartbeatAck(w, message);
+    case "forward":
+    case "confirm":
+    case "confirmed":
+    case "refusal":
+    case "resume":
+    case "resumed":
+    case "register":
+    case "moved":
       return encodeRequestMessage(w, message);
-    default: return encodeZab(w, message);
+    default:
+      return encodeZab(w, message);
   }
 }
 
@@ -53,12 +71,18 @@ export function decodePeer(bytes: Uint8Array): PeerMessage {
 
 function decodeMessage(r: Reader, tag: number): PeerMessage | undefined {
   switch (tag) {
-    case 10: return decodeProposal(r);
-    case 18: return decodeAck(r);
-    case 26: return decodeCommit(r);
-    case 42: return decodeHeartbeat(r);
-    case 50: return decodeHeartbeatAck(r);
-    default: return decodeRequestMessage(r, tag) ?? decodeZab(r, tag);
+    case 10:
+      return decodeProposal(r);
+    case 18:
+      return decodeAck(r);
+    case 26:
+      return decodeCommit(r);
+    case 42:
+      return decodeHeartbeat(r);
+    case 50:
+      return decodeHeartbeatAck(r);
+    default:
+      return decodeRequestMessage(r, tag) ?? decodeZab(r, tag);
   }
 }
 
@@ -93,10 +117,17 @@ function decodeProposal(r: Reader): ProposalMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: epoch = readEpoch(r); break;
-      case 16: prev = readZxid(r); break;
-      case 26: entries.push(decodeEntry(r)); break;
-      default: r.skip(tag);
+      case 8:
+        epoch = readEpoch(r);
+        break;
+      case 16:
+        prev = readZxid(r);
+        break;
+      case 26:
+        entries.push(decodeEntry(r));
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -135,10 +166,17 @@ function decodeAck(r: Reader): AckMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: epoch = readEpoch(r); break;
-      case 16: zxid = readZxid(r); break;
-      case 24: newLeader = r.bool(); break;
-      default: r.skip(tag);
+      case 8:
+        epoch = readEpoch(r);
+        break;
+      case 16:
+        zxid = readZxid(r);
+        break;
+      case 24:
+        newLeader = r.bool();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -207,12 +245,23 @@ function decodeHeartbeatAck(r: Reader): HeartbeatAckMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: epoch = readEpoch(r); break;
-      case 16: id = r.uint(); break;
-      case 24: applied = readZxid(r); break;
-      case 32: digestHigh = r.sint64(); break;
-      case 40: digestLow = r.sint64(); break;
-      default: r.skip(tag);
+      case 8:
+        epoch = readEpoch(r);
+        break;
+      case 16:
+        id = r.uint();
+        break;
+      case 24:
+        applied = readZxid(r);
+        break;
+      case 32:
+        digestHigh = r.sint64();
+        break;
+      case 40:
+        digestLow = r.sint64();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);

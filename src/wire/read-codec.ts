@@ -4,8 +4,20 @@
  */
 import { assertNever } from "../model/assert.ts";
 import type {
-  AddAuthRequest, CheckWatchesRequest, ExistsRequest, GetChildrenRequest, GetDataRequest, ListCursor, ListRequest,
-  LocalRequest, MultiReadRequest, ReadRequest, RemoveWatchesRequest, SetWatchesRequest, SubscribeRequest, WatcherType,
+  AddAuthRequest,
+  CheckWatchesRequest,
+  ExistsRequest,
+  GetChildrenRequest,
+  GetDataRequest,
+  ListCursor,
+  ListRequest,
+  LocalRequest,
+  MultiReadRequest,
+  ReadRequest,
+  RemoveWatchesRequest,
+  SetWatchesRequest,
+  SubscribeRequest,
+  WatcherType,
 } from "../model/request.ts";
 import type { Zxid } from "../model/zxid.ts";
 import { decodeListCursor, encodeListCursor, noBytes, noZxid, pick, readZxid } from "./common-codec.ts";
@@ -24,44 +36,80 @@ export type WireRead = ReadRequest | Exclude<LocalRequest, AddAuthRequest> | Wir
 
 export function encodeRead(w: Writer, request: WireRead): void {
   switch (request.type) {
-    case "exists": case "getData": case "getChildren": return encodeWatching(w, request);
-    case "getAcl": return encodePath(w, 186, request.path);
-    case "list": return encodeList(w, request);
-    case "multiRead": return encodeMultiRead(w, request);
-    case "getEphemerals": return encodePath(w, 210, request.prefix);
-    case "countSubtree": return encodePath(w, 218, request.path);
-    case "whoAmI": return w.close(w.open(226));
-    case "sync": return encodePath(w, 234, request.path);
-    case "subscribe": return encodeSubscribe(w, request);
-    case "unsubscribe": return encodeUnsubscribe(w, request.stream);
-    case "addAuth": return encodeAddAuth(w, request);
-    case "addWatch": return encodePathAndFlag(w, 346, request.path, request.recursive);
-    case "removeWatches": return encodePathAndKind(w, 354, request);
-    case "checkWatches": return encodePathAndKind(w, 362, request);
-    case "setWatches": return encodeSetWatches(w, request);
-    default: return assertNever(request);
+    case "exists":
+    case "getData":
+    case "getChildren":
+      return encodeWatching(w, request);
+    case "getAcl":
+      return encodePath(w, 186, request.path);
+    case "list":
+      return encodeList(w, request);
+    case "multiRead":
+      return encodeMultiRead(w, request);
+    case "getEphemerals":
+      return encodePath(w, 210, request.prefix);
+    case "countSubtree":
+      return encodePath(w, 218, request.path);
+    case "whoAmI":
+      return w.close(w.open(226));
+    case "sync":
+      return encodePath(w, 234, request.path);
+    case "subscribe":
+      return encodeSubscribe(w, request);
+    case "unsubscribe":
+      return encodeUnsubscribe(w, request.stream);
+    case "addAuth":
+      return encodeAddAuth(w, request);
+    case "addWatch":
+      return encodePathAndFlag(w, 346, request.path, request.recursive);
+    case "removeWatches":
+      return encodePathAndKind(w, 354, request);
+    case "checkWatches":
+      return encodePathAndKind(w, 362, request);
+    case "setWatches":
+      return encodeSetWatches(w, request);
+    default:
+      return assertNever(request);
   }
 }
 
 /** Undefined, and nothing read, when the tag is none of these operations'. */
 export function decodeRead(r: Reader, tag: number): WireRead | undefined {
   switch (tag) {
-    case 162: case 170: case 178: return decodeWatching(r, tag);
-    case 186: return { type: "getAcl", path: decodePath(r) };
-    case 194: return decodeList(r);
-    case 202: return decodeMultiRead(r);
-    case 210: return { type: "getEphemerals", prefix: decodePath(r) };
-    case 218: return { type: "countSubtree", path: decodePath(r) };
-    case 226: return decodeEmpty(r, whoAmI);
-    case 234: return { type: "sync", path: decodePath(r) };
-    case 322: return decodeSubscribe(r);
-    case 330: return decodeUnsubscribe(r);
-    case 338: return decodeAddAuth(r);
-    case 346: return decodeAddWatch(r);
-    case 354: return { type: "removeWatches", ...decodePathAndKind(r) };
-    case 362: return { type: "checkWatches", ...decodePathAndKind(r) };
-    case 370: return decodeSetWatches(r);
-    default: return undefined;
+    case 162:
+    case 170:
+    case 178:
+      return decodeWatching(r, tag);
+    case 186:
+      return { type: "getAcl", path: decodePath(r) };
+    case 194:
+      return decodeList(r);
+    case 202:
+      return decodeMultiRead(r);
+    case 210:
+      return { type: "getEphemerals", prefix: decodePath(r) };
+    case 218:
+      return { type: "countSubtree", path: decodePath(r) };
+    case 226:
+      return decodeEmpty(r, whoAmI);
+    case 234:
+      return { type: "sync", path: decodePath(r) };
+    case 322:
+      return decodeSubscribe(r);
+    case 330:
+      return decodeUnsubscribe(r);
+    case 338:
+      return decodeAddAuth(r);
+    case 346:
+      return decodeAddWatch(r);
+    case 354:
+      return { type: "removeWatches", ...decodePathAndKind(r) };
+    case 362:
+      return { type: "checkWatches", ...decodePathAndKind(r) };
+    case 370:
+      return decodeSetWatches(r);
+    default:
+      return undefined;
   }
 }
 
@@ -157,13 +205,26 @@ function decodeList(r: Reader): ListRequest {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: path = r.string(); break;
-      case 16: recursive = r.bool(); break;
-      case 26: prefix = r.string(); break;
-      case 32: withData = r.bool(); break;
-      case 40: limit = r.uint(); break;
-      case 50: cursor = decodeListCursor(r); break;
-      default: r.skip(tag);
+      case 10:
+        path = r.string();
+        break;
+      case 16:
+        recursive = r.bool();
+        break;
+      case 26:
+        prefix = r.string();
+        break;
+      case 32:
+        withData = r.bool();
+        break;
+      case 40:
+        limit = r.uint();
+        break;
+      case 50:
+        cursor = decodeListCursor(r);
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -192,12 +253,23 @@ function decodeSubscribe(r: Reader): SubscribeRequest {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: stream = r.uint(); break;
-      case 18: path = r.string(); break;
-      case 24: recursive = r.bool(); break;
-      case 32: fromZxid = readZxid(r); break;
-      case 40: withData = r.bool(); break;
-      default: r.skip(tag);
+      case 8:
+        stream = r.uint();
+        break;
+      case 18:
+        path = r.string();
+        break;
+      case 24:
+        recursive = r.bool();
+        break;
+      case 32:
+        fromZxid = readZxid(r);
+        break;
+      case 40:
+        withData = r.bool();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -260,8 +332,14 @@ function decodeAddWatch(r: Reader): WireRead {
 }
 
 /** The places are ZooKeeper's numbers. */
-export const watcherTypes: readonly (WatcherType | undefined)[] =
-  [undefined, "children", "data", "any", "persistent", "persistentRecursive"];
+export const watcherTypes: readonly (WatcherType | undefined)[] = [
+  undefined,
+  "children",
+  "data",
+  "any",
+  "persistent",
+  "persistentRecursive",
+];
 
 function encodePathAndKind(w: Writer, tag: number, request: RemoveWatchesRequest | CheckWatchesRequest): void {
   const mark = w.open(tag, request.path.length + 4);
@@ -311,13 +389,26 @@ function decodeSetWatches(r: Reader): SetWatchesRequest {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: relativeZxid = readZxid(r); break;
-      case 18: data.push(r.string()); break;
-      case 26: exist.push(r.string()); break;
-      case 34: child.push(r.string()); break;
-      case 42: persistent.push(r.string()); break;
-      case 50: persistentRecursive.push(r.string()); break;
-      default: r.skip(tag);
+      case 8:
+        relativeZxid = readZxid(r);
+        break;
+      case 18:
+        data.push(r.string());
+        break;
+      case 26:
+        exist.push(r.string());
+        break;
+      case 34:
+        child.push(r.string());
+        break;
+      case 42:
+        persistent.push(r.string());
+        break;
+      case 50:
+        persistentRecursive.push(r.string());
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);

@@ -6,10 +6,14 @@ import type { Reader, Writer } from "./cursor.ts";
 
 export function encodeSource(w: Writer, source: TxnSource): void {
   switch (source.type) {
-    case "session": return encodeSessionSource(w, source);
-    case "origin": return encodeOriginSource(w, source);
-    case "internal": return encodeInternalSource(w, source);
-    default: return assertNever(source);
+    case "session":
+      return encodeSessionSource(w, source);
+    case "origin":
+      return encodeOriginSource(w, source);
+    case "internal":
+      return encodeInternalSource(w, source);
+    default:
+      return assertNever(source);
   }
 }
 
@@ -37,10 +41,17 @@ function decodeSessionSource(r: Reader): TxnSource {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: session = readSession(r); break;
-      case 16: seq = r.uint(); break;
-      case 24: ackedSeq = r.uint(); break;
-      default: r.skip(tag);
+      case 8:
+        session = readSession(r);
+        break;
+      case 16:
+        seq = r.uint();
+        break;
+      case 24:
+        ackedSeq = r.uint();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -65,11 +76,20 @@ function decodeOriginSource(r: Reader): TxnSource {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: session = readSession(r); break;
-      case 16: server = r.uint(); break;
-      case 24: boot = r.uint(); break;
-      case 32: counter = r.uint(); break;
-      default: r.skip(tag);
+      case 8:
+        session = readSession(r);
+        break;
+      case 16:
+        server = r.uint();
+        break;
+      case 24:
+        boot = r.uint();
+        break;
+      case 32:
+        counter = r.uint();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);

@@ -9,8 +9,13 @@ import { ProtocolError, type Reader, type Writer } from "./cursor.ts";
 import { decodeListEntry, encodeListEntry } from "./outcome-codec.ts";
 
 /** The places are ZooKeeper's numbers. */
-export const watchEventTypes: readonly (WatchEventType | undefined)[] =
-  [undefined, "nodeCreated", "nodeDeleted", "nodeDataChanged", "nodeChildrenChanged"];
+export const watchEventTypes: readonly (WatchEventType | undefined)[] = [
+  undefined,
+  "nodeCreated",
+  "nodeDeleted",
+  "nodeDataChanged",
+  "nodeChildrenChanged",
+];
 
 const changeTypes: readonly ChangeType[] = ["created", "deleted", "dataChanged", "aclChanged"];
 
@@ -30,10 +35,17 @@ export function decodeWatchEvent(r: Reader): WatchEvent {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: type = pick(watchEventTypes, r); break;
-      case 18: path = r.string(); break;
-      case 24: zxid = readZxid(r); break;
-      default: r.skip(tag);
+      case 8:
+        type = pick(watchEventTypes, r);
+        break;
+      case 18:
+        path = r.string();
+        break;
+      case 24:
+        zxid = readZxid(r);
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -45,10 +57,17 @@ export function encodeDelivery(w: Writer, tag: number, delivery: StreamDelivery)
   const mark = w.open(tag);
   w.uint(8, delivery.stream);
   switch (delivery.type) {
-    case "snapshot": encodeSnapshot(w, delivery); break;
-    case "changes": encodeChanges(w, delivery); break;
-    case "end": encodeEnd(w, delivery); break;
-    default: assertNever(delivery);
+    case "snapshot":
+      encodeSnapshot(w, delivery);
+      break;
+    case "changes":
+      encodeChanges(w, delivery);
+      break;
+    case "end":
+      encodeEnd(w, delivery);
+      break;
+    default:
+      assertNever(delivery);
   }
   w.close(mark);
 }
@@ -60,11 +79,20 @@ export function decodeDelivery(r: Reader): StreamDelivery {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: stream = r.uint(); break;
-      case 18: delivery = decodeSnapshot(r, stream); break;
-      case 26: delivery = decodeChanges(r, stream); break;
-      case 34: delivery = decodeEnd(r, stream); break;
-      default: r.skip(tag);
+      case 8:
+        stream = r.uint();
+        break;
+      case 18:
+        delivery = decodeSnapshot(r, stream);
+        break;
+      case 26:
+        delivery = decodeChanges(r, stream);
+        break;
+      case 34:
+        delivery = decodeEnd(r, stream);
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -91,10 +119,17 @@ function decodeSnapshot(r: Reader, stream: number): StreamDelivery {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: zxid = readZxid(r); break;
-      case 16: done = r.bool(); break;
-      case 26: entries.push(decodeListEntry(r)); break;
-      default: r.skip(tag);
+      case 8:
+        zxid = readZxid(r);
+        break;
+      case 16:
+        done = r.bool();
+        break;
+      case 26:
+        entries.push(decodeListEntry(r));
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -115,9 +150,14 @@ function decodeChanges(r: Reader, stream: number): StreamDelivery {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: zxid = readZxid(r); break;
-      case 18: changes.push(decodeChange(r)); break;
-      default: r.skip(tag);
+      case 8:
+        zxid = readZxid(r);
+        break;
+      case 18:
+        changes.push(decodeChange(r));
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -144,12 +184,23 @@ function decodeChange(r: Reader): Change {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: type = pick(changeTypes, r); break;
-      case 18: path = r.string(); break;
-      case 24: zxid = readZxid(r); break;
-      case 34: stat = decodeStat(r); break;
-      case 42: data = r.bytes(); break;
-      default: r.skip(tag);
+      case 8:
+        type = pick(changeTypes, r);
+        break;
+      case 18:
+        path = r.string();
+        break;
+      case 24:
+        zxid = readZxid(r);
+        break;
+      case 34:
+        stat = decodeStat(r);
+        break;
+      case 42:
+        data = r.bytes();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -176,7 +227,12 @@ function decodeEnd(r: Reader, stream: number): StreamDelivery {
   }
   r.leave(mark);
   switch (code) {
-    case "COMPACTED": case "SLOW_CONSUMER": case "NO_AUTH": case "LIMIT": return { type: "end", stream, code, detail };
-    default: throw new ProtocolError("unknown end of a stream");
+    case "COMPACTED":
+    case "SLOW_CONSUMER":
+    case "NO_AUTH":
+    case "LIMIT":
+      return { type: "end", stream, code, detail };
+    default:
+      throw new ProtocolError("unknown end of a stream");
   }
 }

@@ -7,13 +7,33 @@ import type { AclEntry } from "../model/acl.ts";
 import { assertNever } from "../model/assert.ts";
 import { type ErrorCode, errorNumber } from "../model/error.ts";
 import type { NodeKind, TxnSource } from "../model/request.ts";
-import type { SessionId, Zxid } from "../model/zxid.ts";
+import type { SessionId } from "../model/zxid.ts";
 import type {
-  AclRef, CreateEffect, DeleteEffect, NodeEffect, RemovedNode, SetAclEffect, SetDataEffect, Txn, TxnBody,
+  AclRef,
+  CreateEffect,
+  DeleteEffect,
+  NodeEffect,
+  RemovedNode,
+  SetAclEffect,
+  SetDataEffect,
+  Txn,
+  TxnBody,
 } from "../tree/txn.ts";
 import {
-  absentStat, decodeAclEntry, decodeStat, encodeAcl, encodeStat, noBytes, noSession, noZxid, nodeKindNumber, pick,
-  readKnownCode, readNodeKind, readSession, readZxid,
+  absentStat,
+  decodeAclEntry,
+  decodeStat,
+  encodeAcl,
+  encodeStat,
+  noBytes,
+  nodeKindNumber,
+  noSession,
+  noZxid,
+  pick,
+  readKnownCode,
+  readNodeKind,
+  readSession,
+  readZxid,
 } from "./common-codec.ts";
 import { ProtocolError, Reader, Writer } from "./cursor.ts";
 import { decodeSource, encodeSource } from "./source-codec.ts";
@@ -43,10 +63,20 @@ export function decodeTxn(bytes: Uint8Array): Txn {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: zxid = readZxid(r); break;
-      case 16: wallMs = r.uint(); break;
-      case 24: stampMs = r.uint(); break;
-      case 98: case 106: case 114: source = decodeSource(r, tag); break;
+      case 8:
+        zxid = readZxid(r);
+        break;
+      case 16:
+        wallMs = r.uint();
+        break;
+      case 24:
+        stampMs = r.uint();
+        break;
+      case 98:
+      case 106:
+      case 114:
+        source = decodeSource(r, tag);
+        break;
       default: {
         const decoded = decodeBody(r, tag);
         if (decoded === undefined) r.skip(tag);
@@ -63,36 +93,64 @@ export function decodeTxn(bytes: Uint8Array): Txn {
 
 function encodeBody(w: Writer, body: TxnBody): void {
   switch (body.type) {
-    case "create": case "delete": case "setData": case "setAcl": return encodeEffect(w, body);
-    case "multi": return encodeMulti(w, body);
-    case "deleteRecursive": return encodeRemovals(w, 82, noSession, body.removed);
-    case "createSession": return encodeCreateSession(w, body);
-    case "renewSession": return encodeRenewSession(w, body);
-    case "closeSession": return encodeRemovals(w, 130, body.session, body.removed);
-    case "reap": return encodeRemovals(w, 138, noSession, body.removed);
-    case "error": return encodeError(w, body);
-    case "skip": return w.close(w.open(154));
-    case "stamp": return w.close(w.open(162));
-    default: return assertNever(body);
+    case "create":
+    case "delete":
+    case "setData":
+    case "setAcl":
+      return encodeEffect(w, body);
+    case "multi":
+      return encodeMulti(w, body);
+    case "deleteRecursive":
+      return encodeRemovals(w, 82, noSession, body.removed);
+    case "createSession":
+      return encodeCreateSession(w, body);
+    case "renewSession":
+      return encodeRenewSession(w, body);
+    case "closeSession":
+      return encodeRemovals(w, 130, body.session, body.removed);
+    case "reap":
+      return encodeRemovals(w, 138, noSession, body.removed);
+    case "error":
+      return encodeError(w, body);
+    case "skip":
+      return w.close(w.open(154));
+    case "stamp":
+      return w.close(w.open(162));
+    default:
+      return assertNever(body);
   }
 }
 
 function decodeBody(r: Reader, tag: number): TxnBody | undefined {
   switch (tag) {
-    case 34: return decodeSetData(r);
-    case 42: return decodeCreate(r);
-    case 50: return decodeDelete(r);
-    case 58: return decodeSetAcl(r);
-    case 74: return decodeMulti(r);
-    case 82: return { type: "deleteRecursive", removed: decodeRemovals(r).removed };
-    case 90: return decodeCreateSession(r);
-    case 122: return decodeRenewSession(r);
-    case 130: return decodeCloseSession(r);
-    case 138: return { type: "reap", removed: decodeRemovals(r).removed };
-    case 146: return decodeError(r);
-    case 154: return decodeEmpty(r, skip);
-    case 162: return decodeEmpty(r, stamp);
-    default: return undefined;
+    case 34:
+      return decodeSetData(r);
+    case 42:
+      return decodeCreate(r);
+    case 50:
+      return decodeDelete(r);
+    case 58:
+      return decodeSetAcl(r);
+    case 74:
+      return decodeMulti(r);
+    case 82:
+      return { type: "deleteRecursive", removed: decodeRemovals(r).removed };
+    case 90:
+      return decodeCreateSession(r);
+    case 122:
+      return decodeRenewSession(r);
+    case 130:
+      return decodeCloseSession(r);
+    case 138:
+      return { type: "reap", removed: decodeRemovals(r).removed };
+    case 146:
+      return decodeError(r);
+    case 154:
+      return decodeEmpty(r, skip);
+    case 162:
+      return decodeEmpty(r, stamp);
+    default:
+      return undefined;
   }
 }
 
@@ -106,23 +164,35 @@ type BodyOf<Type extends TxnBody["type"]> = Extract<TxnBody, { readonly type: Ty
 
 function encodeEffect(w: Writer, effect: NodeEffect): void {
   switch (effect.type) {
-    case "create": return encodeCreate(w, effect);
-    case "delete": return encodeRemoved(w, 50, effect);
-    case "setData": return encodeSetData(w, effect);
-    case "setAcl": return encodeSetAcl(w, effect);
-    case "check": return w.close(w.open(66));
-    default: return assertNever(effect);
+    case "create":
+      return encodeCreate(w, effect);
+    case "delete":
+      return encodeRemoved(w, 50, effect);
+    case "setData":
+      return encodeSetData(w, effect);
+    case "setAcl":
+      return encodeSetAcl(w, effect);
+    case "check":
+      return w.close(w.open(66));
+    default:
+      return assertNever(effect);
   }
 }
 
 function decodeEffect(r: Reader, tag: number): NodeEffect | undefined {
   switch (tag) {
-    case 34: return decodeSetData(r);
-    case 42: return decodeCreate(r);
-    case 50: return decodeDelete(r);
-    case 58: return decodeSetAcl(r);
-    case 66: return decodeEmpty(r, check);
-    default: return undefined;
+    case 34:
+      return decodeSetData(r);
+    case 42:
+      return decodeCreate(r);
+    case 50:
+      return decodeDelete(r);
+    case 58:
+      return decodeSetAcl(r);
+    case 66:
+      return decodeEmpty(r, check);
+    default:
+      return undefined;
   }
 }
 
@@ -149,13 +219,26 @@ function decodeCreate(r: Reader): CreateEffect {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: path = r.string(); break;
-      case 18: data = r.bytes(); break;
-      case 26: acl = decodeAclRef(r); break;
-      case 32: kind = readNodeKind(r); break;
-      case 40: owner = readSession(r); break;
-      case 48: ttlMs = r.uint(); break;
-      default: r.skip(tag);
+      case 10:
+        path = r.string();
+        break;
+      case 18:
+        data = r.bytes();
+        break;
+      case 26:
+        acl = decodeAclRef(r);
+        break;
+      case 32:
+        kind = readNodeKind(r);
+        break;
+      case 40:
+        owner = readSession(r);
+        break;
+      case 48:
+        ttlMs = r.uint();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -181,11 +264,20 @@ function decodeSetData(r: Reader): SetDataEffect {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: path = r.string(); break;
-      case 18: data = r.bytes(); break;
-      case 26: stat = decodeStat(r); break;
-      case 32: acl = r.uint(); break;
-      default: r.skip(tag);
+      case 10:
+        path = r.string();
+        break;
+      case 18:
+        data = r.bytes();
+        break;
+      case 26:
+        stat = decodeStat(r);
+        break;
+      case 32:
+        acl = r.uint();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -208,10 +300,17 @@ function decodeSetAcl(r: Reader): SetAclEffect {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: path = r.string(); break;
-      case 18: acl = decodeAclRef(r); break;
-      case 26: stat = decodeStat(r); break;
-      default: r.skip(tag);
+      case 10:
+        path = r.string();
+        break;
+      case 18:
+        acl = decodeAclRef(r);
+        break;
+      case 26:
+        stat = decodeStat(r);
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -415,11 +514,20 @@ function decodeError(r: Reader): TxnBody {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: code = readKnownCode(r); break;
-      case 18: detail = r.string(); break;
-      case 24: codes.push(readKnownCode(r)); break;
-      case 26: readPackedCodes(r, codes); break;
-      default: r.skip(tag);
+      case 8:
+        code = readKnownCode(r);
+        break;
+      case 18:
+        detail = r.string();
+        break;
+      case 24:
+        codes.push(readKnownCode(r));
+        break;
+      case 26:
+        readPackedCodes(r, codes);
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);

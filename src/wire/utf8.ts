@@ -69,16 +69,34 @@ function readAscii(b: Uint8Array, start: number, end: number): string {
   let i = start;
   for (; i + 16 <= end; i += 16) {
     text += chr(
-      b[i] as number, b[i + 1] as number, b[i + 2] as number, b[i + 3] as number,
-      b[i + 4] as number, b[i + 5] as number, b[i + 6] as number, b[i + 7] as number,
-      b[i + 8] as number, b[i + 9] as number, b[i + 10] as number, b[i + 11] as number,
-      b[i + 12] as number, b[i + 13] as number, b[i + 14] as number, b[i + 15] as number,
+      b[i] as number,
+      b[i + 1] as number,
+      b[i + 2] as number,
+      b[i + 3] as number,
+      b[i + 4] as number,
+      b[i + 5] as number,
+      b[i + 6] as number,
+      b[i + 7] as number,
+      b[i + 8] as number,
+      b[i + 9] as number,
+      b[i + 10] as number,
+      b[i + 11] as number,
+      b[i + 12] as number,
+      b[i + 13] as number,
+      b[i + 14] as number,
+      b[i + 15] as number,
     );
   }
   if (i + 8 <= end) {
     text += chr(
-      b[i] as number, b[i + 1] as number, b[i + 2] as number, b[i + 3] as number,
-      b[i + 4] as number, b[i + 5] as number, b[i + 6] as number, b[i + 7] as number,
+      b[i] as number,
+      b[i + 1] as number,
+      b[i + 2] as number,
+      b[i + 3] as number,
+      b[i + 4] as number,
+      b[i + 5] as number,
+      b[i + 6] as number,
+      b[i + 7] as number,
     );
     i += 8;
   }

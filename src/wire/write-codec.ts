@@ -5,40 +5,71 @@
 import type { AclEntry } from "../model/acl.ts";
 import { assertNever } from "../model/assert.ts";
 import type {
-  CheckRequest, Condition, CreateRequest, CreateSessionRequest, DeleteRequest, MultiOperation, MultiRequest,
-  NodeKind, SetAclRequest, SetDataRequest, WriteRequest,
+  CheckRequest,
+  Condition,
+  CreateRequest,
+  CreateSessionRequest,
+  DeleteRequest,
+  MultiOperation,
+  MultiRequest,
+  NodeKind,
+  SetAclRequest,
+  SetDataRequest,
+  WriteRequest,
 } from "../model/request.ts";
 import { decodeAclEntry, encodeAcl, noBytes, nodeKindNumber, readNodeKind, readZxid } from "./common-codec.ts";
 import { ProtocolError, type Reader, type Writer } from "./cursor.ts";
 
 export function encodeWrite(w: Writer, request: WriteRequest): void {
   switch (request.type) {
-    case "create": case "delete": case "setData": return encodeMultiOperation(w, request);
-    case "setAcl": return encodeSetAcl(w, request);
-    case "multi": return encodeMulti(w, request);
-    case "deleteRecursive": return encodePath(w, 50, request.path);
-    case "closeSession": return w.close(w.open(58));
-    case "createSession": return encodeCreateSession(w, request);
-    case "renewSession": return encodeRenewSession(w, request.timeoutMs);
-    case "skip": return w.close(w.open(82));
-    default: return assertNever(request);
+    case "create":
+    case "delete":
+    case "setData":
+      return encodeMultiOperation(w, request);
+    case "setAcl":
+      return encodeSetAcl(w, request);
+    case "multi":
+      return encodeMulti(w, request);
+    case "deleteRecursive":
+      return encodePath(w, 50, request.path);
+    case "closeSession":
+      return w.close(w.open(58));
+    case "createSession":
+      return encodeCreateSession(w, request);
+    case "renewSession":
+      return encodeRenewSession(w, request.timeoutMs);
+    case "skip":
+      return w.close(w.open(82));
+    default:
+      return assertNever(request);
   }
 }
 
 /** Undefined, and nothing read, when the tag is not a write's. */
 export function decodeWrite(r: Reader, tag: number): WriteRequest | undefined {
   switch (tag) {
-    case 26: return decodeSetData(r);
-    case 10: return decodeCreate(r);
-    case 18: return decodeDelete(r);
-    case 34: return decodeSetAcl(r);
-    case 42: return decodeMulti(r);
-    case 50: return { type: "deleteRecursive", path: decodePath(r) };
-    case 58: return decodeEmpty(r, closeSession);
-    case 66: return decodeCreateSession(r);
-    case 74: return decodeRenewSession(r);
-    case 82: return decodeEmpty(r, skip);
-    default: return undefined;
+    case 26:
+      return decodeSetData(r);
+    case 10:
+      return decodeCreate(r);
+    case 18:
+      return decodeDelete(r);
+    case 34:
+      return decodeSetAcl(r);
+    case 42:
+      return decodeMulti(r);
+    case 50:
+      return { type: "deleteRecursive", path: decodePath(r) };
+    case 58:
+      return decodeEmpty(r, closeSession);
+    case 66:
+      return decodeCreateSession(r);
+    case 74:
+      return decodeRenewSession(r);
+    case 82:
+      return decodeEmpty(r, skip);
+    default:
+      return undefined;
   }
 }
 
@@ -76,21 +107,31 @@ export function decodeEmpty<T>(r: Reader, value: T): T {
 
 function encodeMultiOperation(w: Writer, operation: MultiOperation): void {
   switch (operation.type) {
-    case "create": return encodeCreate(w, operation);
-    case "delete": return encodeVersioned(w, 18, operation);
-    case "setData": return encodeSetData(w, operation);
-    case "check": return encodeVersioned(w, 90, operation);
-    default: return assertNever(operation);
+    case "create":
+      return encodeCreate(w, operation);
+    case "delete":
+      return encodeVersioned(w, 18, operation);
+    case "setData":
+      return encodeSetData(w, operation);
+    case "check":
+      return encodeVersioned(w, 90, operation);
+    default:
+      return assertNever(operation);
   }
 }
 
 function decodeMultiOperation(r: Reader, tag: number): MultiOperation | undefined {
   switch (tag) {
-    case 10: return decodeCreate(r);
-    case 18: return decodeDelete(r);
-    case 26: return decodeSetData(r);
-    case 90: return decodeCheck(r);
-    default: return undefined;
+    case 10:
+      return decodeCreate(r);
+    case 18:
+      return decodeDelete(r);
+    case 26:
+      return decodeSetData(r);
+    case 90:
+      return decodeCheck(r);
+    default:
+      return undefined;
   }
 }
 
@@ -117,13 +158,26 @@ function decodeCreate(r: Reader): CreateRequest {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: path = r.string(); break;
-      case 18: data = r.bytes(); break;
-      case 24: kind = readNodeKind(r); break;
-      case 32: sequential = r.bool(); break;
-      case 40: ttlMs = r.uint(); break;
-      case 50: acl.push(decodeAclEntry(r)); break;
-      default: r.skip(tag);
+      case 10:
+        path = r.string();
+        break;
+      case 18:
+        data = r.bytes();
+        break;
+      case 24:
+        kind = readNodeKind(r);
+        break;
+      case 32:
+        sequential = r.bool();
+        break;
+      case 40:
+        ttlMs = r.uint();
+        break;
+      case 50:
+        acl.push(decodeAclEntry(r));
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -173,10 +227,17 @@ function decodeSetData(r: Reader): SetDataRequest {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: path = r.string(); break;
-      case 18: data = r.bytes(); break;
-      case 24: version = r.sint(); break;
-      default: r.skip(tag);
+      case 10:
+        path = r.string();
+        break;
+      case 18:
+        data = r.bytes();
+        break;
+      case 24:
+        version = r.sint();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -199,10 +260,17 @@ function decodeSetAcl(r: Reader): SetAclRequest {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: path = r.string(); break;
-      case 18: acl.push(decodeAclEntry(r)); break;
-      case 24: version = r.sint(); break;
-      default: r.skip(tag);
+      case 10:
+        path = r.string();
+        break;
+      case 18:
+        acl.push(decodeAclEntry(r));
+        break;
+      case 24:
+        version = r.sint();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -239,10 +307,17 @@ function decodeMulti(r: Reader): MultiRequest {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: conditions.push(decodeCondition(r)); break;
-      case 18: then.push(decodeOperation(r)); break;
-      case 26: otherwise = decodeBranch(r); break;
-      default: r.skip(tag);
+      case 10:
+        conditions.push(decodeCondition(r));
+        break;
+      case 18:
+        then.push(decodeOperation(r));
+        break;
+      case 26:
+        otherwise = decodeBranch(r);
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -279,12 +354,23 @@ function encodeCondition(w: Writer, condition: Condition): void {
   const mark = w.open(10);
   w.string(10, condition.path);
   switch (condition.type) {
-    case "version": w.optionalSint(16, condition.version); break;
-    case "absent": w.bool(24, true); break;
-    case "present": w.bool(32, true); break;
-    case "czxid": w.optionalUint(40, condition.czxid); break;
-    case "value": w.optionalBytes(50, condition.data); break;
-    default: assertNever(condition);
+    case "version":
+      w.optionalSint(16, condition.version);
+      break;
+    case "absent":
+      w.bool(24, true);
+      break;
+    case "present":
+      w.bool(32, true);
+      break;
+    case "czxid":
+      w.optionalUint(40, condition.czxid);
+      break;
+    case "value":
+      w.optionalBytes(50, condition.data);
+      break;
+    default:
+      assertNever(condition);
   }
   w.close(mark);
 }
@@ -296,13 +382,28 @@ function decodeCondition(r: Reader): Condition {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: path = r.string(); break;
-      case 16: condition = { type: "version", path, version: r.sint() }; break;
-      case 24: r.bool(); condition = { type: "absent", path }; break;
-      case 32: r.bool(); condition = { type: "present", path }; break;
-      case 40: condition = { type: "czxid", path, czxid: readZxid(r) }; break;
-      case 50: condition = { type: "value", path, data: r.bytes() }; break;
-      default: r.skip(tag);
+      case 10:
+        path = r.string();
+        break;
+      case 16:
+        condition = { type: "version", path, version: r.sint() };
+        break;
+      case 24:
+        r.bool();
+        condition = { type: "absent", path };
+        break;
+      case 32:
+        r.bool();
+        condition = { type: "present", path };
+        break;
+      case 40:
+        condition = { type: "czxid", path, czxid: readZxid(r) };
+        break;
+      case 50:
+        condition = { type: "value", path, data: r.bytes() };
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);

@@ -2,9 +2,23 @@
 import { assertNever } from "../model/assert.ts";
 import { type Epoch, epochMax, type ServerId, type Zxid, zeroEpoch } from "../model/zxid.ts";
 import type {
-  AckEpochMessage, DiffMessage, DigestReplyMessage, FenceMessage, FollowerInfoMessage, Foundation, FoundMessage,
-  HelloMessage, NewLeaderMessage, RoleName, SnapChunkAckMessage, SnapChunkMessage, SnapMessage, TruncMessage,
-  UpToDateMessage, VoteMessage, ZabMessage,
+  AckEpochMessage,
+  DiffMessage,
+  DigestReplyMessage,
+  FenceMessage,
+  FollowerInfoMessage,
+  Foundation,
+  FoundMessage,
+  HelloMessage,
+  NewLeaderMessage,
+  RoleName,
+  SnapChunkAckMessage,
+  SnapChunkMessage,
+  SnapMessage,
+  TruncMessage,
+  UpToDateMessage,
+  VoteMessage,
+  ZabMessage,
 } from "../zab/message.ts";
 import { noBytes, noZxid, pick, readZxid } from "./common-codec.ts";
 import { ProtocolError, type Reader, type Writer } from "./cursor.ts";
@@ -14,50 +28,88 @@ export type SlowZabMessage = Exclude<ZabMessage, { readonly type: "proposal" | "
 
 export function encodeZab(w: Writer, message: SlowZabMessage): void {
   switch (message.type) {
-    case "vote": return encodeVote(w, message);
-    case "upToDate": return encodeEpochAndZxid(w, 82, message.epoch, message.committed);
-    case "newLeader": return encodeNewLeader(w, message);
-    case "hello": return encodeHello(w, message);
-    case "found": return encodeFound(w, message);
-    case "foundAck": return encodeClusterId(w, 154, message.clusterId);
-    case "founded": return encodeClusterId(w, 162, message.clusterId);
-    case "followerInfo": return encodeFollowerInfo(w, message);
-    case "leaderInfo": return encodeEpochAndZxid(w, 178, message.epoch, noZxid);
-    case "ackEpoch": return encodeAckEpoch(w, message);
-    case "diff": return encodeEpochAndZxid(w, 194, message.epoch, message.zxid);
-    case "trunc": return encodeEpochAndZxid(w, 202, message.epoch, message.zxid);
-    case "snap": return encodeEpochAndZxid(w, 210, message.epoch, message.zxid);
-    case "snapChunk": return encodeSnapChunk(w, message);
-    case "snapChunkAck": return encodeSnapChunkAck(w, message);
-    case "digestQuery": return encodeDigestQuery(w, message.zxid);
-    case "digestReply": return encodeDigestReply(w, message);
-    case "fence": return encodeFence(w, message);
-    default: return assertNever(message);
+    case "vote":
+      return encodeVote(w, message);
+    case "upToDate":
+      return encodeEpochAndZxid(w, 82, message.epoch, message.committed);
+    case "newLeader":
+      return encodeNewLeader(w, message);
+    case "hello":
+      return encodeHello(w, message);
+    case "found":
+      return encodeFound(w, message);
+    case "foundAck":
+      return encodeClusterId(w, 154, message.clusterId);
+    case "founded":
+      return encodeClusterId(w, 162, message.clusterId);
+    case "followerInfo":
+      return encodeFollowerInfo(w, message);
+    case "leaderInfo":
+      return encodeEpochAndZxid(w, 178, message.epoch, noZxid);
+    case "ackEpoch":
+      return encodeAckEpoch(w, message);
+    case "diff":
+      return encodeEpochAndZxid(w, 194, message.epoch, message.zxid);
+    case "trunc":
+      return encodeEpochAndZxid(w, 202, message.epoch, message.zxid);
+    case "snap":
+      return encodeEpochAndZxid(w, 210, message.epoch, message.zxid);
+    case "snapChunk":
+      return encodeSnapChunk(w, message);
+    case "snapChunkAck":
+      return encodeSnapChunkAck(w, message);
+    case "digestQuery":
+      return encodeDigestQuery(w, message.zxid);
+    case "digestReply":
+      return encodeDigestReply(w, message);
+    case "fence":
+      return encodeFence(w, message);
+    default:
+      return assertNever(message);
   }
 }
 
 /** Undefined, and nothing read, when the tag is none of these messages'. */
 export function decodeZab(r: Reader, tag: number): SlowZabMessage | undefined {
   switch (tag) {
-    case 74: return decodeVote(r);
-    case 82: return decodeUpToDate(r);
-    case 90: return decodeNewLeader(r);
-    case 138: return decodeHello(r);
-    case 146: return decodeFound(r);
-    case 154: return { type: "foundAck", clusterId: decodeClusterId(r) };
-    case 162: return { type: "founded", clusterId: decodeClusterId(r) };
-    case 170: return decodeFollowerInfo(r);
-    case 178: return { type: "leaderInfo", epoch: decodeEpochAndZxid(r).epoch };
-    case 186: return decodeAckEpoch(r);
-    case 194: return decodeSyncStart(r, "diff");
-    case 202: return decodeSyncStart(r, "trunc");
-    case 210: return decodeSyncStart(r, "snap");
-    case 218: return decodeSnapChunk(r);
-    case 226: return decodeSnapChunkAck(r);
-    case 234: return { type: "digestQuery", zxid: decodeDigestQuery(r) };
-    case 242: return decodeDigestReply(r);
-    case 250: return decodeFence(r);
-    default: return undefined;
+    case 74:
+      return decodeVote(r);
+    case 82:
+      return decodeUpToDate(r);
+    case 90:
+      return decodeNewLeader(r);
+    case 138:
+      return decodeHello(r);
+    case 146:
+      return decodeFound(r);
+    case 154:
+      return { type: "foundAck", clusterId: decodeClusterId(r) };
+    case 162:
+      return { type: "founded", clusterId: decodeClusterId(r) };
+    case 170:
+      return decodeFollowerInfo(r);
+    case 178:
+      return { type: "leaderInfo", epoch: decodeEpochAndZxid(r).epoch };
+    case 186:
+      return decodeAckEpoch(r);
+    case 194:
+      return decodeSyncStart(r, "diff");
+    case 202:
+      return decodeSyncStart(r, "trunc");
+    case 210:
+      return decodeSyncStart(r, "snap");
+    case 218:
+      return decodeSnapChunk(r);
+    case 226:
+      return decodeSnapChunkAck(r);
+    case 234:
+      return { type: "digestQuery", zxid: decodeDigestQuery(r) };
+    case 242:
+      return decodeDigestReply(r);
+    case 250:
+      return decodeFence(r);
+    default:
+      return undefined;
   }
 }
 
@@ -124,14 +176,29 @@ function decodeHello(r: Reader): HelloMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: clusterId = r.string(); break;
-      case 16: foundation = pick(foundations, r); break;
-      case 24: voters.push(r.uint()); break;
-      case 26: r.packed(voters); break;
-      case 32: observers.push(r.uint()); break;
-      case 34: r.packed(observers); break;
-      case 40: boot = r.uint(); break;
-      default: r.skip(tag);
+      case 10:
+        clusterId = r.string();
+        break;
+      case 16:
+        foundation = pick(foundations, r);
+        break;
+      case 24:
+        voters.push(r.uint());
+        break;
+      case 26:
+        r.packed(voters);
+        break;
+      case 32:
+        observers.push(r.uint());
+        break;
+      case 34:
+        r.packed(observers);
+        break;
+      case 40:
+        boot = r.uint();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -152,10 +219,17 @@ function decodeFound(r: Reader): FoundMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 10: clusterId = r.string(); break;
-      case 16: voters.push(r.uint()); break;
-      case 18: r.packed(voters); break;
-      default: r.skip(tag);
+      case 10:
+        clusterId = r.string();
+        break;
+      case 16:
+        voters.push(r.uint());
+        break;
+      case 18:
+        r.packed(voters);
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -206,13 +280,26 @@ function decodeVote(r: Reader): VoteMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: state = pick(roles, r); break;
-      case 16: round = r.uint(); break;
-      case 24: leader = r.uint(); break;
-      case 32: epoch = readEpoch(r); break;
-      case 40: zxid = readZxid(r); break;
-      case 48: counts = r.bool(); break;
-      default: r.skip(tag);
+      case 8:
+        state = pick(roles, r);
+        break;
+      case 16:
+        round = r.uint();
+        break;
+      case 24:
+        leader = r.uint();
+        break;
+      case 32:
+        epoch = readEpoch(r);
+        break;
+      case 40:
+        zxid = readZxid(r);
+        break;
+      case 48:
+        counts = r.bool();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -235,10 +322,17 @@ function decodeFollowerInfo(r: Reader): FollowerInfoMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: acceptedEpoch = readEpoch(r); break;
-      case 16: observer = r.bool(); break;
-      case 24: rejoining = r.bool(); break;
-      default: r.skip(tag);
+      case 8:
+        acceptedEpoch = readEpoch(r);
+        break;
+      case 16:
+        observer = r.bool();
+        break;
+      case 24:
+        rejoining = r.bool();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -267,14 +361,29 @@ function decodeAckEpoch(r: Reader): AckEpochMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: epoch = readEpoch(r); break;
-      case 16: currentEpoch = readEpoch(r); break;
-      case 24: lastZxid = readZxid(r); break;
-      case 32: tails.push(readZxid(r)); break;
-      case 34: r.packed(tails as number[]); break;
-      case 40: counts = r.bool(); break;
-      case 48: appliedZxid = readZxid(r); break;
-      default: r.skip(tag);
+      case 8:
+        epoch = readEpoch(r);
+        break;
+      case 16:
+        currentEpoch = readEpoch(r);
+        break;
+      case 24:
+        lastZxid = readZxid(r);
+        break;
+      case 32:
+        tails.push(readZxid(r));
+        break;
+      case 34:
+        r.packed(tails as number[]);
+        break;
+      case 40:
+        counts = r.bool();
+        break;
+      case 48:
+        appliedZxid = readZxid(r);
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -299,10 +408,17 @@ function decodeNewLeader(r: Reader): NewLeaderMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: epoch = readEpoch(r); break;
-      case 16: zxid = readZxid(r); break;
-      case 24: member = r.bool(); break;
-      default: r.skip(tag);
+      case 8:
+        epoch = readEpoch(r);
+        break;
+      case 16:
+        zxid = readZxid(r);
+        break;
+      case 24:
+        member = r.bool();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -336,12 +452,23 @@ function decodeSnapChunk(r: Reader): SnapChunkMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: epoch = readEpoch(r); break;
-      case 16: index = r.uint(); break;
-      case 26: pairs.push(decodePair(r)); break;
-      case 32: crc = r.sint64(); break;
-      case 40: done = r.bool(); break;
-      default: r.skip(tag);
+      case 8:
+        epoch = readEpoch(r);
+        break;
+      case 16:
+        index = r.uint();
+        break;
+      case 26:
+        pairs.push(decodePair(r));
+        break;
+      case 32:
+        crc = r.sint64();
+        break;
+      case 40:
+        done = r.bool();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);
@@ -421,11 +548,20 @@ function decodeDigestReply(r: Reader): DigestReplyMessage {
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
-      case 8: zxid = readZxid(r); break;
-      case 16: known = r.bool(); break;
-      case 24: digestHigh = r.sint64(); break;
-      case 32: digestLow = r.sint64(); break;
-      default: r.skip(tag);
+      case 8:
+        zxid = readZxid(r);
+        break;
+      case 16:
+        known = r.bool();
+        break;
+      case 24:
+        digestHigh = r.sint64();
+        break;
+      case 32:
+        digestLow = r.sint64();
+        break;
+      default:
+        r.skip(tag);
     }
   }
   r.leave(mark);

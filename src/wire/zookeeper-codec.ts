@@ -16,7 +16,14 @@
  */
 import type { Limits } from "../model/limits.ts";
 import type {
-  CreateRequest, GetChildrenRequest, GetDataRequest, MultiOperation, NodeKind, Outcome, Request, WatcherType,
+  CreateRequest,
+  GetChildrenRequest,
+  GetDataRequest,
+  MultiOperation,
+  NodeKind,
+  Outcome,
+  Request,
+  WatcherType,
 } from "../model/request.ts";
 import { failure, okOutcome } from "../model/request.ts";
 import type { SessionId, Zxid } from "../model/zxid.ts";
@@ -115,28 +122,55 @@ function badArguments(detail: string): ZkBody {
 
 function decodeBody(r: Reader, opcode: number): ZkBody {
   switch (opcode) {
-    case 1: case 15: case 19: case 21: return decodeCreateBody(r, opcode);
-    case 2: return request({ type: "delete", path: readString(r), version: r.int32() });
-    case 3: return request({ type: "exists", path: readString(r), watch: readBoolean(r) });
-    case 4: return request({ type: "getData", path: readString(r), watch: readBoolean(r) });
-    case 5: return request({ type: "setData", path: readString(r), data: readBuffer(r), version: r.int32() });
-    case 6: return request({ type: "getAcl", path: readString(r) });
-    case 7: return request({ type: "setAcl", path: readString(r), acl: readAcl(r), version: r.int32() });
-    case 8: case 12: return request({ type: "getChildren", path: readString(r), watch: readBoolean(r) });
-    case 9: return request({ type: "sync", path: readString(r) });
-    case 11: return ping;
-    case 16: return refused(failure("RECONFIG_DISABLED"));
-    case 17: return decodeWatcherBody(r, "checkWatches");
-    case 18: return decodeWatcherBody(r, "removeWatches");
-    case 100: return decodeAuth(r);
-    case 101: case 105: return decodeSetWatches(r, opcode);
-    case 102: return refused(failure("AUTH_FAILED", "sasl"));
-    case 103: return decodeGetEphemerals(r);
-    case 104: return request({ type: "countSubtree", path: readString(r) });
-    case 106: return decodeAddWatch(r);
-    case 107: return request({ type: "whoAmI" });
-    case -11: return request({ type: "closeSession" });
-    default: return unknown;
+    case 1:
+    case 15:
+    case 19:
+    case 21:
+      return decodeCreateBody(r, opcode);
+    case 2:
+      return request({ type: "delete", path: readString(r), version: r.int32() });
+    case 3:
+      return request({ type: "exists", path: readString(r), watch: readBoolean(r) });
+    case 4:
+      return request({ type: "getData", path: readString(r), watch: readBoolean(r) });
+    case 5:
+      return request({ type: "setData", path: readString(r), data: readBuffer(r), version: r.int32() });
+    case 6:
+      return request({ type: "getAcl", path: readString(r) });
+    case 7:
+      return request({ type: "setAcl", path: readString(r), acl: readAcl(r), version: r.int32() });
+    case 8:
+    case 12:
+      return request({ type: "getChildren", path: readString(r), watch: readBoolean(r) });
+    case 9:
+      return request({ type: "sync", path: readString(r) });
+    case 11:
+      return ping;
+    case 16:
+      return refused(failure("RECONFIG_DISABLED"));
+    case 17:
+      return decodeWatcherBody(r, "checkWatches");
+    case 18:
+      return decodeWatcherBody(r, "removeWatches");
+    case 100:
+      return decodeAuth(r);
+    case 101:
+    case 105:
+      return decodeSetWatches(r, opcode);
+    case 102:
+      return refused(failure("AUTH_FAILED", "sasl"));
+    case 103:
+      return decodeGetEphemerals(r);
+    case 104:
+      return request({ type: "countSubtree", path: readString(r) });
+    case 106:
+      return decodeAddWatch(r);
+    case 107:
+      return request({ type: "whoAmI" });
+    case -11:
+      return request({ type: "closeSession" });
+    default:
+      return unknown;
   }
 }
 
@@ -207,8 +241,10 @@ function decodeMulti(r: Reader, xid: number, limits: Limits): ZkRequest {
 }
 
 function multiBody(
-  then: readonly MultiOperation[], count: number,
-  wrong: { readonly index: number; readonly detail: string } | undefined, limits: Limits,
+  then: readonly MultiOperation[],
+  count: number,
+  wrong: { readonly index: number; readonly detail: string } | undefined,
+  limits: Limits,
 ): ZkBody {
   if (count > limits.multi_operations_max) return tooMany(limits);
   if (wrong !== undefined) return refused(failedMulti(count, wrong.index, wrong.detail));
@@ -232,11 +268,19 @@ function failedMulti(count: number, index: number, detail: string): Outcome {
 /** Undefined when a multi cannot hold it; a text when it can, but not so. */
 function decodeMultiOperation(r: Reader, opcode: number): MultiOperation | string | undefined {
   switch (opcode) {
-    case 1: case 15: case 19: case 21: return decodeCreate(r, opcode);
-    case 2: return { type: "delete", path: readString(r), version: r.int32() };
-    case 5: return { type: "setData", path: readString(r), data: readBuffer(r), version: r.int32() };
-    case 13: return { type: "check", path: readString(r), version: r.int32() };
-    default: return undefined;
+    case 1:
+    case 15:
+    case 19:
+    case 21:
+      return decodeCreate(r, opcode);
+    case 2:
+      return { type: "delete", path: readString(r), version: r.int32() };
+    case 5:
+      return { type: "setData", path: readString(r), data: readBuffer(r), version: r.int32() };
+    case 13:
+      return { type: "check", path: readString(r), version: r.int32() };
+    default:
+      return undefined;
   }
 }
 

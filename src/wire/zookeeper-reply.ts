@@ -4,8 +4,9 @@
  * the body. Replies go out in the order of the requests; watch events before the replies that show
  * the change; pings and auth replies whenever they are ready.
  */
-import { assert } from "../model/assert.ts";
+
 import type { AuthId } from "../model/acl.ts";
+import { assert } from "../model/assert.ts";
 import type { Outcome, Result } from "../model/request.ts";
 import type { WatchEvent } from "../model/watch.ts";
 import type { SessionId, Zxid } from "../model/zxid.ts";
@@ -28,7 +29,12 @@ const syncConnected = 3;
 
 // ---- connect
 
-export function encodeZkConnected(session: SessionId, timeoutMs: number, password: Uint8Array, withReadOnly: boolean): Uint8Array {
+export function encodeZkConnected(
+  session: SessionId,
+  timeoutMs: number,
+  password: Uint8Array,
+  withReadOnly: boolean,
+): Uint8Array {
   return encodeConnect(session, timeoutMs, password, withReadOnly);
 }
 
@@ -99,22 +105,29 @@ export function encodeZkReply(w: Writer, reply: ZkReply): void {
 
 function writeBody(w: Writer, reply: ZkReply, result: Result): void {
   switch (reply.opcode) {
-    case 14: return writeMulti(w, reply.opcodes, reply.outcome);
-    case 22: return writeMultiRead(w, reply.opcodes, result);
-    case 9: return writeString(w, reply.path);
-    case 106: return w.int32(0);
-    default: return writeResult(w, reply.opcode, result);
+    case 14:
+      return writeMulti(w, reply.opcodes, reply.outcome);
+    case 22:
+      return writeMultiRead(w, reply.opcodes, result);
+    case 9:
+      return writeString(w, reply.path);
+    case 106:
+      return w.int32(0);
+    default:
+      return writeResult(w, reply.opcode, result);
   }
 }
 
 function writeResult(w: Writer, opcode: number, result: Result): void {
   switch (result.type) {
-    case "none": return;
+    case "none":
+      return;
     case "created":
       writeString(w, result.path);
       if (opcode !== 1) writeStat(w, result.stat);
       return;
-    case "stat": return writeStat(w, result.stat);
+    case "stat":
+      return writeStat(w, result.stat);
     case "data":
       writeBuffer(w, result.data);
       return writeStat(w, result.stat);
@@ -125,10 +138,14 @@ function writeResult(w: Writer, opcode: number, result: Result): void {
     case "acl":
       writeAcl(w, result.acl);
       return writeStat(w, result.stat);
-    case "paths": return writeStrings(w, result.paths);
-    case "count": return w.int32(result.count);
-    case "identities": return writeIdentities(w, result.identities);
-    default: assert(false, "a result that the ZooKeeper port has no form for");
+    case "paths":
+      return writeStrings(w, result.paths);
+    case "count":
+      return w.int32(result.count);
+    case "identities":
+      return writeIdentities(w, result.identities);
+    default:
+      assert(false, "a result that the ZooKeeper port has no form for");
   }
 }
 

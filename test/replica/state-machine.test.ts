@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import t from "tap";
-import type { Acl, AuthId } from "../../src/model/acl.ts";
+import { openAcl, type Acl, type AuthId } from "../../src/model/acl.ts";
 import { tinyLimits } from "../../src/model/limits.ts";
 import type { Condition, MultiOperation, Outcome, TxnSource, WriteRequest } from "../../src/model/request.ts";
 import { makeEpoch, makeZxid, zeroZxid, type SessionId, type Zxid } from "../../src/model/zxid.ts";
@@ -115,6 +115,10 @@ t.test("an acknowledgement cannot run ahead, nor back", async (t) => {
   t.same(harness.machine.replyPosition(session), { lastSeq: 2, ackedSeq: 1 });
   for (const ackedSeq of [-5, Number.NaN, 0]) harness.write(session, { type: "skip" }, { ackedSeq });
   t.same(harness.machine.replyPosition(session), { lastSeq: 5, ackedSeq: 1 });
+  for (let seq = 6; seq <= 21; seq += 1) harness.pipeline(session, { type: "skip" }, { ackedSeq: seq === 6 ? 1_000 : 0 });
+  for (let seq = 22; seq <= 25; seq += 1) t.equal(harness.pipeline(session, { type: "skip" }, { ackedSeq: 0 }).type, "txn");
+  t.equal(harness.pipeline(session, { type: "skip" }, { ackedSeq: 0 }).type, "refuse", "#6 acknowledged up to #5, so #26 would be one too many");
+  harness.apply();
   t.equal(harness.digest(), harness.recomputed());
 });
 
@@ -335,7 +339,7 @@ t.test("recomputing finds a node that was changed behind our back", async (t) =>
   const session = harness.session();
   harness.write(session, create("/a"));
   const node = must(harness.machine.node("/a"));
-  for (const change of [{ data: bytes("y") }, { version: 1 }, { acl: 2 }, { ctimeMs: node.ctimeMs + 1 }, { pzxid: (node.pzxid + 2 ** 32) as Zxid }, { data: undefined }]) {
+  for (const change of [{ data: bytes("y") }, { version: 1 }, { aversion: 1 }, { acl: 2 }, { stampMs: 1 }, { ttlMs: 1 }, { kind: "ttl" }, { childCreates: 1 }, { numChildren: 1 }, { descendants: 1 }, { owner: session }, { ctimeMs: node.ctimeMs + 1 }, { pzxid: (node.pzxid + 2 ** 32) as Zxid }, { data: undefined }] as const) {
     harness.store.put("/a", { ...node, ...change });
     t.equal(harness.recomputed(), "wrong: /a", JSON.stringify(change));
   }
@@ -353,8 +357,14 @@ const someAcls: readonly Acl[] = [[{ perms: 31, scheme: "world", id: "anyone" }]
 const acl = fc.oneof({ weight: 8, arbitrary: fc.constantFrom(...someAcls) }, { weight: 1, arbitrary: fc.array(fc.record({ perms: fc.double(), scheme: fc.string(), id: fc.string() }), { maxLength: 3 }) });
 const createArbitrary = fc.record({
   type: fc.constant("create" as const), path, data, acl, sequential: fc.boolean(),
-  kind: fc.constantFrom("persistent" as const, "persistent" as const, "ephemeral" as const, "container" as const, "ttl" as const),
-  ttlMs: fc.constantFrom(0, 0, 5, 100, Number.NaN, -1),
+  kind: fc.constantFrom("persistent" as const, "persistent" as const, "persistent" as const, "ephemeral" as const, "container" as const, "ttl" as const),
+  ttlMs: fc.constantFrom(0, 5, 100, Number.NaN, -1),
+  mend: fc.integer({ min: 0, max: 9 }),
+}).map(({ mend, ...request }) => {
+  // Mostly what can succeed, so that trees grow.
+  if (mend === 0) return request;
+  const ttlMs = request.kind === "ttl" ? Math.max(1, request.ttlMs || 1) : 0;
+  return { ...request, ttlMs, sequential: request.sequential && mend < 4, acl: request.acl.length > 0 && mend < 3 ? request.acl : openAcl };
 });
 const operation: fc.Arbitrary<MultiOperation> = fc.oneof(
   createArbitrary,
@@ -430,7 +440,7 @@ class Ensemble {
     const position = this.leader.machine.replyPosition(session);
     const outstanding = this.leader.queue.filter((txn) => txn.source.type === "session" && txn.source.session === session).length;
     const seq = position.lastSeq + outstanding + 1;
-    if (step.kind === "native") return { type: "session", session, seq, ackedSeq: Math.max(0, seq - 4) };
+    if (step.kind === "native" && step.request.type !== "createSession") return { type: "session", session, seq, ackedSeq: Math.max(0, seq - 4) };
     if (step.kind === "nativeGap") return { type: "session", session, seq: seq - 2 + (step.who % 4), ackedSeq: step.number };
     if (step.kind === "internal") return { type: "internal", session: step.who === 0 ? 0 : session };
     if (step.kind === "garbage") return { type: "origin", session: step.number as SessionId, server: step.number, boot: step.number, counter: step.number };

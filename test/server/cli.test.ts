@@ -1,7 +1,7 @@
 /** The server as a process: exit codes, messages, signals, recovery, and the ensemble of `zabra dev`. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type Server as NetServer, createServer } from "node:net";
+import { createServer, type Server as NetServer } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,7 +11,10 @@ import { NativeClient } from "./native-client.ts";
 const program = fileURLToPath(new URL(`./cli-program${extname(fileURLToPath(import.meta.url))}`, import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "zabra-cli-"));
 const config = join(directory, "config.json");
-writeFileSync(config, JSON.stringify({ limits: { outstanding_per_connection_max: 900, log_segment_bytes: 16 << 20, free_space_reserve_bytes: 0 } }));
+writeFileSync(
+  config,
+  JSON.stringify({ limits: { outstanding_per_connection_max: 900, log_segment_bytes: 16 << 20, free_space_reserve_bytes: 0 } }),
+);
 t.setTimeout(120_000);
 t.teardown(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -23,7 +26,10 @@ class Run {
   #over = false;
 
   constructor(...parameters: string[]) {
-    this.child = spawn(process.execPath, [...process.execArgv, program, ...parameters], { env: { ...process.env, ZABRA_CONFIG: config }, stdio: ["ignore", "pipe", "pipe"] });
+    this.child = spawn(process.execPath, [...process.execArgv, program, ...parameters], {
+      env: { ...process.env, ZABRA_CONFIG: config },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.on("data", (chunk: Buffer) => {
         this.output += chunk.toString();
@@ -46,7 +52,9 @@ class Run {
       const match = pattern.exec(this.output);
       if (match !== null) return match;
       if (this.#over) throw new Error(`ended without saying ${pattern}: ${this.output}`);
-      await new Promise<void>((resolve) => { this.#wake = resolve; });
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
     }
   }
 }
@@ -71,8 +79,18 @@ const refused: readonly (readonly [title: string, parameters: () => readonly str
   ["recover without consent", () => ["recover", "--data-dir", "x"], 64, /--accept-loss/],
   ["recover of nothing", () => ["recover", "--accept-loss", "--data-dir", join(directory, "nothing")], 78, /does not exist/],
   ["too many dev servers", () => ["dev", "--servers", "10"], 64, /--servers: must be a whole number from 1 to 9/],
-  ["a data directory that cannot be made", () => ["server", "--data-dir", "/dev/null/x"], 78, /^zabra: data-dir: \/dev\/null\/x cannot be made/m],
-  ["a configuration file that is missing", () => ["server", "--config", "/nowhere.json", "--data-dir", "x"], 78, /^zabra: --config: \/nowhere.json/m],
+  [
+    "a data directory that cannot be made",
+    () => ["server", "--data-dir", "/dev/null/x"],
+    78,
+    /^zabra: data-dir: \/dev\/null\/x cannot be made/m,
+  ],
+  [
+    "a configuration file that is missing",
+    () => ["server", "--config", "/nowhere.json", "--data-dir", "x"],
+    78,
+    /^zabra: --config: \/nowhere.json/m,
+  ],
 ];
 for (const [title, parameters, code, message] of refused) {
   t.test(`exit code ${code}: ${title}`, async (t) => {

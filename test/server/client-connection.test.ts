@@ -1,11 +1,17 @@
 /** What is common to both client listeners, over a transport that only remembers. */
 import t from "tap";
-import { type ClientConnection, ClientConnections, type ClientTransport, identityOf, normalAddress } from "../../server/client-connection.ts";
+import {
+  type ClientConnection,
+  ClientConnections,
+  type ClientTransport,
+  identityOf,
+  normalAddress,
+} from "../../server/client-connection.ts";
 import { Inbox } from "../../server/inbox.ts";
 import { makeLogger } from "../../server/log.ts";
 import type { ClientMessage, ServerMessage } from "../../src/model/client-message.ts";
 import { productionLimits } from "../../src/model/limits.ts";
-import { type Request, okOutcome } from "../../src/model/request.ts";
+import { okOutcome, type Request } from "../../src/model/request.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
 
 class FakeTransport implements ClientTransport {
@@ -38,11 +44,25 @@ class FakeTransport implements ClientTransport {
 }
 
 const zxid = 1 as Zxid;
-const connected: ServerMessage = { type: "connected", session: 5 as SessionId, resumed: false, timeoutMs: 1, validForMs: 1, lastSeq: 0, ackedSeq: 0, zxid };
+const connected: ServerMessage = {
+  type: "connected",
+  session: 5 as SessionId,
+  resumed: false,
+  timeoutMs: 1,
+  validForMs: 1,
+  lastSeq: 0,
+  ackedSeq: 0,
+  zxid,
+};
 
 function bench(connectedAlready = true) {
   const inbox = new Inbox();
-  const limits = { ...productionLimits, outstanding_per_connection_max: 4, output_bytes_per_connection_max: 1_000, connections_max: 2 };
+  const limits = {
+    ...productionLimits,
+    outstanding_per_connection_max: 4,
+    output_bytes_per_connection_max: 1_000,
+    connections_max: 2,
+  };
   const clients = new ClientConnections({ serverId: 1, inbox, limits, logger: makeLogger("silent", 1), superDigest: undefined });
   const transport = new FakeTransport();
   const connection = clients.open("native", "10.0.0.1", transport);
@@ -76,7 +96,14 @@ t.test("a new session gets a password of 16 random bytes, of which the core know
   const { inbox, clients, transport, connection } = bench(false);
   connection.connect(0, new Uint8Array(0), 10_000, zxid);
   const events = inbox.take();
-  t.match(events[0], { type: "clientConnected", protocol: "native", identities: [{ scheme: "world", id: "anyone" }, { scheme: "ip", id: "10.0.0.1" }] });
+  t.match(events[0], {
+    type: "clientConnected",
+    protocol: "native",
+    identities: [
+      { scheme: "world", id: "anyone" },
+      { scheme: "ip", id: "10.0.0.1" },
+    ],
+  });
   t.match(events[1], { type: "clientMessage", message: { type: "connect", session: 0, timeoutMs: 10_000 } });
   clients.send(connection.id, connected);
   clients.flush();

@@ -28,22 +28,36 @@ function read(flags: Record<string, string | boolean>, environment: NodeJS.Proce
 t.test("defaults", async (t) => {
   const config = read({ "data-dir": "/tmp/d" });
   t.match(config, {
-    id: 1, http: { host: "127.0.0.1", port: 2180 }, zookeeper: { host: "127.0.0.1", port: 2181 },
-    ensemble: [{ id: 1 }], rejoin: false, leaseReads: true, logLevel: "info",
+    id: 1,
+    http: { host: "127.0.0.1", port: 2180 },
+    zookeeper: { host: "127.0.0.1", port: 2181 },
+    ensemble: [{ id: 1 }],
+    rejoin: false,
+    leaseReads: true,
+    logLevel: "info",
   });
   t.equal(config.peer, undefined);
 });
 
 t.test("an ensemble, sorted; its own address is where it listens for peers", async (t) => {
   const config = read({ ...valid, id: "2", ensemble: "3=c:1,2=[::1]:2888,1=a:1,4=d:1:observer" });
-  t.same(config.ensemble.map((member) => member.id), [1, 2, 3, 4]);
+  t.same(
+    config.ensemble.map((member) => member.id),
+    [1, 2, 3, 4],
+  );
   t.same(config.peer, { host: "::1", port: 2888 });
   t.same(config.ensemble[3], { id: 4, host: "d", port: 1, observer: true });
   t.same(read({ ...valid, ensemble: three, peer: "0.0.0.0:9" }).peer, { host: "0.0.0.0", port: 9 });
 });
 
 t.test("a flag beats the environment, which beats the file", async (t) => {
-  const config = file({ ...goodLimits, http: "f:1", zk: "f:2", "log-level": "warn", "allow-origin": ["https://a.example", "https://b.example"] });
+  const config = file({
+    ...goodLimits,
+    http: "f:1",
+    zk: "f:2",
+    "log-level": "warn",
+    "allow-origin": ["https://a.example", "https://b.example"],
+  });
   const environment = { ZABRA_HTTP: "e:1", ZABRA_ZK: "e:2", ZABRA_CONFIG: config, ZABRA_DATA_DIR: "/tmp/e" };
   const result = readConfig({ http: "g:1" }, environment);
   t.same(result.http, { host: "g", port: 1 });
@@ -60,7 +74,12 @@ const mistakes: readonly (readonly [title: string, run: () => unknown, message: 
   ["id 256", () => read({ ...valid, id: "256" }), /from 1 to 255/, 64],
   ["id a word", () => read({ ...valid, id: "one" }), /from 1 to 255/, 64],
   ["id from the environment", () => read({ "data-dir": "d" }, { ZABRA_ID: "x" }), /ZABRA_ID: must be/, 78],
-  ["address without port", () => read({ ...valid, http: "localhost" }), /--http: must be HOST:PORT with a port from 0 to 65535/, 64],
+  [
+    "address without port",
+    () => read({ ...valid, http: "localhost" }),
+    /--http: must be HOST:PORT with a port from 0 to 65535/,
+    64,
+  ],
   ["port too high", () => read({ ...valid, http: "localhost:65536" }), /--http/, 64],
   ["bare IPv6", () => read({ ...valid, zk: "::1:2181" }), /--zk/, 64],
   ["member without id", () => read({ ...valid, ensemble: "a:2888" }), /--ensemble: each member must be ID=HOST:PORT/, 64],
@@ -72,16 +91,41 @@ const mistakes: readonly (readonly [title: string, run: () => unknown, message: 
   ["unknown role", () => read({ ...valid, ensemble: "1=a:1:witness" }), /--ensemble: each member/, 64],
   ["log level", () => read({ ...valid, "log-level": "loud" }), /--log-level: must be one of trace, debug/, 64],
   ["switch", () => read({ ...valid, "lease-reads": "maybe" }), /--lease-reads: must be on or off/, 64],
-  ["origin with path", () => read({ ...valid, "allow-origin": "https://a.example/x" }), /--allow-origin: must be origins such as/, 64],
-  ["super digest", () => read({ ...valid, "super-digest": "super:secret" }), /--super-digest: must be super: and the base64 of a SHA-1$/, 64],
+  [
+    "origin with path",
+    () => read({ ...valid, "allow-origin": "https://a.example/x" }),
+    /--allow-origin: must be origins such as/,
+    64,
+  ],
+  [
+    "super digest",
+    () => read({ ...valid, "super-digest": "super:secret" }),
+    /--super-digest: must be super: and the base64 of a SHA-1$/,
+    64,
+  ],
   ["file missing", () => readConfig({ ...valid, config: "/nowhere.json" }, {}), /--config: \/nowhere.json cannot be read/, 78],
   ["file not JSON", () => readConfig({ ...valid, config: file("{") }, {}), /cannot be read/, 78],
   ["file not an object", () => readConfig({ ...valid, config: file([]) }, {}), /must hold a JSON object/, 78],
-  ["file with an unknown key", () => readConfig({ ...valid, config: file({ hhtp: "a:1" }) }, {}), /has no setting "hhtp"; known are id, data-dir/, 78],
-  ["file with a wrong type", () => readConfig({ ...valid, config: file({ http: { port: 1 } }) }, {}), /"http" must be a string/, 78],
+  [
+    "file with an unknown key",
+    () => readConfig({ ...valid, config: file({ hhtp: "a:1" }) }, {}),
+    /has no setting "hhtp"; known are id, data-dir/,
+    78,
+  ],
+  [
+    "file with a wrong type",
+    () => readConfig({ ...valid, config: file({ http: { port: 1 } }) }, {}),
+    /"http" must be a string/,
+    78,
+  ],
   ["unknown limit", () => readLimits({ heartbeats: 1 }), /limits.heartbeats: is not a limit/, 78],
   ["limit of a wrong type", () => readLimits({ heartbeat_ms: "20" }), /limits.heartbeat_ms: must be a number/, 78],
-  ["limits that do not fit", () => readLimits({ promise_ms: 60, ...goodLimits.limits }), /limits: a lease must outlast two heartbeats/, 78],
+  [
+    "limits that do not fit",
+    () => readLimits({ promise_ms: 60, ...goodLimits.limits }),
+    /limits: a lease must outlast two heartbeats/,
+    78,
+  ],
 ];
 
 for (const [title, run, message, exitCode] of mistakes) {
@@ -110,5 +154,6 @@ t.test("a secret is not repeated in the error", async (t) => {
 t.test("addresses", async (t) => {
   t.same(parseAddress("[::1]:80"), { host: "::1", port: 80 });
   t.same(parseAddress("a.b:0"), { host: "a.b", port: 0 });
-  for (const text of ["", ":", ":80", "a:", "a:-1", "a:1.5", "[::1:80", "[]:80", "a:b:1"]) t.equal(parseAddress(text), undefined, text);
+  for (const text of ["", ":", ":80", "a:", "a:-1", "a:1.5", "[::1:80", "[]:80", "a:b:1"])
+    t.equal(parseAddress(text), undefined, text);
 });

@@ -32,7 +32,11 @@ t.test("a lock of a living process holds", async (t) => {
 t.test("a lock of a dead process, or of a process id that was given anew, is taken over", async (t) => {
   const path = directory(t);
   const dead = spawnSync(process.execPath, ["-e", "0"]).pid;
-  for (const owner of [{ pid: dead, started: "1", token: "x" }, { pid: process.ppid, started: "another time", token: "x" }, { pid: process.pid, started: "", token: "x" }]) {
+  for (const owner of [
+    { pid: dead, started: "1", token: "x" },
+    { pid: process.ppid, started: "another time", token: "x" },
+    { pid: process.pid, started: "", token: "x" },
+  ]) {
     writeFileSync(join(path, lockName), JSON.stringify(owner));
     new DirectoryLock(path).release();
   }

@@ -31,7 +31,10 @@ function bench(t: WithTeardown): Bench {
     rmSync(directory, { recursive: true, force: true });
   });
   const until = async (count: number): Promise<void> => {
-    while (events.length < count) await new Promise<void>((resolve) => { wake = resolve; });
+    while (events.length < count)
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
   };
   return { directory, disk, events, until };
 }
@@ -44,13 +47,26 @@ t.test("writes to one file happen in the order submitted", async (t) => {
   const { disk, events, until } = bench(t);
   disk.submit({ type: "create", token: 1, file: "log/a", bytes: 3_000_000 });
   for (let i = 0; i < 50; i += 1) {
-    disk.submit({ type: "write", token: 2 + i, file: "log/a", offset: 0, chunks: [bytes(String(i).padStart(4))], sync: i % 10 === 0 });
+    disk.submit({
+      type: "write",
+      token: 2 + i,
+      file: "log/a",
+      offset: 0,
+      chunks: [bytes(String(i).padStart(4))],
+      sync: i % 10 === 0,
+    });
   }
   await until(51);
-  t.same(events, Array.from({ length: 51 }, (_, i) => ({ type: "diskDone", token: i + 1 })));
+  t.same(
+    events,
+    Array.from({ length: 51 }, (_, i) => ({ type: "diskDone", token: i + 1 })),
+  );
   t.equal(Buffer.from(disk.read("log/a", 0, 4)).toString(), "  49");
   t.equal(disk.size("log/a"), 3_000_000);
-  t.ok(disk.read("log/a", 4, 3_000_000).every((byte) => byte === 0), "the rest is zeros");
+  t.ok(
+    disk.read("log/a", 4, 3_000_000).every((byte) => byte === 0),
+    "the rest is zeros",
+  );
 });
 
 t.test("a small write to one file does not wait for a large one to another", async (t) => {
@@ -60,7 +76,10 @@ t.test("a small write to one file does not wait for a large one to another", asy
   disk.submit({ type: "create", token: 2, file: "log/large", bytes: 200_000_000 });
   disk.submit({ type: "write", token: 3, file: "log/b", offset: 0, chunks: [bytes("B")], sync: true });
   await until(3);
-  t.same(events.map((event) => (event.type === "diskDone" ? event.token : 0)), [1, 3, 2]);
+  t.same(
+    events.map((event) => (event.type === "diskDone" ? event.token : 0)),
+    [1, 3, 2],
+  );
 });
 
 t.test("many chunks make one piece, at the offset", async (t) => {

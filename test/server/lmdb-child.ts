@@ -1,6 +1,7 @@
 /**
  * A process that commits batch after batch to the store in argv[2], starting after batch argv[3], and
- * prints each number once it is reported synced, until it is killed. `lmdb.test.ts` knows what each batch writes.
+ * prints each number once it is reported synced, until it is killed, or exits with 70 after argv[4] ms.
+ * `lmdb.test.ts` knows what each batch writes.
  */
 import { LmdbKeyValue } from "../../server/lmdb.ts";
 import { batchWrites } from "./lmdb-batches.ts";
@@ -22,3 +23,5 @@ function submit(): void {
 }
 
 for (let i = 0; i < inFlightMax; i += 1) submit();
+
+if (process.argv[4] !== undefined) setTimeout(() => process.exit(70), Number(process.argv[4]));

@@ -16,6 +16,8 @@ import { Random } from "../sim/random.ts";
 import { plainNode } from "../tree/store-model.ts";
 import { applyBatches, bytesOf, numberKey, textOf } from "./lmdb-batches.ts";
 
+t.setTimeout(170_000);
+
 const first = Uint8Array.of(0);
 const end = Uint8Array.of(255, 255);
 
@@ -197,7 +199,16 @@ async function runAndKill(directory: string, after: number, lines: number, ms: n
   return Number(printed.split("\n").at(-2) ?? after);
 }
 
-t.test("killed at any moment, it holds whole batches, all synced ones included", { timeout: 240_000 }, async (t) => {
+t.test("a process that exits in the middle of a transaction ends, with its code", async (t) => {
+  const directory = newDirectory(t);
+  for (const afterMs of [0, 30, 100]) {
+    const child = spawn(process.execPath, [...process.execArgv, childPath, directory, "0", String(afterMs)], { stdio: ["ignore", "ignore", "inherit"] });
+    const code = await new Promise((resolve) => child.on("close", resolve));
+    t.equal(code, 70, `${afterMs} ms after the start`);
+  }
+});
+
+t.test("killed at any moment, it holds whole batches, all synced ones included", { timeout: 160_000 }, async (t) => {
   const directory = newDirectory(t);
   const random = new Random(Number(process.env["ZABRA_TEST_SEED"] ?? 11));
   const content = new Map<string, Uint8Array>();

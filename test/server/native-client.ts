@@ -1,9 +1,16 @@
 /** A bare client of the native protocol, for tests of servers: no retries, no state beyond what came. */
 import { WebSocket } from "ws";
-import type { Request, Result } from "../../src/model/request.ts";
 import { openAcl } from "../../src/model/acl.ts";
+import type { Request, Result } from "../../src/model/request.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
-import { type ServerWireMessage, type WireClientRequest, type WireConnected, Writer, decodeServerFrame, encodeClientMessage } from "../../src/wire/client-codec.ts";
+import {
+  decodeServerFrame,
+  encodeClientMessage,
+  type ServerWireMessage,
+  type WireClientRequest,
+  type WireConnected,
+  Writer,
+} from "../../src/wire/client-codec.ts";
 
 type Reply = Extract<ServerWireMessage, { type: "reply" }>;
 
@@ -49,7 +56,9 @@ export class NativeClient {
   }
 
   async handshake(session: SessionId | 0, password: Uint8Array, timeoutMs = 10_000): Promise<WireConnected> {
-    this.send((w) => encodeClientMessage(w, { type: "connect", session, password, timeoutMs, lastZxid: 0 as Zxid, clientVersion: "test" }));
+    this.send((w) =>
+      encodeClientMessage(w, { type: "connect", session, password, timeoutMs, lastZxid: 0 as Zxid, clientVersion: "test" }),
+    );
     const answer = await this.next((message) => message.type === "connected" || message.type === "refused");
     if (answer.type !== "connected") throw new Error(`refused: ${JSON.stringify(answer)}`);
     return answer;
@@ -64,7 +73,16 @@ export class NativeClient {
   message(request: WireClientRequest["request"], write: boolean): WireClientRequest {
     this.#xid += 1;
     if (write) this.#seq += 1;
-    return { type: "request", xid: this.#xid, request, level: { type: "linearizable" }, seq: write ? this.#seq : 0, ackedSeq: this.#ackedSeq, guards: [], deadlineMs: 0 };
+    return {
+      type: "request",
+      xid: this.#xid,
+      request,
+      level: { type: "linearizable" },
+      seq: write ? this.#seq : 0,
+      ackedSeq: this.#ackedSeq,
+      guards: [],
+      deadlineMs: 0,
+    };
   }
 
   /** Sends the requests in one frame. */
@@ -86,7 +104,12 @@ export class NativeClient {
   }
 
   async create(path: string, data: string): Promise<Result> {
-    return this.#result(this.message({ type: "create", path, data: Buffer.from(data), kind: "persistent", sequential: false, ttlMs: 0, acl: openAcl }, true));
+    return this.#result(
+      this.message(
+        { type: "create", path, data: Buffer.from(data), kind: "persistent", sequential: false, ttlMs: 0, acl: openAcl },
+        true,
+      ),
+    );
   }
 
   async get(path: string): Promise<string> {
@@ -125,7 +148,8 @@ export class NativeClient {
 
   async #result(message: WireClientRequest): Promise<Result> {
     const [reply] = await this.ask([message]);
-    if (reply === undefined || reply.outcome.code !== "OK") throw new Error(`${reply?.outcome.code ?? "no reply"} ${reply?.outcome.detail ?? ""}`);
+    if (reply === undefined || reply.outcome.code !== "OK")
+      throw new Error(`${reply?.outcome.code ?? "no reply"} ${reply?.outcome.detail ?? ""}`);
     return reply.outcome.result;
   }
 }

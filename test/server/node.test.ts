@@ -10,7 +10,15 @@ import type { Event, Now } from "../../src/replica/event.ts";
 import { stoppedStatus } from "./stopped-status.ts";
 import type { WithTeardown } from "./with-teardown.ts";
 
-const nothing: Effects = { peerSends: [], peerCloses: [], clientSends: [], clientCloses: [], logLines: [], halt: undefined, again: false };
+const nothing: Effects = {
+  peerSends: [],
+  peerCloses: [],
+  clientSends: [],
+  clientCloses: [],
+  logLines: [],
+  halt: undefined,
+  again: false,
+};
 
 function bench(test: WithTeardown, turn: (now: Now, events: readonly Event[], count: number) => Effects) {
   const inbox = new Inbox();
@@ -30,30 +38,56 @@ function bench(test: WithTeardown, turn: (now: Now, events: readonly Event[], co
       },
       status: () => stoppedStatus,
     },
-    peers: { send: (peer, _link, message) => done.push(`peer ${peer} ${message.type}`), flush: () => done.push("peers flush"), close: (peer) => done.push(`peer close ${peer}`) },
-    clients: { send: (connection, message) => done.push(`client ${connection} ${message.type}`), flush: () => done.push("clients flush"), close: (connection) => done.push(`client close ${connection}`) },
+    peers: {
+      send: (peer, _link, message) => done.push(`peer ${peer} ${message.type}`),
+      flush: () => done.push("peers flush"),
+      close: (peer) => done.push(`peer close ${peer}`),
+    },
+    clients: {
+      send: (connection, message) => done.push(`client ${connection} ${message.type}`),
+      flush: () => done.push("clients flush"),
+      close: (connection) => done.push(`client close ${connection}`),
+    },
     onHalt: (halt) => halts.push(halt),
   });
   test.teardown(() => loop.stop());
   const until = async (condition: () => boolean): Promise<void> => {
-    while (!condition()) await new Promise<void>((resolve) => { wake = resolve; });
+    while (!condition())
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
   };
   return { inbox, loop, done, halts, turns, until };
 }
 
 t.test("effects are performed in order, each port flushed once a turn", async (t) => {
-  const { loop, done, until, turns } = bench(t, (_now, _events, count) => count > 1 ? nothing : {
-    ...nothing,
-    peerSends: [{ peer: 2, link: 1, message: { type: "foundAck", clusterId: "" } }, { peer: 3, link: 1, message: { type: "foundAck", clusterId: "" } }],
-    peerCloses: [{ peer: 2, link: 1, reason: "" }],
-    clientSends: [{ connection: 7, message: { type: "goaway", reason: "" } }],
-    clientCloses: [{ connection: 7, reason: "" }],
-    logLines: [{ level: "info", message: "x", fields: {} }],
-  });
+  const { loop, done, until, turns } = bench(t, (_now, _events, count) =>
+    count > 1
+      ? nothing
+      : {
+          ...nothing,
+          peerSends: [
+            { peer: 2, link: 1, message: { type: "foundAck", clusterId: "" } },
+            { peer: 3, link: 1, message: { type: "foundAck", clusterId: "" } },
+          ],
+          peerCloses: [{ peer: 2, link: 1, reason: "" }],
+          clientSends: [{ connection: 7, message: { type: "goaway", reason: "" } }],
+          clientCloses: [{ connection: 7, reason: "" }],
+          logLines: [{ level: "info", message: "x", fields: {} }],
+        },
+  );
   loop.start();
   await until(() => turns.length >= 1);
   loop.stop();
-  t.same(done.slice(0, 7), ["peer 2 foundAck", "peer 3 foundAck", "peers flush", "peer close 2", "client 7 goaway", "clients flush", "client close 7"]);
+  t.same(done.slice(0, 7), [
+    "peer 2 foundAck",
+    "peer 3 foundAck",
+    "peers flush",
+    "peer close 2",
+    "client 7 goaway",
+    "clients flush",
+    "client close 7",
+  ]);
 });
 
 t.test("the inbox is closed before the clock is read; what comes during a turn is the next turn's", async (t) => {
@@ -95,7 +129,12 @@ t.test("an exception in a turn stops the server with exit code 70", async (t) =>
 });
 
 t.test("a halt is performed after the sends, once", async (t) => {
-  const { loop, halts, done, turns, until } = bench(t, () => ({ ...nothing, clientSends: [{ connection: 1, message: { type: "goaway", reason: "" } }], halt: { exitCode: 78, reason: "why" }, again: true }));
+  const { loop, halts, done, turns, until } = bench(t, () => ({
+    ...nothing,
+    clientSends: [{ connection: 1, message: { type: "goaway", reason: "" } }],
+    halt: { exitCode: 78, reason: "why" },
+    again: true,
+  }));
   loop.start();
   await until(() => turns.length > 0);
   await new Promise((resolve) => setTimeout(resolve, 30));

@@ -1,5 +1,5 @@
 /** Links between servers over real sockets: order, reconnects, bounded output, and what is refused. */
-import { type AddressInfo, type Server, type Socket, connect, createServer } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import t from "tap";
 import type { ConfiguredMember } from "../../server/config.ts";
 import { Inbox } from "../../server/inbox.ts";
@@ -26,12 +26,20 @@ class Peer {
       this.#wake();
     });
     this.transport = new PeerTransport({
-      id, ensemble, listen: { host: "127.0.0.1", port: own?.port ?? 0 }, inbox, logger: makeLogger("silent", id), limits: { ...peerLinkLimits, ...limits },
+      id,
+      ensemble,
+      listen: { host: "127.0.0.1", port: own?.port ?? 0 },
+      inbox,
+      logger: makeLogger("silent", id),
+      limits: { ...peerLinkLimits, ...limits },
     });
   }
 
   async until(condition: (events: readonly Event[]) => boolean): Promise<void> {
-    while (!condition(this.events)) await new Promise<void>((resolve) => { this.#wake = resolve; });
+    while (!condition(this.events))
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
   }
 
   of(type: "peerConnected" | "peerLost"): number[] {
@@ -52,9 +60,15 @@ class Peer {
 }
 
 async function freeMembers(count: number): Promise<ConfiguredMember[]> {
-  const servers = await Promise.all(Array.from({ length: count }, () => new Promise<Server>((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => resolve(server));
-  })));
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<Server>((resolve) => {
+          const server = createServer().listen(0, "127.0.0.1", () => resolve(server));
+        }),
+    ),
+  );
   const members = servers.map((server, i) => ({ id: i + 1, host: "127.0.0.1", port: portOf(server), observer: false }));
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return members;
@@ -83,7 +97,12 @@ function commit(n: number): PeerMessage {
 }
 
 function proposal(bytes: number): PeerMessage {
-  return { type: "proposal", epoch: 1 as Epoch, prev: 1 as Zxid, entries: [{ zxid: 2 as Zxid, payload: new Uint8Array(bytes).fill(7) }] };
+  return {
+    type: "proposal",
+    epoch: 1 as Epoch,
+    prev: 1 as Zxid,
+    entries: [{ zxid: 2 as Zxid, payload: new Uint8Array(bytes).fill(7) }],
+  };
 }
 
 t.test("messages arrive whole, once, in order, both ways, small and large", async (t) => {
@@ -97,9 +116,15 @@ t.test("messages arrive whole, once, in order, both ways, small and large", asyn
   }
   await two.until(() => two.messages().length === 2_001);
   await one.until(() => one.messages().length === 20);
-  t.same(two.messages().filter((m) => m.type === "commit"), Array.from({ length: 2_000 }, (_, i) => commit(i)));
+  t.same(
+    two.messages().filter((m) => m.type === "commit"),
+    Array.from({ length: 2_000 }, (_, i) => commit(i)),
+  );
   t.same(two.messages()[1_100], proposal(3_000_000));
-  t.same(one.messages(), Array.from({ length: 20 }, (_, i) => commit(i)));
+  t.same(
+    one.messages(),
+    Array.from({ length: 20 }, (_, i) => commit(i)),
+  );
 });
 
 t.test("a message of an older link is not sent on the new one", async (t) => {
@@ -129,7 +154,10 @@ t.test("a peer that dies and comes back is linked again, lost before connected",
     await one.transport.stop();
     await two.until(() => two.of("peerLost").length === life);
   }
-  t.same(two.events.map((event) => event.type), ["peerConnected", "peerLost", "peerConnected", "peerLost", "peerConnected", "peerLost"]);
+  t.same(
+    two.events.map((event) => event.type),
+    ["peerConnected", "peerLost", "peerConnected", "peerLost", "peerConnected", "peerLost"],
+  );
   t.same(two.of("peerConnected"), two.of("peerLost"));
 });
 
@@ -145,7 +173,9 @@ t.test("a new connection of a peer replaces its old one", async (t) => {
   await one.until(() => one.of("peerConnected").length === 2);
   await firstClosed;
   t.same(one.events, [
-    { type: "peerConnected", peer: 2, link: 1 }, { type: "peerLost", peer: 2, link: 1 }, { type: "peerConnected", peer: 2, link: 2 },
+    { type: "peerConnected", peer: 2, link: 1 },
+    { type: "peerLost", peer: 2, link: 1 },
+    { type: "peerConnected", peer: 2, link: 2 },
   ]);
 });
 

@@ -21,7 +21,10 @@ t.test("one server: what was created is read, also after a restart", async (t) =
   await t.rejects(startServer({ directory, logLevel, limits }), /in use/, "a second server on the same directory is refused");
   await first.close();
   await client.whenClosed();
-  t.ok(client.received.some((message) => message.type === "goaway"), "clients are told to go");
+  t.ok(
+    client.received.some((message) => message.type === "goaway"),
+    "clients are told to go",
+  );
 
   const second = await startServer({ directory, logLevel, limits });
   t.teardown(() => second.close());
@@ -51,7 +54,10 @@ t.test("one server: more requests than may be outstanding are all answered, in o
   const client = await NativeClient.connect(server.url);
   const requests = Array.from({ length: 500 }, () => client.message({ type: "delete", path: "/none", version: -1 }, true));
   const replies = await client.ask(requests);
-  t.same(replies.map((reply) => reply.xid), requests.map((request) => request.xid));
+  t.same(
+    replies.map((reply) => reply.xid),
+    requests.map((request) => request.xid),
+  );
   t.ok(replies.every((reply) => reply.outcome.code === "NO_NODE"));
   client.close();
 });

@@ -3,7 +3,23 @@ import { zeroEpoch, zeroZxid } from "../../src/model/zxid.ts";
 import type { Status } from "../../src/replica/status.ts";
 
 export const stoppedStatus: Status = {
-  id: 1, role: "looking", serving: false, epoch: zeroEpoch, leader: undefined, clusterId: "",
-  lastLoggedZxid: zeroZxid, lastCommittedZxid: zeroZxid, lastAppliedZxid: zeroZxid, flushedZxid: zeroZxid,
-  sessions: 0, connections: 0, watches: 0, streams: 0, znodes: 0, ephemerals: 0, outstanding: 0, peers: [], waitingFor: "test",
+  id: 1,
+  role: "looking",
+  serving: false,
+  epoch: zeroEpoch,
+  leader: undefined,
+  clusterId: "",
+  lastLoggedZxid: zeroZxid,
+  lastCommittedZxid: zeroZxid,
+  lastAppliedZxid: zeroZxid,
+  flushedZxid: zeroZxid,
+  sessions: 0,
+  connections: 0,
+  watches: 0,
+  streams: 0,
+  znodes: 0,
+  ephemerals: 0,
+  outstanding: 0,
+  peers: [],
+  waitingFor: "test",
 };

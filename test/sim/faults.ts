@@ -8,7 +8,7 @@ import type { Random } from "./random.ts";
 import type { PauseKind, PausePoint, SimServer } from "./server.ts";
 
 export const faultKinds = [
-  "crash", "crash all", "partition", "one way", "isolate leader", "clog", "pause", "suspend", "wall jump", "break link", "slow disk", "wipe", "client cut", "client disconnect",
+  "crash", "crash all", "partition", "one way", "isolate leader", "clog", "pause", "suspend", "wall jump", "break link", "slow disk", "wipe", "client cut", "client disconnect", "lag and crash",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -98,6 +98,7 @@ export class Faults {
         for (const one of cluster.servers) this.#block(client.id, one.id);
         return;
       }
+      case "lag and crash": return this.#lagAndCrash(server);
       case "client disconnect": return r.pick(cluster.clients).disconnect();
     }
   }
@@ -141,6 +142,16 @@ export class Faults {
     for (const other of this.#cluster.servers) if (other !== server) this.#cutFor(server.id, other.id, ms, false);
   }
 
+  /** One server misses what the others do; then these crash, and it is there when they come back. */
+  #lagAndCrash(server: SimServer): void {
+    const ms = this.#random.between(30, 600);
+    for (const other of this.#cluster.servers) if (other !== server) this.#cutFor(server.id, other.id, ms, false);
+    this.#cluster.scheduler.after(ms * this.#random.between(0.6, 1), () => {
+      if (this.#stopped) return;
+      for (const other of this.#cluster.servers) if (other !== server) this.#crash(other, false);
+    });
+  }
+
   #cutFor(a: number, b: number, ms: number, oneWay: boolean): void {
     const { network } = this.#cluster;
     network.block(a, b);
@@ -153,7 +164,10 @@ export class Faults {
 
   #pause(server: SimServer, kind: PauseKind): void {
     const points: readonly PausePoint[] = ["between turns", "before the clock", "before the effects"];
-    server.pause(this.#random.chance(0.5) ? this.#random.between(20, 400) : this.#duration(), kind, this.#random.pick(points));
+    const r = this.#random;
+    // Long enough, now and then, that another leader is elected and commits meanwhile.
+    const ms = r.chance(0.4) ? r.between(20, 400) : r.chance(0.5) ? r.between(1_200, 2_500) : this.#duration();
+    server.pause(ms, kind, r.pick(points));
   }
 
   #slowDisk(server: SimServer): void {

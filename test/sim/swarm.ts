@@ -47,7 +47,7 @@ export function drawCluster(random: Random, options: RunOptions): Cluster {
     leaseReads: random.chance(0.85),
     drift: calm ? 0 : random.chance(0.5) ? 0.0099 : 0,
     network: calm ? calmNetwork : drawNetwork(random),
-    sessionTimeoutMs: Math.floor(random.logBetween(400, 4_000)),
+    sessionTimeoutMs: Math.floor(random.logBetween(400, 8_000)),
     ...(options.trace === undefined ? {} : { trace: options.trace }),
   });
   return cluster;

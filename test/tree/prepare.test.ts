@@ -270,6 +270,28 @@ t.test("a failed multi changes nothing, the parent's counter too (ZOOKEEPER-1624
   t.equal(harness.digest(), harness.recomputed());
 });
 
+t.test("a roll-back leaves what was outstanding before, and counts no ephemerals", async (t) => {
+  const harness = new Harness();
+  const session = harness.session();
+  const ephemeral = (path: string) => create(path, { kind: "ephemeral" });
+  harness.pipeline(session, create("/a"));
+  harness.pipeline(session, set("/a", "1"));
+  harness.pipeline(session, multi([set("/a", "2"), create("/a/b"), ephemeral("/e1"), ephemeral("/e2"), remove("/none")]));
+  harness.pipeline(session, set("/a", "3", 1));
+  harness.pipeline(session, multi([ephemeral("/e1"), ephemeral("/e2"), ephemeral("/e3")]));
+  harness.pipeline(session, { type: "deleteRecursive", path: "/a" });
+  t.same(harness.apply().map((outcome) => outcome.code), ["OK", "OK", "NO_NODE", "OK", "OK", "OK"]);
+  t.equal(harness.machine.counts().ephemerals, 3);
+});
+
+t.test("the failing operation of a multi carries the detail, the others none", async (t) => {
+  const harness = new Harness();
+  const session = harness.session();
+  const outcome = harness.write(session, multi([create("/a"), create("/b/"), create("/c")]));
+  t.match(outcome, { code: "BAD_ARGUMENTS", detail: "a path must not end with /" });
+  t.same(outcome.result.type === "multi" && outcome.result.outcomes.map((each) => each.detail), ["", "a path must not end with /", ""]);
+});
+
 t.test("an empty multi is legal, a long one is not", async (t) => {
   const harness = new Harness();
   const session = harness.session();

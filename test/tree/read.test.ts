@@ -229,6 +229,10 @@ t.test("images are bounded in age and number, and shared at one zxid", async (t)
   t.equal(shared.image, first.image);
   t.equal(read(harness, list("/l", { cursor: first }), { nowMs: limits.image_pin_ms - 1 }).code, "OK");
   t.equal(read(harness, list("/l", { cursor: first }), { nowMs: limits.image_pin_ms }).code, "COMPACTED");
+  harness.write(session, set("/l/c", "shared"));
+  const twin = [0, 1].map(() => must(pageOf(read(harness, list("/l"), { nowMs: 3_000 })).cursor));
+  for (let cursor = twin[0]; cursor !== undefined; ) cursor = pageOf(read(harness, list("/l", { cursor }), { nowMs: 3_000 })).cursor;
+  t.equal(read(harness, list("/l", { cursor: must(twin[1]) }), { nowMs: 3_000 }).code, "OK", "the end of one list does not end another");
   const cursors: ListCursor[] = [];
   for (let i = 0; i < limits.image_pins_max; i += 1) {
     harness.write(session, set("/l/c", String(i)));

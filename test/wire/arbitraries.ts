@@ -4,8 +4,23 @@ import type { Acl, AclEntry, AuthId } from "../../src/model/acl.ts";
 import { type ErrorCode, errorTable } from "../../src/model/error.ts";
 import { operations } from "../../src/model/operation.ts";
 import type {
-  Condition, CreateRequest, DeleteRequest, Guard, ListCursor, ListEntry, MultiOperation, NodeKind, Outcome, ReadLevel, RequestType,
-  Result, SetDataRequest, TxnSource, WatcherType, Write, WriteRequest,
+  Condition,
+  CreateRequest,
+  DeleteRequest,
+  Guard,
+  ListCursor,
+  ListEntry,
+  MultiOperation,
+  NodeKind,
+  Outcome,
+  ReadLevel,
+  RequestType,
+  Result,
+  SetDataRequest,
+  TxnSource,
+  WatcherType,
+  Write,
+  WriteRequest,
 } from "../../src/model/request.ts";
 import type { Stat } from "../../src/model/stat.ts";
 import type { Change, StreamDelivery, WatchEvent } from "../../src/model/watch.ts";
@@ -16,7 +31,22 @@ import type { PeerMessage } from "../../src/zab/message.ts";
 
 /** Unsigned safe integers, with all edges of the varint's two parts. */
 export const uint: fc.Arbitrary<number> = fc.oneof(
-  fc.constantFrom(0, 1, 127, 128, 16_383, 16_384, 2 ** 28 - 1, 2 ** 28, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 35, 2 ** 49, Number.MAX_SAFE_INTEGER),
+  fc.constantFrom(
+    0,
+    1,
+    127,
+    128,
+    16_383,
+    16_384,
+    2 ** 28 - 1,
+    2 ** 28,
+    2 ** 31,
+    2 ** 32 - 1,
+    2 ** 32,
+    2 ** 35,
+    2 ** 49,
+    Number.MAX_SAFE_INTEGER,
+  ),
   fc.maxSafeNat(),
   fc.nat(1_000),
 );
@@ -27,8 +57,15 @@ export const half = fc.oneof(uint32, fc.integer(), fc.integer({ min: -(2 ** 52),
 export const zxid = uint.map((value) => value as Zxid);
 export const session = uint.map((value) => value as SessionId);
 export const epoch = fc.integer({ min: 0, max: epochMax }).map((value) => value as Epoch);
-export const text = fc.oneof(fc.string({ maxLength: 40 }), fc.string({ unit: "binary", maxLength: 60 }), fc.string({ minLength: 100, maxLength: 300 }));
-export const path = fc.oneof(fc.constantFrom("/", "/a", "/locks/n0000000001"), text.map((tail) => `/${tail}`));
+export const text = fc.oneof(
+  fc.string({ maxLength: 40 }),
+  fc.string({ unit: "binary", maxLength: 60 }),
+  fc.string({ minLength: 100, maxLength: 300 }),
+);
+export const path = fc.oneof(
+  fc.constantFrom("/", "/a", "/locks/n0000000001"),
+  text.map((tail) => `/${tail}`),
+);
 export const bytes = fc.oneof(fc.uint8Array({ maxLength: 20 }), fc.uint8Array({ minLength: 100, maxLength: 300 }));
 export const data = fc.option(bytes, { nil: undefined });
 export const bool = fc.boolean();
@@ -36,13 +73,26 @@ export const code = fc.constantFrom(...(Object.keys(errorTable) as ErrorCode[]))
 const list = <T>(element: fc.Arbitrary<T>): fc.Arbitrary<T[]> => fc.array(element, { maxLength: 4 });
 const type = <T extends string>(value: T): fc.Arbitrary<T> => fc.constant(value);
 
-export const stat: fc.Arbitrary<Stat> = fc.tuple(
-  fc.record({
-    czxid: zxid, mzxid: zxid, pzxid: zxid, ctimeMs: uint, mtimeMs: uint, version: int32, cversion: int32, aversion: int32,
-    ephemeralOwner: session, dataLength: uint32, numChildren: uint32,
-  }),
-  bool,
-).map(([whole, unchanged]) => unchanged ? { ...whole, mzxid: whole.czxid, pzxid: whole.czxid, mtimeMs: whole.ctimeMs } : whole);
+export const stat: fc.Arbitrary<Stat> = fc
+  .tuple(
+    fc.record({
+      czxid: zxid,
+      mzxid: zxid,
+      pzxid: zxid,
+      ctimeMs: uint,
+      mtimeMs: uint,
+      version: int32,
+      cversion: int32,
+      aversion: int32,
+      ephemeralOwner: session,
+      dataLength: uint32,
+      numChildren: uint32,
+    }),
+    bool,
+  )
+  .map(([whole, unchanged]) =>
+    unchanged ? { ...whole, mzxid: whole.czxid, pzxid: whole.czxid, mtimeMs: whole.ctimeMs } : whole,
+  );
 
 export const authId: fc.Arbitrary<AuthId> = fc.record({ scheme: text, id: text });
 export const aclEntry: fc.Arbitrary<AclEntry> = fc.record({ perms: uint32, scheme: text, id: text });
@@ -54,12 +104,23 @@ const branch = fc.constantFrom("then" as const, "otherwise" as const);
 
 // ---- requests
 
-export const create: fc.Arbitrary<CreateRequest> =
-  fc.record({ type: type("create"), path, data, kind, sequential: bool, ttlMs: uint, acl });
+export const create: fc.Arbitrary<CreateRequest> = fc.record({
+  type: type("create"),
+  path,
+  data,
+  kind,
+  sequential: bool,
+  ttlMs: uint,
+  acl,
+});
 export const remove: fc.Arbitrary<DeleteRequest> = fc.record({ type: type("delete"), path, version: int32 });
 export const setData: fc.Arbitrary<SetDataRequest> = fc.record({ type: type("setData"), path, data, version: int32 });
-export const multiOperation: fc.Arbitrary<MultiOperation> =
-  fc.oneof(create, remove, setData, fc.record({ type: type("check"), path, version: int32 }));
+export const multiOperation: fc.Arbitrary<MultiOperation> = fc.oneof(
+  create,
+  remove,
+  setData,
+  fc.record({ type: type("check"), path, version: int32 }),
+);
 export const condition: fc.Arbitrary<Condition> = fc.oneof(
   fc.record({ type: type("version"), path, version: int32 }),
   fc.record({ type: type("absent"), path }),
@@ -69,11 +130,14 @@ export const condition: fc.Arbitrary<Condition> = fc.oneof(
 );
 
 const clientWrites = [
-  create, remove, setData,
+  create,
+  remove,
+  setData,
   fc.record({ type: type("setAcl"), path, acl, version: int32 }),
   fc.record({
-    // biome-ignore lint/suspicious/noThenProperty: the model's name of the branch
-    type: type("multi"), conditions: list(condition), then: list(multiOperation),
+    type: type("multi"),
+    conditions: list(condition),
+    then: list(multiOperation),
     otherwise: fc.option(list(multiOperation), { nil: undefined }),
   }),
   fc.record({ type: type("deleteRecursive"), path }),
@@ -99,7 +163,12 @@ export const wireRequest: fc.Arbitrary<WireRequest> = fc.oneof<fc.Arbitrary<Wire
   watching,
   fc.record({ type: type("getAcl"), path }),
   fc.record({
-    type: type("list"), path, recursive: bool, prefix: text, withData: bool, limit: uint,
+    type: type("list"),
+    path,
+    recursive: bool,
+    prefix: text,
+    withData: bool,
+    limit: uint,
     cursor: fc.option(cursor, { nil: undefined }),
   }),
   fc.record({ type: type("multiRead"), reads: list(watching) }),
@@ -108,7 +177,12 @@ export const wireRequest: fc.Arbitrary<WireRequest> = fc.oneof<fc.Arbitrary<Wire
   fc.record({ type: type("whoAmI") }),
   fc.record({ type: type("sync"), path }),
   fc.record({
-    type: type("subscribe"), stream: uint, path, recursive: bool, fromZxid: fc.option(zxid, { nil: undefined }), withData: bool,
+    type: type("subscribe"),
+    stream: uint,
+    path,
+    recursive: bool,
+    fromZxid: fc.option(zxid, { nil: undefined }),
+    withData: bool,
   }),
   fc.record({ type: type("unsubscribe"), stream: uint }),
   fc.record({ type: type("addAuth"), scheme: text, credentials: bytes }),
@@ -116,8 +190,13 @@ export const wireRequest: fc.Arbitrary<WireRequest> = fc.oneof<fc.Arbitrary<Wire
   fc.record({ type: type("removeWatches"), path, kind: watcherType }),
   fc.record({ type: type("checkWatches"), path, kind: watcherType }),
   fc.record({
-    type: type("setWatches"), relativeZxid: zxid, data: list(path), exist: list(path), child: list(path),
-    persistent: list(path), persistentRecursive: list(path),
+    type: type("setWatches"),
+    relativeZxid: zxid,
+    data: list(path),
+    exist: list(path),
+    child: list(path),
+    persistent: list(path),
+    persistentRecursive: list(path),
   }),
 );
 
@@ -145,8 +224,10 @@ export const result: fc.Arbitrary<Result> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: type("multi"), branch, outcomes: list(plainOutcome) }) },
   { weight: 1, arbitrary: fc.record({ type: type("multiRead"), outcomes: list(plainOutcome), zxid }) },
 );
-export const outcome: fc.Arbitrary<Outcome> =
-  fc.oneof(fc.constant<Outcome>({ code: "OK", detail: "", result: { type: "none" } }), fc.record({ code, detail, result }));
+export const outcome: fc.Arbitrary<Outcome> = fc.oneof(
+  fc.constant<Outcome>({ code: "OK", detail: "", result: { type: "none" } }),
+  fc.record({ code, detail, result }),
+);
 
 // ---- native messages
 
@@ -157,33 +238,62 @@ const level: fc.Arbitrary<ReadLevel> = fc.oneof(
 );
 
 export const clientMessage: fc.Arbitrary<ClientWireMessage> = fc.oneof(
-  { weight: 1, arbitrary: fc.record({ type: type("connect"), session, password: bytes, timeoutMs: uint, lastZxid: zxid, clientVersion: text }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: type("connect"),
+      session,
+      password: bytes,
+      timeoutMs: uint,
+      lastZxid: zxid,
+      clientVersion: text,
+    }),
+  },
   {
     weight: 20,
     arbitrary: fc.record({
-      type: type("request"), xid: uint, request: wireRequest, level, seq: uint, ackedSeq: uint, guards: list(guard), deadlineMs: uint,
+      type: type("request"),
+      xid: uint,
+      request: wireRequest,
+      level,
+      seq: uint,
+      ackedSeq: uint,
+      guards: list(guard),
+      deadlineMs: uint,
     }),
   },
   { weight: 1, arbitrary: fc.record({ type: type("heartbeat"), id: uint }) },
 );
 
 export const watchEvent: fc.Arbitrary<WatchEvent> = fc.record({
-  type: fc.constantFrom("nodeCreated" as const, "nodeDeleted" as const, "nodeDataChanged" as const, "nodeChildrenChanged" as const),
-  path, zxid,
+  type: fc.constantFrom(
+    "nodeCreated" as const,
+    "nodeDeleted" as const,
+    "nodeDataChanged" as const,
+    "nodeChildrenChanged" as const,
+  ),
+  path,
+  zxid,
 });
 
 /** `acl` does not travel. */
 const change: fc.Arbitrary<Change> = fc.record({
   type: fc.constantFrom("created" as const, "deleted" as const, "dataChanged" as const, "aclChanged" as const),
-  path, zxid, acl: fc.constant(0), stat: fc.option(stat, { nil: undefined }), data,
+  path,
+  zxid,
+  acl: fc.constant(0),
+  stat: fc.option(stat, { nil: undefined }),
+  data,
 });
 
 export const delivery: fc.Arbitrary<StreamDelivery> = fc.oneof(
   fc.record({ type: type("snapshot"), stream: uint, zxid, done: bool, entries: list(listEntry) }),
   fc.record({ type: type("changes"), stream: uint, zxid, changes: list(change) }),
   fc.record({
-    type: type("end"), stream: uint,
-    code: fc.constantFrom("COMPACTED" as const, "SLOW_CONSUMER" as const, "NO_AUTH" as const, "LIMIT" as const), detail,
+    type: type("end"),
+    stream: uint,
+    code: fc.constantFrom("COMPACTED" as const, "SLOW_CONSUMER" as const, "NO_AUTH" as const, "LIMIT" as const),
+    detail,
   }),
 );
 
@@ -193,15 +303,27 @@ export const serverMessage: fc.Arbitrary<ServerWireMessage> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({
-      type: type("connected"), session, resumed: bool, timeoutMs: uint, validForMs: uint, lastSeq: uint, ackedSeq: uint, zxid,
-      password: bytes, serverId: uint,
+      type: type("connected"),
+      session,
+      resumed: bool,
+      timeoutMs: uint,
+      validForMs: uint,
+      lastSeq: uint,
+      ackedSeq: uint,
+      zxid,
+      password: bytes,
+      serverId: uint,
     }),
   },
   { weight: 1, arbitrary: fc.record({ type: type("refused"), code, detail }) },
   {
     weight: 12,
     arbitrary: fc.record({
-      type: type("reply"), xid: uint, requestType: fc.constantFrom(...requestTypes), zxid, outcome,
+      type: type("reply"),
+      xid: uint,
+      requestType: fc.constantFrom(...requestTypes),
+      zxid,
+      outcome,
       level: fc.constantFrom("linearizable" as const, "session" as const, "atLeast" as const),
     }),
   },
@@ -252,25 +374,47 @@ const write: fc.Arbitrary<Write> = fc.record({ source, request: writeRequest, gu
 
 export const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerMessage>[]>(
   fc.record({
-    type: type("hello"), clusterId, foundation: fc.constantFrom("empty" as const, "founding" as const, "founded" as const),
-    voters: servers, observers: servers, boot: uint,
+    type: type("hello"),
+    clusterId,
+    foundation: fc.constantFrom("empty" as const, "founding" as const, "founded" as const),
+    voters: servers,
+    observers: servers,
+    boot: uint,
   }),
   fc.record({ type: type("found"), clusterId, voters: servers }),
   fc.record({ type: type("foundAck"), clusterId }),
   fc.record({ type: type("founded"), clusterId }),
   fc.record({
-    type: type("vote"), state: fc.constantFrom("looking" as const, "following" as const, "leading" as const, "observing" as const),
-    round: uint, leader: uint, epoch, zxid, counts: bool,
+    type: type("vote"),
+    state: fc.constantFrom("looking" as const, "following" as const, "leading" as const, "observing" as const),
+    round: uint,
+    leader: uint,
+    epoch,
+    zxid,
+    counts: bool,
   }),
   fc.record({ type: type("followerInfo"), acceptedEpoch: epoch, observer: bool, rejoining: bool }),
   fc.record({ type: type("leaderInfo"), epoch }),
-  fc.record({ type: type("ackEpoch"), epoch, currentEpoch: epoch, lastZxid: zxid, tails: list(zxid), counts: bool, appliedZxid: zxid }),
+  fc.record({
+    type: type("ackEpoch"),
+    epoch,
+    currentEpoch: epoch,
+    lastZxid: zxid,
+    tails: list(zxid),
+    counts: bool,
+    appliedZxid: zxid,
+  }),
   fc.record({ type: type("diff"), epoch, zxid }),
   fc.record({ type: type("trunc"), epoch, zxid }),
   fc.record({ type: type("snap"), epoch, zxid }),
   fc.record({ type: type("snapChunk"), epoch, index: uint, pairs: list(fc.tuple(bytes, bytes)), crc: half, done: bool }),
   fc.record({ type: type("snapChunkAck"), epoch, index: uint }),
-  fc.record({ type: type("proposal"), epoch, prev: zxid, entries: fc.array(fc.record({ zxid, payload: bytes }), { maxLength: 40 }) }),
+  fc.record({
+    type: type("proposal"),
+    epoch,
+    prev: zxid,
+    entries: fc.array(fc.record({ zxid, payload: bytes }), { maxLength: 40 }),
+  }),
   fc.record({ type: type("newLeader"), epoch, zxid, member: bool }),
   fc.record({ type: type("ack"), epoch, zxid, newLeader: bool }),
   fc.record({ type: type("upToDate"), epoch, committed: zxid }),

@@ -1,12 +1,17 @@
 import fc from "fast-check";
 import t from "tap";
-import { noZxid } from "../../src/wire/common-codec.ts";
-import {
-  type ClientWireMessage, decodeClientFrame, decodeServerFrame, encodeClientMessage, encodeServerMessage,
-  type ServerWireMessage, Writer,
-} from "../../src/wire/client-codec.ts";
-import type { SessionId, Zxid } from "../../src/model/zxid.ts";
 import { okOutcome } from "../../src/model/request.ts";
+import type { SessionId, Zxid } from "../../src/model/zxid.ts";
+import {
+  type ClientWireMessage,
+  decodeClientFrame,
+  decodeServerFrame,
+  encodeClientMessage,
+  encodeServerMessage,
+  type ServerWireMessage,
+  Writer,
+} from "../../src/wire/client-codec.ts";
+import { noZxid } from "../../src/wire/common-codec.ts";
 import { clientMessage, serverMessage } from "./arbitraries.ts";
 import { expectSame, fromHex, hex } from "./compare.ts";
 
@@ -23,49 +28,99 @@ function serverFrame(messages: readonly ServerWireMessage[]): Uint8Array {
 }
 
 const setData: ClientWireMessage = {
-  type: "request", xid: 3, request: { type: "setData", path: "/a", data: Uint8Array.of(120), version: -1 },
-  level: { type: "linearizable" }, seq: 2, ackedSeq: 1, guards: [{ path: "/l", czxid: 5 as Zxid }], deadlineMs: 0,
+  type: "request",
+  xid: 3,
+  request: { type: "setData", path: "/a", data: Uint8Array.of(120), version: -1 },
+  level: { type: "linearizable" },
+  seq: 2,
+  ackedSeq: 1,
+  guards: [{ path: "/l", czxid: 5 as Zxid }],
+  deadlineMs: 0,
 };
 
 t.test("a set's bytes are as proto/client.proto says", async (t) => {
-  const expected = "0a1c" + "121a" + "6003" + "6802" + "7001" // message, request; xid, seq, ackedSeq
-    + "1a09" + "0a022f61" + "120178" + "1801" // setData: path, data, version −1 as zigzag
-    + "a20306" + "0a022f6c" + "1005"; // guard
+  const expected =
+    "0a1c" +
+    "121a" +
+    "6003" +
+    "6802" +
+    "7001" + // message, request; xid, seq, ackedSeq
+    "1a09" +
+    "0a022f61" +
+    "120178" +
+    "1801" + // setData: path, data, version −1 as zigzag
+    "a20306" +
+    "0a022f6c" +
+    "1005"; // guard
   t.equal(hex(clientFrame([setData])), expected);
   expectSame(decodeClientFrame(fromHex(expected)), [setData]);
 });
 
 t.test("a reply's bytes are as proto/client.proto says", async (t) => {
   const reply: ServerWireMessage = {
-    type: "reply", xid: 1, requestType: "getData", zxid: 0x1_0000_0002 as Zxid, level: "session",
+    type: "reply",
+    xid: 1,
+    requestType: "getData",
+    zxid: 0x1_0000_0002 as Zxid,
+    level: "session",
     outcome: {
-      code: "OK", detail: "",
+      code: "OK",
+      detail: "",
       result: {
-        type: "data", data: Uint8Array.of(120),
+        type: "data",
+        data: Uint8Array.of(120),
         stat: {
-          czxid: 2 as Zxid, mzxid: 3 as Zxid, pzxid: 2 as Zxid, ctimeMs: 9, mtimeMs: 9, version: 1, cversion: 0, aversion: 0,
-          ephemeralOwner: 0 as SessionId, dataLength: 1, numChildren: 0,
+          czxid: 2 as Zxid,
+          mzxid: 3 as Zxid,
+          pzxid: 2 as Zxid,
+          ctimeMs: 9,
+          mtimeMs: 9,
+          version: 1,
+          cversion: 0,
+          aversion: 0,
+          ephemeralOwner: 0 as SessionId,
+          dataLength: 1,
+          numChildren: 0,
         },
       },
     },
   };
-  const expected = "0a21" + "1a1f" + "0801" + "1015" + "188280808010" + "2001" // xid, getData, zxid, level
-    + "2a11" + "2a0f" + "0a0178" // outcome, data result, data
-    + "120a" + "0802" + "1003" + "2009" + "3002" + "5001"; // czxid, mzxid, ctime, version, length
+  const expected =
+    "0a21" +
+    "1a1f" +
+    "0801" +
+    "1015" +
+    "188280808010" +
+    "2001" + // xid, getData, zxid, level
+    "2a11" +
+    "2a0f" +
+    "0a0178" + // outcome, data result, data
+    "120a" +
+    "0802" +
+    "1003" +
+    "2009" +
+    "3002" +
+    "5001"; // czxid, mzxid, ctime, version, length
   t.equal(hex(serverFrame([reply])), expected);
   expectSame(decodeServerFrame(fromHex(expected)), [reply]);
 });
 
 t.test("every client message survives the way there", async () => {
-  fc.assert(fc.property(fc.array(clientMessage, { maxLength: 4 }), (messages) => {
-    expectSame(decodeClientFrame(clientFrame(messages)), messages);
-  }), { numRuns: 2_000 });
+  fc.assert(
+    fc.property(fc.array(clientMessage, { maxLength: 4 }), (messages) => {
+      expectSame(decodeClientFrame(clientFrame(messages)), messages);
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 t.test("every server message survives the way there", async () => {
-  fc.assert(fc.property(fc.array(serverMessage, { maxLength: 4 }), (messages) => {
-    expectSame(decodeServerFrame(serverFrame(messages)), messages);
-  }), { numRuns: 2_000 });
+  fc.assert(
+    fc.property(fc.array(serverMessage, { maxLength: 4 }), (messages) => {
+      expectSame(decodeServerFrame(serverFrame(messages)), messages);
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 t.test("one writer makes frame after frame, and does not touch those before", async (t) => {
@@ -100,15 +155,17 @@ t.test("data is a view of the frame", async (t) => {
 });
 
 t.test("an outcome that says nothing is the shared one", async (t) => {
-  const [reply] = decodeServerFrame(serverFrame([
-    { type: "reply", xid: 1, requestType: "delete", zxid: noZxid, outcome: okOutcome, level: "linearizable" },
-  ]));
+  const [reply] = decodeServerFrame(
+    serverFrame([{ type: "reply", xid: 1, requestType: "delete", zxid: noZxid, outcome: okOutcome, level: "linearizable" }]),
+  );
   t.equal(reply?.type === "reply" ? reply.outcome : undefined, okOutcome);
 });
 
 t.test("null data and empty data differ", async (t) => {
   for (const data of [undefined, new Uint8Array(0)]) {
-    const [message] = decodeClientFrame(clientFrame([{ ...setData, request: { type: "setData", path: "/a", data, version: 0 } }]));
+    const [message] = decodeClientFrame(
+      clientFrame([{ ...setData, request: { type: "setData", path: "/a", data, version: 0 } }]),
+    );
     t.same(message?.type === "request" ? message.request : undefined, { type: "setData", path: "/a", data, version: 0 });
   }
 });
@@ -185,7 +242,10 @@ t.test("nesting is limited", async (t) => {
     bytes = Uint8Array.of(0x4a, inner.length, ...inner);
   }
   const reply = Uint8Array.of(0x10, 5, 0x2a, bytes.length, ...bytes);
-  t.throws(() => decodeServerFrame(Uint8Array.of(0x0a, reply.length + 2, 0x1a, reply.length, ...reply)), { name: "ProtocolError", message: /deep/ });
+  t.throws(() => decodeServerFrame(Uint8Array.of(0x0a, reply.length + 2, 0x1a, reply.length, ...reply)), {
+    name: "ProtocolError",
+    message: /deep/,
+  });
 });
 
 t.test("the elements of a client's frame are limited", async (t) => {
@@ -208,5 +268,7 @@ t.test("what the wire cannot carry is our own error", async (t) => {
     t.throws(() => encodeClientMessage(writer, { type: "heartbeat", id }), { name: "InvariantError" });
     writer.reset();
   }
-  t.throws(() => encodeClientMessage(writer, { ...setData, request: { type: "delete", path: "/", version: 2 ** 31 } }), { name: "InvariantError" });
+  t.throws(() => encodeClientMessage(writer, { ...setData, request: { type: "delete", path: "/", version: 2 ** 31 } }), {
+    name: "InvariantError",
+  });
 });

@@ -26,19 +26,22 @@ t.test("frames within one chunk are views of it", async (t) => {
 
 t.test("frames come out whole, however they were cut, and do not change afterwards", async () => {
   const bodies = fc.array(fc.uint8Array({ minLength: 1, maxLength: 60 }), { maxLength: 12 });
-  fc.assert(fc.property(bodies, fc.array(fc.nat(30)), fc.boolean(), (wanted, cuts, lazy) => {
-    const stream = Uint8Array.from(wanted.flatMap((body) => [...frameHeader(body.length), ...body]));
-    const decoder = new FrameDecoder(60);
-    const found: Uint8Array[] = [];
-    let at = 0;
-    for (const cut of [...cuts, stream.length]) {
-      decoder.push(stream.slice(at, at + cut));
-      at = Math.min(at + cut, stream.length);
-      if (!lazy) found.push(...drain(decoder));
-    }
-    found.push(...drain(decoder));
-    if (JSON.stringify(found.map(hex)) !== JSON.stringify(wanted.map(hex))) throw new Error("other frames");
-  }), { numRuns: 3_000 });
+  fc.assert(
+    fc.property(bodies, fc.array(fc.nat(30)), fc.boolean(), (wanted, cuts, lazy) => {
+      const stream = Uint8Array.from(wanted.flatMap((body) => [...frameHeader(body.length), ...body]));
+      const decoder = new FrameDecoder(60);
+      const found: Uint8Array[] = [];
+      let at = 0;
+      for (const cut of [...cuts, stream.length]) {
+        decoder.push(stream.slice(at, at + cut));
+        at = Math.min(at + cut, stream.length);
+        if (!lazy) found.push(...drain(decoder));
+      }
+      found.push(...drain(decoder));
+      if (JSON.stringify(found.map(hex)) !== JSON.stringify(wanted.map(hex))) throw new Error("other frames");
+    }),
+    { numRuns: 3_000 },
+  );
 });
 
 for (const header of ["00000000", "ffffffff", "80000000", "7fffffff", "0000000b"]) {

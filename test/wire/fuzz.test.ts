@@ -6,7 +6,14 @@ import fc from "fast-check";
 import t from "tap";
 import { productionLimits } from "../../src/model/limits.ts";
 import type { Epoch } from "../../src/model/zxid.ts";
-import { decodeClientFrame, decodeServerFrame, encodeClientMessage, encodeServerMessage, ProtocolError, Writer } from "../../src/wire/client-codec.ts";
+import {
+  decodeClientFrame,
+  decodeServerFrame,
+  encodeClientMessage,
+  encodeServerMessage,
+  ProtocolError,
+  Writer,
+} from "../../src/wire/client-codec.ts";
 import { FrameDecoder, frameHeader } from "../../src/wire/frame.ts";
 import { writeAcl, writeBoolean, writeBuffer, writeString, writeStrings } from "../../src/wire/jute.ts";
 import { decodePeer, encodePeer } from "../../src/wire/peer-codec.ts";
@@ -80,7 +87,10 @@ function zookeeperCorpus(): Uint8Array[] {
   const create = (w: Writer): void => {
     path(w);
     writeBuffer(w, Uint8Array.of(1, 2, 3));
-    writeAcl(w, [{ perms: 31, scheme: "world", id: "anyone" }, { perms: 1, scheme: "digest", id: "u:hash" }]);
+    writeAcl(w, [
+      { perms: 31, scheme: "world", id: "anyone" },
+      { perms: 1, scheme: "digest", id: "u:hash" },
+    ]);
     w.int32(3);
   };
   const pathAndInt = (w: Writer): void => {
@@ -136,14 +146,21 @@ function decodeAndForward(bytes: Uint8Array): unknown {
   if (body.type !== "request") return body;
   const request = body.request;
   switch (request.type) {
-    case "create": case "delete": case "setData": case "setAcl": case "multi": case "closeSession": {
+    case "create":
+    case "delete":
+    case "setData":
+    case "setAcl":
+    case "multi":
+    case "closeSession": {
       const write = { source: { type: "internal", session: 0 }, request, guards: [], identities: [] } as const;
       const forward = encodePeer({ type: "forward", writes: [{ connection: 1, generation: 1, write }] });
       const again = decodePeer(forward);
-      if (!sameValue(again.type === "forward" ? again.writes[0]?.write.request : undefined, request)) throw new Error("changed on its way");
+      if (!sameValue(again.type === "forward" ? again.writes[0]?.write.request : undefined, request))
+        throw new Error("changed on its way");
       return body;
     }
-    default: return body;
+    default:
+      return body;
   }
 }
 
@@ -156,8 +173,18 @@ writeBuffer(connect, new Uint8Array(16));
 connect.uint8(0);
 
 const targets: readonly Target[] = [
-  { name: "ClientFrame", corpus: sample(fc.array(clientMessage, { maxLength: 3 }), encodeClientFrame), decode: (bytes) => decodeClientFrame(bytes), encode: encodeClientFrame },
-  { name: "ServerFrame", corpus: sample(fc.array(serverMessage, { maxLength: 3 }), encodeServerFrame), decode: decodeServerFrame, encode: encodeServerFrame },
+  {
+    name: "ClientFrame",
+    corpus: sample(fc.array(clientMessage, { maxLength: 3 }), encodeClientFrame),
+    decode: (bytes) => decodeClientFrame(bytes),
+    encode: encodeClientFrame,
+  },
+  {
+    name: "ServerFrame",
+    corpus: sample(fc.array(serverMessage, { maxLength: 3 }), encodeServerFrame),
+    decode: decodeServerFrame,
+    encode: encodeServerFrame,
+  },
   { name: "PeerMessage", corpus: sample(peerMessage, encodePeer), decode: decodePeer, encode: encodePeer },
   { name: "Txn", corpus: sample(txn, encodeTxn), decode: decodeTxn, encode: encodeTxn },
   { name: "ZooKeeper connect", corpus: [connect.finish()], decode: decodeZkConnect },
@@ -248,12 +275,26 @@ const hostile: readonly (readonly [what: string, decode: (bytes: Uint8Array) => 
   ["empty outcomes", decodeServerFrame, nested([0x0a, 0x1a, 0x2a, 0x4a], repeated([0x12, 0x00], mebibyte))],
   ["empty log entries", decodePeer, nested([0x0a], repeated([0x1a, 0x00], mebibyte))],
   ["empty removals", decodeTxn, nested([82], repeated([0x12, 0x00], mebibyte))],
-  ["creates with unknown flags", (bytes) => decodeZkRequest(bytes, productionLimits), Uint8Array.from([
-    0, 0, 0, 1, 0, 0, 0, 14, ...repeated([0, 0, 0, 1, 0, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9], mebibyte),
-  ])],
-  ["paths of setWatches", (bytes) => decodeZkRequest(bytes, productionLimits), Uint8Array.from([
-    0, 0, 0, 1, 0, 0, 0, 101, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 255, 240, ...repeated([0, 0, 0, 0], mebibyte),
-  ])],
+  [
+    "creates with unknown flags",
+    (bytes) => decodeZkRequest(bytes, productionLimits),
+    Uint8Array.from([
+      0,
+      0,
+      0,
+      1,
+      0,
+      0,
+      0,
+      14,
+      ...repeated([0, 0, 0, 1, 0, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9], mebibyte),
+    ]),
+  ],
+  [
+    "paths of setWatches",
+    (bytes) => decodeZkRequest(bytes, productionLimits),
+    Uint8Array.from([0, 0, 0, 1, 0, 0, 0, 101, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 255, 240, ...repeated([0, 0, 0, 0], mebibyte)]),
+  ],
 ];
 
 for (const [what, decode, bytes] of hostile) {

@@ -10,9 +10,15 @@ const vectors: readonly (readonly [bytes: string, message: PeerMessage])[] = [
   ["1205" + "0803" + "108408", { type: "ack", epoch: 3 as Epoch, zxid: 1028 as Zxid, newLeader: false }],
   ["1a04" + "0803" + "1004", { type: "commit", epoch: 3 as Epoch, zxid: 4 as Zxid }],
   ["2a04" + "0803" + "1007", { type: "heartbeat", epoch: 3 as Epoch, id: 7 }],
-  ["0a0d" + "0801" + "1004" + "1a07" + "0805" + "1203616263", {
-    type: "proposal", epoch: 1 as Epoch, prev: 4 as Zxid, entries: [{ zxid: 5 as Zxid, payload: fromHex("616263") }],
-  }],
+  [
+    "0a0d" + "0801" + "1004" + "1a07" + "0805" + "1203616263",
+    {
+      type: "proposal",
+      epoch: 1 as Epoch,
+      prev: 4 as Zxid,
+      entries: [{ zxid: 5 as Zxid, payload: fromHex("616263") }],
+    },
+  ],
 ];
 
 for (const [bytes, message] of vectors) {
@@ -23,14 +29,20 @@ for (const [bytes, message] of vectors) {
 }
 
 t.test("every message survives the link", async () => {
-  fc.assert(fc.property(peerMessage, (message) => expectSame(decodePeer(encodePeer(message)), message)), { numRuns: 6_000 });
+  fc.assert(
+    fc.property(peerMessage, (message) => expectSame(decodePeer(encodePeer(message)), message)),
+    { numRuns: 6_000 },
+  );
 });
 
 t.test("an encoded message does not change when others are encoded", async () => {
-  fc.assert(fc.property(fc.array(peerMessage, { minLength: 2, maxLength: 10 }), (messages) => {
-    const encoded = messages.map(encodePeer);
-    expectSame(encoded.map(decodePeer), messages);
-  }), { numRuns: 300 });
+  fc.assert(
+    fc.property(fc.array(peerMessage, { minLength: 2, maxLength: 10 }), (messages) => {
+      const encoded = messages.map(encodePeer);
+      expectSame(encoded.map(decodePeer), messages);
+    }),
+    { numRuns: 300 },
+  );
 });
 
 t.test("a proposal of megabytes", async (t) => {

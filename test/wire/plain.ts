@@ -50,19 +50,23 @@ function withStat<T extends { readonly stat?: Stat | undefined }>(value: T): Pla
 
 function plainOperation(operation: WireRequest | WriteRequest | MultiOperation): Plain {
   switch (operation.type) {
-    case "create": return { create: { ...rest(operation), kind: kinds.indexOf(operation.kind) } };
-    case "multi": return { multi: plainMulti(operation) };
-    case "multiRead": return { multiRead: { reads: operation.reads.map(wrap) } };
-    case "removeWatches": case "checkWatches":
+    case "create":
+      return { create: { ...rest(operation), kind: kinds.indexOf(operation.kind) } };
+    case "multi":
+      return { multi: plainMulti(operation) };
+    case "multiRead":
+      return { multiRead: { reads: operation.reads.map(wrap) } };
+    case "removeWatches":
+    case "checkWatches":
       return { [operation.type]: { path: operation.path, kind: watchers.indexOf(operation.kind) } };
-    default: return wrap(operation);
+    default:
+      return wrap(operation);
   }
 }
 
 function plainMulti(multi: Extract<WriteRequest, { readonly type: "multi" }>): Plain {
   return {
     conditions: multi.conditions.map(plainCondition),
-    // biome-ignore lint/suspicious/noThenProperty: the model's name of the branch
     then: multi.then.map(plainOperation),
     otherwise: multi.otherwise === undefined ? undefined : { operations: multi.otherwise.map(plainOperation) },
   };
@@ -79,7 +83,10 @@ export function plainClientMessage(message: ClientWireMessage): Plain {
   const { type: _, request, level, ...others } = message;
   return {
     request: {
-      ...others, ...plainOperation(request), level: levels.indexOf(level.type), atLeastZxid: level.type === "atLeast" ? level.zxid : 0,
+      ...others,
+      ...plainOperation(request),
+      level: levels.indexOf(level.type),
+      atLeastZxid: level.type === "atLeast" ? level.zxid : 0,
     },
   };
 }
@@ -92,31 +99,49 @@ function plainOutcome(outcome: Outcome): Plain {
 
 function plainResult(result: Outcome["result"]): Plain {
   switch (result.type) {
-    case "none": return {};
-    case "stat": return { stat: plainStat(result.stat) };
-    case "count": return { count: result.count };
-    case "session": return { session: result.session };
-    case "list": return { list: { ...rest(result), entries: result.entries.map(withStat) } };
-    case "multi": return { multi: { branch: branches.indexOf(result.branch), outcomes: result.outcomes.map(plainOutcome) } };
-    case "multiRead": return { multiRead: { zxid: result.zxid, outcomes: result.outcomes.map(plainOutcome) } };
-    case "paths": case "identities": return wrap(result);
-    default: return { [result.type]: withStat(rest(result) as { stat: Stat }) };
+    case "none":
+      return {};
+    case "stat":
+      return { stat: plainStat(result.stat) };
+    case "count":
+      return { count: result.count };
+    case "session":
+      return { session: result.session };
+    case "list":
+      return { list: { ...rest(result), entries: result.entries.map(withStat) } };
+    case "multi":
+      return { multi: { branch: branches.indexOf(result.branch), outcomes: result.outcomes.map(plainOutcome) } };
+    case "multiRead":
+      return { multiRead: { zxid: result.zxid, outcomes: result.outcomes.map(plainOutcome) } };
+    case "paths":
+    case "identities":
+      return wrap(result);
+    default:
+      return { [result.type]: withStat(rest(result) as { stat: Stat }) };
   }
 }
 
 export function plainServerMessage(message: ServerWireMessage): Plain {
   switch (message.type) {
-    case "refused": return { refused: { code: errorNumber(message.code), detail: message.detail } };
-    case "reply": return { reply: plainReply(message) };
-    case "watchEvent": return { watchEvent: { ...message.event, type: watchEvents.indexOf(message.event.type) } };
-    case "stream": return { stream: plainDelivery(message.delivery) };
-    default: return wrap(message);
+    case "refused":
+      return { refused: { code: errorNumber(message.code), detail: message.detail } };
+    case "reply":
+      return { reply: plainReply(message) };
+    case "watchEvent":
+      return { watchEvent: { ...message.event, type: watchEvents.indexOf(message.event.type) } };
+    case "stream":
+      return { stream: plainDelivery(message.delivery) };
+    default:
+      return wrap(message);
   }
 }
 
 function plainReply(message: Extract<ServerWireMessage, { readonly type: "reply" }>): Plain {
   return {
-    xid: message.xid, operation: operations[message.requestType].number, zxid: message.zxid, level: levels.indexOf(message.level),
+    xid: message.xid,
+    operation: operations[message.requestType].number,
+    zxid: message.zxid,
+    level: levels.indexOf(message.level),
     outcome: plainOutcome(message.outcome),
   };
 }
@@ -124,9 +149,12 @@ function plainReply(message: Extract<ServerWireMessage, { readonly type: "reply"
 function plainDelivery(delivery: StreamDelivery): Plain {
   const { stream } = delivery;
   switch (delivery.type) {
-    case "snapshot": return { stream, snapshot: { zxid: delivery.zxid, done: delivery.done, entries: delivery.entries.map(withStat) } };
-    case "changes": return { stream, changes: { zxid: delivery.zxid, changes: delivery.changes.map(plainChange) } };
-    case "end": return { stream, end: { code: errorNumber(delivery.code), detail: delivery.detail } };
+    case "snapshot":
+      return { stream, snapshot: { zxid: delivery.zxid, done: delivery.done, entries: delivery.entries.map(withStat) } };
+    case "changes":
+      return { stream, changes: { zxid: delivery.zxid, changes: delivery.changes.map(plainChange) } };
+    case "end":
+      return { stream, end: { code: errorNumber(delivery.code), detail: delivery.detail } };
   }
 }
 
@@ -143,20 +171,33 @@ function plainAclRef(ref: AclRef): Plain {
 
 function plainEffect(effect: NodeEffect): Plain {
   switch (effect.type) {
-    case "create": return { create: { ...rest(effect), acl: plainAclRef(effect.acl), kind: kinds.indexOf(effect.kind) } };
-    case "setData": return { setData: withStat(rest(effect) as { stat: Stat }) };
-    case "setAcl": return { setAcl: { path: effect.path, acl: plainAclRef(effect.acl), stat: plainStat(effect.stat) } };
-    default: return wrap(effect);
+    case "create":
+      return { create: { ...rest(effect), acl: plainAclRef(effect.acl), kind: kinds.indexOf(effect.kind) } };
+    case "setData":
+      return { setData: withStat(rest(effect) as { stat: Stat }) };
+    case "setAcl":
+      return { setAcl: { path: effect.path, acl: plainAclRef(effect.acl), stat: plainStat(effect.stat) } };
+    default:
+      return wrap(effect);
   }
 }
 
 function plainBody(body: Txn["body"]): Plain {
   switch (body.type) {
-    case "create": case "setData": case "setAcl": case "delete": return plainEffect(body);
-    case "multi": return { multi: { branch: branches.indexOf(body.branch), effects: body.effects.map(plainEffect) } };
-    case "deleteRecursive": case "reap": return { [body.type]: { session: 0, removed: body.removed } };
-    case "error": return { error: { code: errorNumber(body.code), detail: body.detail, codes: body.codes.map(errorNumber) } };
-    default: return wrap(body);
+    case "create":
+    case "setData":
+    case "setAcl":
+    case "delete":
+      return plainEffect(body);
+    case "multi":
+      return { multi: { branch: branches.indexOf(body.branch), effects: body.effects.map(plainEffect) } };
+    case "deleteRecursive":
+    case "reap":
+      return { [body.type]: { session: 0, removed: body.removed } };
+    case "error":
+      return { error: { code: errorNumber(body.code), detail: body.detail, codes: body.codes.map(errorNumber) } };
+    default:
+      return wrap(body);
   }
 }
 
@@ -176,11 +217,18 @@ function plainWrite(write: Write): Plain {
 
 export function plainPeerMessage(message: PeerMessage): Plain {
   switch (message.type) {
-    case "hello": return { hello: { ...rest(message), foundation: foundations.indexOf(message.foundation) } };
-    case "vote": return { vote: { ...rest(message), state: roles.indexOf(message.state) } };
-    case "snapChunk": return { snapChunk: { ...rest(message), pairs: message.pairs.map(([key, value]) => ({ key, value })) } };
-    case "refusal": case "resumed": return { [message.type]: { ...rest(message), code: errorNumber(message.code) } };
-    case "forward": return { forward: { writes: message.writes.map((one) => ({ ...one, write: plainWrite(one.write) })) } };
-    default: return wrap(message);
+    case "hello":
+      return { hello: { ...rest(message), foundation: foundations.indexOf(message.foundation) } };
+    case "vote":
+      return { vote: { ...rest(message), state: roles.indexOf(message.state) } };
+    case "snapChunk":
+      return { snapChunk: { ...rest(message), pairs: message.pairs.map(([key, value]) => ({ key, value })) } };
+    case "refusal":
+    case "resumed":
+      return { [message.type]: { ...rest(message), code: errorNumber(message.code) } };
+    case "forward":
+      return { forward: { writes: message.writes.map((one) => ({ ...one, write: plainWrite(one.write) })) } };
+    default:
+      return wrap(message);
   }
 }

@@ -7,7 +7,13 @@ import fc from "fast-check";
 import protobuf from "protobufjs";
 import t from "tap";
 import { operations } from "../../src/model/operation.ts";
-import { decodeClientFrame, decodeServerFrame, encodeClientMessage, encodeServerMessage, Writer } from "../../src/wire/client-codec.ts";
+import {
+  decodeClientFrame,
+  decodeServerFrame,
+  encodeClientMessage,
+  encodeServerMessage,
+  Writer,
+} from "../../src/wire/client-codec.ts";
 import { decodePeer, encodePeer } from "../../src/wire/peer-codec.ts";
 import { decodeTxn, encodeTxn } from "../../src/wire/txn-codec.ts";
 import { clientMessage, peerMessage, serverMessage, txn } from "./arbitraries.ts";
@@ -15,7 +21,7 @@ import { expectSame } from "./compare.ts";
 import { plainClientMessage, plainPeerMessage, plainServerMessage, plainTxn } from "./plain.ts";
 
 const root = new protobuf.Root();
-root.resolvePath = (_origin, target) => target.startsWith("proto/") ? target : `proto/${target}`;
+root.resolvePath = (_origin, target) => (target.startsWith("proto/") ? target : `proto/${target}`);
 root.loadSync(["proto/client.proto", "proto/txn.proto", "proto/peer.proto"]);
 root.resolveAll();
 
@@ -43,14 +49,20 @@ interface Format<T> {
 
 function check<T>(format: Format<T>): void {
   t.test(`${format.name}: what we encode, protobufjs decodes`, async () => {
-    fc.assert(fc.property(format.values, (value) => {
-      expectSame(toPlain(format.type, format.encode(value)), format.plain(value));
-    }), { numRuns: 3_000 });
+    fc.assert(
+      fc.property(format.values, (value) => {
+        expectSame(toPlain(format.type, format.encode(value)), format.plain(value));
+      }),
+      { numRuns: 3_000 },
+    );
   });
   t.test(`${format.name}: what protobufjs encodes, we decode`, async () => {
-    fc.assert(fc.property(format.values, (value) => {
-      expectSame(format.decode(fromPlain(format.type, format.plain(value))), value);
-    }), { numRuns: 3_000 });
+    fc.assert(
+      fc.property(format.values, (value) => {
+        expectSame(format.decode(fromPlain(format.type, format.plain(value))), value);
+      }),
+      { numRuns: 3_000 },
+    );
   });
 }
 
@@ -71,8 +83,12 @@ check({
   name: "ServerFrame",
   type: type("ServerFrame"),
   // An empty outcome is left out; that it may also be there is covered by the other direction.
-  values: fc.array(serverMessage.map((message) =>
-    message.type === "reply" && message.outcome.code === "OK" ? { ...message, outcome: { ...message.outcome } } : message), { maxLength: 3 }),
+  values: fc.array(
+    serverMessage.map((message) =>
+      message.type === "reply" && message.outcome.code === "OK" ? { ...message, outcome: { ...message.outcome } } : message,
+    ),
+    { maxLength: 3 },
+  ),
   plain: (messages) => ({ messages: messages.map(plainServerMessage) }),
   encode: (messages) => {
     const writer = new Writer();
@@ -85,7 +101,12 @@ check({
 check({ name: "Txn", type: type("Txn"), values: txn, plain: plainTxn, encode: encodeTxn, decode: decodeTxn });
 
 check({
-  name: "PeerMessage", type: type("PeerMessage"), values: peerMessage, plain: plainPeerMessage, encode: encodePeer, decode: decodePeer,
+  name: "PeerMessage",
+  type: type("PeerMessage"),
+  values: peerMessage,
+  plain: plainPeerMessage,
+  encode: encodePeer,
+  decode: decodePeer,
 });
 
 t.test("an operation's field has the operation's number", async (t) => {
@@ -95,11 +116,22 @@ t.test("an operation's field has the operation's number", async (t) => {
       t.equal(field.id, operations[field.name as keyof typeof operations].number, `${name}.${field.name}`);
     }
   }
-  const served = new Set([...Object.keys(type("Request").fields), ...Object.keys(type("Write").fields), ...Object.keys(type("Operation").fields)]);
+  const served = new Set([
+    ...Object.keys(type("Request").fields),
+    ...Object.keys(type("Write").fields),
+    ...Object.keys(type("Operation").fields),
+  ]);
   for (const name of Object.keys(operations)) t.ok(served.has(name), name);
 });
 
 t.test("enums have ZooKeeper's numbers where it has them", async (t) => {
-  t.match(root.lookupEnum("zabra.v1.WatcherType").values, { WATCHER_TYPE_CHILDREN: 1, WATCHER_TYPE_DATA: 2, WATCHER_TYPE_ANY: 3 });
-  t.match(root.lookupEnum("zabra.v1.WatchEventType").values, { WATCH_EVENT_TYPE_NODE_CREATED: 1, WATCH_EVENT_TYPE_NODE_DELETED: 2 });
+  t.match(root.lookupEnum("zabra.v1.WatcherType").values, {
+    WATCHER_TYPE_CHILDREN: 1,
+    WATCHER_TYPE_DATA: 2,
+    WATCHER_TYPE_ANY: 3,
+  });
+  t.match(root.lookupEnum("zabra.v1.WatchEventType").values, {
+    WATCH_EVENT_TYPE_NODE_CREATED: 1,
+    WATCH_EVENT_TYPE_NODE_DELETED: 2,
+  });
 });

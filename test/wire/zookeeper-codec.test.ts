@@ -45,7 +45,14 @@ function expectRequest(t: Pick<typeof import("tap").t, "same">, found: ZkBody, w
 
 t.test("connect, 45 bytes and 44", async (t) => {
   const fields = `00000000 0000000000000000 00002710 0000000000000000 00000010 ${zeros16}`;
-  const wanted = { protocolVersion: 0, lastZxidSeen: 0, timeoutMs: 10_000, session: 0, password: new Uint8Array(16), readOnly: false };
+  const wanted = {
+    protocolVersion: 0,
+    lastZxidSeen: 0,
+    timeoutMs: 10_000,
+    session: 0,
+    password: new Uint8Array(16),
+    readOnly: false,
+  };
   t.same(decodeZkConnect(unframe(`0000002d ${fields} 00`)), { ...wanted, hasReadOnly: true });
   t.same(decodeZkConnect(unframe(`0000002d ${fields} 01`)), { ...wanted, readOnly: true, hasReadOnly: true });
   t.same(decodeZkConnect(unframe(`0000002c ${fields}`)), { ...wanted, hasReadOnly: false });
@@ -55,61 +62,104 @@ t.test("connect with what a session or zxid of ours cannot be", async (t) => {
   const connect = (zxid: string, session: string, password: string): unknown =>
     decodeZkConnect(fromHex(`00000000 ${zxid} ffffffff ${session} ${password}`));
   t.match(connect("0000000100000005", "0000000200000003", "ffffffff"), {
-    lastZxidSeen: 0x1_0000_0005, session: 0x2_0000_0003, timeoutMs: 0, password: new Uint8Array(0),
+    lastZxidSeen: 0x1_0000_0005,
+    session: 0x2_0000_0003,
+    timeoutMs: 0,
+    password: new Uint8Array(0),
   });
   t.match(connect("0020000000000000", "1000000000000001", "00000000"), { lastZxidSeen: "ahead", session: "unknown" });
   t.match(connect("ffffffffffffffff", "ffffffffffffffff", "00000000"), { lastZxidSeen: 0, session: "unknown" });
   t.match(connect("8000000000000000", "8000000000000000", "00000000"), { lastZxidSeen: 0, session: "unknown" });
   t.match(connect("001fffffffffffff", "001fffffffffffff", "00000000"), {
-    lastZxidSeen: Number.MAX_SAFE_INTEGER, session: Number.MAX_SAFE_INTEGER,
+    lastZxidSeen: Number.MAX_SAFE_INTEGER,
+    session: Number.MAX_SAFE_INTEGER,
   });
 });
 
 t.test("vectors", async (t) => {
   t.same(decode("00000008fffffffe0000000b"), { xid: -2, opcode: 11, path: "", opcodes: [], body: { type: "ping" } });
   t.same(decode("0000001dfffffffc00000064000000000000000664696765737400000003753a70"), {
-    xid: -4, opcode: 100, path: "", opcodes: [], body: { type: "auth", scheme: "digest", credentials: fromHex("753a70") },
+    xid: -4,
+    opcode: 100,
+    path: "",
+    opcodes: [],
+    body: { type: "auth", scheme: "digest", credentials: fromHex("753a70") },
   });
-  const create = decode("000000320000000100000001000000022f610000000178000000010000001f00000005776f726c6400000006616e796f6e6500000003");
+  const create = decode(
+    "000000320000000100000001000000022f610000000178000000010000001f00000005776f726c6400000006616e796f6e6500000003",
+  );
   t.match(create, { xid: 1, opcode: 1 });
-  expectRequest(t, create.body, { type: "create", path: "/a", data: fromHex("78"), kind: "ephemeral", sequential: true, ttlMs: 0, acl: openAcl });
+  expectRequest(t, create.body, {
+    type: "create",
+    path: "/a",
+    data: fromHex("78"),
+    kind: "ephemeral",
+    sequential: true,
+    ttlMs: 0,
+    acl: openAcl,
+  });
   const getData = decode("0000000f0000000200000004000000022f6101");
   t.match(getData, { xid: 2, opcode: 4 });
   expectRequest(t, getData.body, { type: "getData", path: "/a", watch: true });
-  const multi = decode("00000037000000040000000e0000000d00ffffffff000000022f61000000000000000200ffffffff000000022f61ffffffffffffffff01ffffffff");
+  const multi = decode(
+    "00000037000000040000000e0000000d00ffffffff000000022f61000000000000000200ffffffff000000022f61ffffffffffffffff01ffffffff",
+  );
   t.match(multi, { xid: 4, opcode: 14, opcodes: [13, 2] });
   expectRequest(t, multi.body, {
-    type: "multi", conditions: [], otherwise: undefined,
-    // biome-ignore lint/suspicious/noThenProperty: the model's name of the branch
-    then: [{ type: "check", path: "/a", version: 0 }, { type: "delete", path: "/a", version: -1 }],
+    type: "multi",
+    conditions: [],
+    otherwise: undefined,
+    then: [
+      { type: "check", path: "/a", version: 0 },
+      { type: "delete", path: "/a", version: -1 },
+    ],
   });
   const setWatches = decode("00000027fffffff800000065000000010000000400000001000000022f610000000000000001000000012f");
   t.match(setWatches, { xid: -8, opcode: 101 });
   t.same(setWatches.body, {
     type: "request",
-    request: { type: "setWatches", relativeZxid: 0x1_0000_0004, data: ["/a"], exist: [], child: ["/"], persistent: [], persistentRecursive: [] },
+    request: {
+      type: "setWatches",
+      relativeZxid: 0x1_0000_0004,
+      data: ["/a"],
+      exist: [],
+      child: ["/"],
+      persistent: [],
+      persistentRecursive: [],
+    },
   });
   expectRequest(t, decode("00000011000000050000006a000000012f00000001").body, { type: "addWatch", path: "/", recursive: true });
   expectRequest(t, decode("0000000800000006fffffff5").body, { type: "closeSession" });
 });
 
 t.test("create in all its forms", async (t) => {
-  const created = (opcode: number, flags: number, ttl?: string): ZkBody => decodePacket(opcode, (w) => {
-    writeString(w, "/a");
-    writeBuffer(w, undefined);
-    writeAcl(w, openAcl);
-    w.int32(flags);
-    if (ttl !== undefined) w.raw(fromHex(ttl));
-  }).body;
-  const kinds = [["persistent", false], ["ephemeral", false], ["persistent", true], ["ephemeral", true], ["container", false]] as const;
+  const created = (opcode: number, flags: number, ttl?: string): ZkBody =>
+    decodePacket(opcode, (w) => {
+      writeString(w, "/a");
+      writeBuffer(w, undefined);
+      writeAcl(w, openAcl);
+      w.int32(flags);
+      if (ttl !== undefined) w.raw(fromHex(ttl));
+    }).body;
+  const kinds = [
+    ["persistent", false],
+    ["ephemeral", false],
+    ["persistent", true],
+    ["ephemeral", true],
+    ["container", false],
+  ] as const;
   for (const opcode of [1, 15, 19]) {
     for (const [flags, [kind, sequential]] of kinds.entries()) {
       t.match(created(opcode, flags), { type: "request", request: { kind, sequential, ttlMs: 0, data: undefined } });
     }
-    for (const flags of [5, 6, 7, -1, 2 ** 31 - 1]) t.match(created(opcode, flags), { type: "refused", outcome: { code: "BAD_ARGUMENTS" } });
+    for (const flags of [5, 6, 7, -1, 2 ** 31 - 1])
+      t.match(created(opcode, flags), { type: "refused", outcome: { code: "BAD_ARGUMENTS" } });
   }
   t.match(created(21, 5, "0000000000000001"), { type: "request", request: { kind: "ttl", sequential: false, ttlMs: 1 } });
-  t.match(created(21, 6, "000000ffffffffff"), { type: "request", request: { kind: "ttl", sequential: true, ttlMs: 2 ** 40 - 1 } });
+  t.match(created(21, 6, "000000ffffffffff"), {
+    type: "request",
+    request: { kind: "ttl", sequential: true, ttlMs: 2 ** 40 - 1 },
+  });
   for (const ttl of ["0000000000000000", "0000010000000000", "ffffffffffffffff", "7fffffffffffffff", "8000000000000000"]) {
     t.match(created(21, 5, ttl), { type: "refused", outcome: { code: "BAD_ARGUMENTS" } }, ttl);
   }
@@ -122,14 +172,25 @@ t.test("requests of one path", async (t) => {
   expectRequest(t, onPath(6).body, { type: "getAcl", path: "/a" });
   expectRequest(t, onPath(104).body, { type: "countSubtree", path: "/a" });
   expectRequest(t, onPath(103).body, { type: "getEphemerals", prefix: "/a" });
-  t.same(onPath(9), { xid: 1, opcode: 9, path: "/a", opcodes: [], body: { type: "request", request: { type: "sync", path: "/a" } } });
+  t.same(onPath(9), {
+    xid: 1,
+    opcode: 9,
+    path: "/a",
+    opcodes: [],
+    body: { type: "request", request: { type: "sync", path: "/a" } },
+  });
   expectRequest(t, decodePacket(107).body, { type: "whoAmI" });
   expectRequest(t, decodePacket(103, (w) => w.int32(-1)).body, { type: "getEphemerals", prefix: "/" });
   expectRequest(t, decodePacket(6, (w) => w.int32(-1)).body, { type: "getAcl", path: "" });
 });
 
 t.test("reads keep their opcode", async (t) => {
-  for (const [opcode, type] of [[3, "exists"], [4, "getData"], [8, "getChildren"], [12, "getChildren"]] as const) {
+  for (const [opcode, type] of [
+    [3, "exists"],
+    [4, "getData"],
+    [8, "getChildren"],
+    [12, "getChildren"],
+  ] as const) {
     const found = decodePacket(opcode, (w) => {
       writeString(w, "/a");
       writeBoolean(w, false);
@@ -140,20 +201,23 @@ t.test("reads keep their opcode", async (t) => {
 });
 
 t.test("writes of any content", async () => {
-  fc.assert(fc.property(path, data, int32, acl, (path, data, version, acl) => {
-    const set = decodePacket(5, (w) => {
-      writeString(w, path);
-      writeBuffer(w, data);
-      w.int32(version);
-    });
-    expectSame(set.body, { type: "request", request: { type: "setData", path, data, version } });
-    const setAcl = decodePacket(7, (w) => {
-      writeString(w, path);
-      writeAcl(w, acl);
-      w.int32(version);
-    });
-    expectSame(setAcl.body, { type: "request", request: { type: "setAcl", path, acl, version } });
-  }), { numRuns: 500 });
+  fc.assert(
+    fc.property(path, data, int32, acl, (path, data, version, acl) => {
+      const set = decodePacket(5, (w) => {
+        writeString(w, path);
+        writeBuffer(w, data);
+        w.int32(version);
+      });
+      expectSame(set.body, { type: "request", request: { type: "setData", path, data, version } });
+      const setAcl = decodePacket(7, (w) => {
+        writeString(w, path);
+        writeAcl(w, acl);
+        w.int32(version);
+      });
+      expectSame(setAcl.body, { type: "request", request: { type: "setAcl", path, acl, version } });
+    }),
+    { numRuns: 500 },
+  );
 });
 
 t.test("setWatches2, and a zxid beyond what we have", async (t) => {
@@ -164,29 +228,42 @@ t.test("setWatches2, and a zxid beyond what we have", async (t) => {
   t.same(found.body, {
     type: "request",
     request: {
-      type: "setWatches", relativeZxid: Number.MAX_SAFE_INTEGER, data: ["/d"], exist: ["/e"], child: ["/c"], persistent: ["/p"],
+      type: "setWatches",
+      relativeZxid: Number.MAX_SAFE_INTEGER,
+      data: ["/d"],
+      exist: ["/e"],
+      child: ["/c"],
+      persistent: ["/p"],
       persistentRecursive: ["/r"],
     },
   });
 });
 
 t.test("watcher types and modes", async (t) => {
-  const onPath = (opcode: number, kind: number): ZkBody => decodePacket(opcode, (w) => {
-    writeString(w, "/a");
-    w.int32(kind);
-  }).body;
+  const onPath = (opcode: number, kind: number): ZkBody =>
+    decodePacket(opcode, (w) => {
+      writeString(w, "/a");
+      w.int32(kind);
+    }).body;
   for (const [i, kind] of (["children", "data", "any", "persistent", "persistentRecursive"] as const).entries()) {
     expectRequest(t, onPath(17, i + 1), { type: "checkWatches", path: "/a", kind });
     expectRequest(t, onPath(18, i + 1), { type: "removeWatches", path: "/a", kind });
   }
   expectRequest(t, onPath(106, 0), { type: "addWatch", path: "/a", recursive: false });
-  for (const [opcode, kind] of [[17, 0], [17, 6], [18, -1], [106, 2], [106, -1]] as const) {
+  for (const [opcode, kind] of [
+    [17, 0],
+    [17, 6],
+    [18, -1],
+    [106, 2],
+    [106, -1],
+  ] as const) {
     t.match(onPath(opcode, kind), { type: "refused", outcome: { code: "BAD_ARGUMENTS" } });
   }
 });
 
 t.test("what is not served here", async (t) => {
-  for (const opcode of [0, 10, 13, 20, 23, 71, 99, 108, 500, 600, -1, -10, -12]) t.same(decodePacket(opcode).body, { type: "unknown" }, `${opcode}`);
+  for (const opcode of [0, 10, 13, 20, 23, 71, 99, 108, 500, 600, -1, -10, -12])
+    t.same(decodePacket(opcode).body, { type: "unknown" }, `${opcode}`);
   t.match(decodePacket(16).body, { type: "refused", outcome: { code: "RECONFIG_DISABLED" } });
   t.match(decodePacket(102).body, { type: "refused", outcome: { code: "AUTH_FAILED" } });
 });
@@ -207,12 +284,14 @@ function multiPacket(opcode: number, operations: readonly (readonly [opcode: num
   });
 }
 
-const createFlags = (flags: number) => (w: Writer): void => {
-  writeString(w, "/a");
-  writeBuffer(w, undefined);
-  writeAcl(w, openAcl);
-  w.int32(flags);
-};
+const createFlags =
+  (flags: number) =>
+  (w: Writer): void => {
+    writeString(w, "/a");
+    writeBuffer(w, undefined);
+    writeAcl(w, openAcl);
+    w.int32(flags);
+  };
 const pathAndInt = (w: Writer): void => {
   writeString(w, "/a");
   w.int32(1);
@@ -223,7 +302,13 @@ const pathAndFlag = (w: Writer): void => {
 };
 
 t.test("a multi keeps its operations' opcodes", async (t) => {
-  const found = multiPacket(14, [[19, createFlags(4)], [15, createFlags(0)], [1, createFlags(2)], [13, pathAndInt], [2, pathAndInt]]);
+  const found = multiPacket(14, [
+    [19, createFlags(4)],
+    [15, createFlags(0)],
+    [1, createFlags(2)],
+    [13, pathAndInt],
+    [2, pathAndInt],
+  ]);
   t.same(found.opcodes, [19, 15, 1, 13, 2]);
   t.match(found.body, { type: "request", request: { type: "multi", conditions: [], otherwise: undefined } });
   t.match(multiPacket(14, []).body, { type: "request", request: { then: [] } });
@@ -231,7 +316,10 @@ t.test("a multi keeps its operations' opcodes", async (t) => {
 
 t.test("what a multi cannot hold fails it as a whole", async (t) => {
   for (const opcode of [3, 4, 7, 8, 9, 14, 16, 20, 22, 600]) {
-    const found = multiPacket(14, [[2, pathAndInt], [opcode, pathAndInt]]);
+    const found = multiPacket(14, [
+      [2, pathAndInt],
+      [opcode, pathAndInt],
+    ]);
     t.match(found, { opcode: 14, body: { type: "refused", outcome: { code: "MARSHALLING_ERROR", result: { type: "none" } } } });
   }
   for (const opcode of [1, 2, 3, 12, 13]) {
@@ -240,7 +328,12 @@ t.test("what a multi cannot hold fails it as a whole", async (t) => {
 });
 
 t.test("wrong flags inside a multi fail that operation", async (t) => {
-  const found = multiPacket(14, [[2, pathAndInt], [1, createFlags(9)], [1, createFlags(9)], [2, pathAndInt]]);
+  const found = multiPacket(14, [
+    [2, pathAndInt],
+    [1, createFlags(9)],
+    [1, createFlags(9)],
+    [2, pathAndInt],
+  ]);
   t.same(found.opcodes, [2, 1, 1, 2]);
   const body = found.body;
   const result = body.type === "refused" ? body.outcome.result : undefined;
@@ -255,11 +348,20 @@ t.test("a multi of too many operations", async (t) => {
 });
 
 t.test("multiRead sets no watches", async (t) => {
-  const found = multiPacket(22, [[4, pathAndFlag], [8, pathAndFlag]]);
+  const found = multiPacket(22, [
+    [4, pathAndFlag],
+    [8, pathAndFlag],
+  ]);
   t.same(found.opcodes, [4, 8]);
   t.same(found.body, {
     type: "request",
-    request: { type: "multiRead", reads: [{ type: "getData", path: "/a", watch: false }, { type: "getChildren", path: "/a", watch: false }] },
+    request: {
+      type: "multiRead",
+      reads: [
+        { type: "getData", path: "/a", watch: false },
+        { type: "getChildren", path: "/a", watch: false },
+      ],
+    },
   });
 });
 
@@ -287,17 +389,23 @@ const damaged: readonly (readonly [what: string, bytes: Uint8Array])[] = [
   ["no watch flag", packet(4, (w) => writeString(w, "/a"))],
   ["a vector of 2³¹−1", packet(101, (w) => w.raw(fromHex("0000000000000000 7fffffff")))],
   ["a vector of −2", packet(101, (w) => w.raw(fromHex("0000000000000000 fffffffe")))],
-  ["an ACL with more entries than bytes", packet(7, (w) => {
-    writeString(w, "/a");
-    w.int32(3);
-    w.raw(new Uint8Array(35));
-  })],
+  [
+    "an ACL with more entries than bytes",
+    packet(7, (w) => {
+      writeString(w, "/a");
+      w.int32(3);
+      w.raw(new Uint8Array(35));
+    }),
+  ],
   ["a multi without end", packet(14)],
-  ["more strings than one request may hold", packet(101, (w) => {
-    w.int64(0);
-    w.int32(200_000);
-    w.raw(new Uint8Array(800_008));
-  })],
+  [
+    "more strings than one request may hold",
+    packet(101, (w) => {
+      w.int64(0);
+      w.int32(200_000);
+      w.raw(new Uint8Array(800_008));
+    }),
+  ],
 ];
 
 for (const [what, bytes] of damaged) {

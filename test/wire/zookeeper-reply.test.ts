@@ -2,22 +2,37 @@
 import t from "tap";
 import { openAcl } from "../../src/model/acl.ts";
 import { type ErrorCode, errorTable } from "../../src/model/error.ts";
-import { failure, okOutcome, type Outcome, type Result, success } from "../../src/model/request.ts";
+import { failure, type Outcome, okOutcome, type Result, success } from "../../src/model/request.ts";
 import type { Stat } from "../../src/model/stat.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
 import { Writer } from "../../src/wire/cursor.ts";
 import { zkErrorNumber } from "../../src/wire/zookeeper-errors.ts";
 import {
-  encodeZkAuth, encodeZkConnected, encodeZkExpired, encodeZkPing, encodeZkReply, encodeZkUnimplemented, encodeZkWatchEvent,
+  encodeZkAuth,
+  encodeZkConnected,
+  encodeZkExpired,
+  encodeZkPing,
+  encodeZkReply,
+  encodeZkUnimplemented,
+  encodeZkWatchEvent,
 } from "../../src/wire/zookeeper-reply.ts";
 import { fromHex, hex } from "./compare.ts";
 
 const stat: Stat = {
-  czxid: 0x1_0000_0002 as Zxid, mzxid: 0x1_0000_0002 as Zxid, pzxid: 0x1_0000_0002 as Zxid,
-  ctimeMs: 0x18bcfe56800, mtimeMs: 0x18bcfe56800, version: 0, cversion: 0, aversion: 0,
-  ephemeralOwner: 0 as SessionId, dataLength: 1, numChildren: 0,
+  czxid: 0x1_0000_0002 as Zxid,
+  mzxid: 0x1_0000_0002 as Zxid,
+  pzxid: 0x1_0000_0002 as Zxid,
+  ctimeMs: 0x18bcfe56800,
+  mtimeMs: 0x18bcfe56800,
+  version: 0,
+  cversion: 0,
+  aversion: 0,
+  ephemeralOwner: 0 as SessionId,
+  dataLength: 1,
+  numChildren: 0,
 };
-const statBytes = "0000000100000002 0000000100000002 0000018bcfe56800 0000018bcfe56800 00000000 00000000 00000000 0000000000000000 00000001 00000000 0000000100000002";
+const statBytes =
+  "0000000100000002 0000000100000002 0000018bcfe56800 0000018bcfe56800 00000000 00000000 00000000 0000000000000000 00000001 00000000 0000000100000002";
 
 function written(write: (w: Writer) => void): string {
   const w = new Writer(256);
@@ -48,7 +63,10 @@ t.test("vectors", async (t) => {
   t.equal(hex(encodeZkConnected(5 as SessionId, 10_000, password, false)).slice(0, 8), "00000024");
   t.equal(hex(encodeZkExpired(true)), `0000002500000000000000000000000000000000${"00000010"}${"00".repeat(17)}`);
   t.equal(hex(encodeZkExpired(false)), `0000002400000000000000000000000000000000${"00000010"}${"00".repeat(16)}`);
-  t.equal(written((w) => encodeZkPing(w, 0x1_0000_0005 as Zxid)), "00000010fffffffe000000010000000500000000");
+  t.equal(
+    written((w) => encodeZkPing(w, 0x1_0000_0005 as Zxid)),
+    "00000010fffffffe000000010000000500000000",
+  );
   t.equal(
     reply(1, 1, 0x1_0000_0002, success({ type: "created", path: "/a0000000000", stat })),
     "00000020000000010000000100000002000000000000000c2f6130303030303030303030",
@@ -67,7 +85,8 @@ t.test("vectors", async (t) => {
     "0000002b000000040000000100000004000000000000000d0000000000000000020000000000ffffffff01ffffffff",
   );
   const failed: Outcome = {
-    code: "BAD_VERSION", detail: "",
+    code: "BAD_VERSION",
+    detail: "",
     result: { type: "multi", branch: "then", outcomes: [failure("BAD_VERSION"), failure("RUNTIME_INCONSISTENCY")] },
   };
   t.equal(
@@ -78,9 +97,18 @@ t.test("vectors", async (t) => {
 });
 
 t.test("auth and the unknown operation", async (t) => {
-  t.equal(written((w) => encodeZkAuth(w, true)), "00000010fffffffc000000000000000000000000");
-  t.equal(written((w) => encodeZkAuth(w, false)), "00000010fffffffc0000000000000000ffffff8d");
-  t.equal(written((w) => encodeZkUnimplemented(w, 7)), "0000001000000007fffffffffffffffffffffffa");
+  t.equal(
+    written((w) => encodeZkAuth(w, true)),
+    "00000010fffffffc000000000000000000000000",
+  );
+  t.equal(
+    written((w) => encodeZkAuth(w, false)),
+    "00000010fffffffc0000000000000000ffffff8d",
+  );
+  t.equal(
+    written((w) => encodeZkUnimplemented(w, 7)),
+    "0000001000000007fffffffffffffffffffffffa",
+  );
 });
 
 t.test("watch events have ZooKeeper's numbers", async (t) => {
@@ -108,7 +136,10 @@ t.test("a body has the form of its opcode", async (t) => {
 });
 
 t.test("whoAmI tells the user of a digest, not the hash", async (t) => {
-  const identities = [{ scheme: "digest", id: "u:hash" }, { scheme: "ip", id: "::1" }];
+  const identities = [
+    { scheme: "digest", id: "u:hash" },
+    { scheme: "ip", id: "::1" },
+  ];
   body(t, 107, { type: "identities", identities }, "00000002 00000006 646967657374 00000001 75 00000002 6970 00000003 3a3a31");
 });
 
@@ -119,9 +150,14 @@ t.test("a version and cversion that wrapped", async (t) => {
 
 t.test("a failed multi's operations before the failing one are errors 0", async (t) => {
   const outcome: Outcome = {
-    code: "NODE_EXISTS", detail: "", result: { type: "multi", branch: "then", outcomes: [okOutcome, failure("NODE_EXISTS")] },
+    code: "NODE_EXISTS",
+    detail: "",
+    result: { type: "multi", branch: "then", outcomes: [okOutcome, failure("NODE_EXISTS")] },
   };
-  t.equal(reply(1, 14, 2, outcome, [1, 1]), framed("ffffffff 00 00000000 00000000 ffffffff 00 ffffff92 ffffff92 ffffffff 01 ffffffff"));
+  t.equal(
+    reply(1, 14, 2, outcome, [1, 1]),
+    framed("ffffffff 00 00000000 00000000 ffffffff 00 ffffff92 ffffff92 ffffffff 01 ffffffff"),
+  );
 });
 
 t.test("a multi that never reached prepare fails in the header", async (t) => {
@@ -134,26 +170,32 @@ t.test("a multi's results are typed by their opcodes, creates with a Stat as cre
   const withStat = `0000000f 00 00000000 00000002 2f61 ${statBytes}`;
   t.equal(
     reply(1, 14, 2, success({ type: "multi", branch: "then", outcomes }), [1, 15, 19, 21, 5, 13, 2]),
-    framed(`00000001 00 00000000 00000002 2f61 ${withStat} ${withStat} ${withStat}
-      00000005 00 00000000 ${statBytes} 0000000d 00 00000000 00000002 00 00000000 ffffffff 01 ffffffff`.replaceAll("\n", "")),
+    framed(
+      `00000001 00 00000000 00000002 2f61 ${withStat} ${withStat} ${withStat}
+      00000005 00 00000000 ${statBytes} 0000000d 00 00000000 00000002 00 00000000 ffffffff 01 ffffffff`.replaceAll("\n", ""),
+    ),
   );
   t.equal(reply(1, 14, 2, success({ type: "multi", branch: "then", outcomes: [] })), framed("ffffffff 01 ffffffff"));
 });
 
 t.test("each read of a multiRead succeeds or fails by itself", async (t) => {
   const outcomes = [
-    success({ type: "data", data: fromHex("78"), stat }), failure("NO_NODE"), success({ type: "children", names: ["b"], stat }),
+    success({ type: "data", data: fromHex("78"), stat }),
+    failure("NO_NODE"),
+    success({ type: "children", names: ["b"], stat }),
   ];
   t.equal(
     reply(1, 22, 2, success({ type: "multiRead", outcomes, zxid: 2 as Zxid }), [4, 8, 8]),
-    framed(`00000004 00 00000000 00000001 78 ${statBytes} ffffffff 00 ffffff9b ffffff9b 00000008 00 00000000 00000001 00000001 62 ffffffff 01 ffffffff`),
+    framed(
+      `00000004 00 00000000 00000001 78 ${statBytes} ffffffff 00 ffffff9b ffffff9b 00000008 00 00000000 00000001 00000001 62 ffffffff 01 ffffffff`,
+    ),
   );
 });
 
 t.test("every code has a number that ZooKeeper's clients know", async (t) => {
   const known = new Set([
-    0, -1, -2, -3, -4, -5, -6, -7, -8, -13, -14, -100, -101, -102, -103, -108, -110, -111, -112, -113, -114, -115, -118, -119, -120, -121,
-    -122, -123, -124, -125, -127,
+    0, -1, -2, -3, -4, -5, -6, -7, -8, -13, -14, -100, -101, -102, -103, -108, -110, -111, -112, -113, -114, -115, -118, -119,
+    -120, -121, -122, -123, -124, -125, -127,
   ]);
   for (const code of Object.keys(errorTable) as ErrorCode[]) t.ok(known.has(zkErrorNumber(code)), code);
   t.equal(zkErrorNumber("LIMIT"), -8);

@@ -91,8 +91,9 @@ export class ReplyChecks {
     this.once.hold(mine, () => `${describe(operation)} is answered with ${formatZxid(txn.zxid)}, which is another's`);
     this.linearizable.hold(operation.zxid > operation.floor, () => `${describe(operation)} took effect at ${formatZxid(operation.zxid)}, before ${formatZxid(operation.floor)}, which was known when it was called`);
     const session = this.#session(operation.session);
-    this.monotonic.hold(operation.zxid > session.lastWriteZxid, () => `${describe(operation)} at ${formatZxid(operation.zxid)} after ${formatZxid(session.lastWriteZxid)}`);
-    session.lastWriteZxid = operation.zxid;
+    // A refused write is sent again, maybe behind later ones; its answer is still its first outcome.
+    if (operation.refusals === 0) this.monotonic.hold(operation.zxid > session.lastWriteZxid, () => `${describe(operation)} at ${formatZxid(operation.zxid)} after ${formatZxid(session.lastWriteZxid)}`);
+    if (operation.refusals === 0) session.lastWriteZxid = operation.zxid;
     const refused = txn.body.type === "error";
     this.outcome.hold(refused === (outcome.code !== "OK"), () => `${describe(operation)} is answered ${outcome.code}, its txn is ${txn.body.type}`);
     if (txn.body.type === "error") {
