@@ -55,10 +55,12 @@ export function checkSize(paths: readonly string[], data: readonly (Uint8Array |
   let total = 0;
   for (const bytes of data) {
     const length = bytes?.length ?? 0;
-    if (length > productionLimits.data_bytes_max) throw new ZabraError("LIMIT", { path: paths[0], detail: `data_bytes_max is ${productionLimits.data_bytes_max}` });
+    if (length > productionLimits.data_bytes_max)
+      throw new ZabraError("LIMIT", { path: paths[0], detail: `data_bytes_max is ${productionLimits.data_bytes_max}` });
     total += length;
   }
   if (data.length < 2) return;
   for (const path of paths) total += utf8Length(path) + overheadBytes;
-  if (total > productionLimits.frame_bytes_max) throw new ZabraError("LIMIT", { path: paths[0], detail: `frame_bytes_max is ${productionLimits.frame_bytes_max}` });
+  if (total > productionLimits.frame_bytes_max)
+    throw new ZabraError("LIMIT", { path: paths[0], detail: `frame_bytes_max is ${productionLimits.frame_bytes_max}` });
 }

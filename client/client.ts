@@ -22,9 +22,28 @@ import { Driver, type Reply } from "./driver.ts";
 import { unless, ZabraError } from "./error.ts";
 import { parseHosts } from "./hosts.ts";
 import {
-  type CallOptions, type ChangedNode, type ChangesOptions, type Children, type CreatedNode, type CreateOptions, createRequest, type Level,
-  type ListOptions, type ListPage, type MultiInput, type MultiReadItem, type MultiReadResult, type MultiResult, type ReadOptions,
-  type SubscribeOptions, toGuards, toReadLevel, type VersionOptions, type WatchOptions, type WriteOptions, type Written,
+  type CallOptions,
+  type ChangedNode,
+  type ChangesOptions,
+  type Children,
+  type CreatedNode,
+  type CreateOptions,
+  createRequest,
+  type Level,
+  type ListOptions,
+  type ListPage,
+  type MultiInput,
+  type MultiReadItem,
+  type MultiReadResult,
+  type MultiResult,
+  type ReadOptions,
+  type SubscribeOptions,
+  toGuards,
+  toReadLevel,
+  type VersionOptions,
+  type WatchOptions,
+  type WriteOptions,
+  type Written,
 } from "./operations.ts";
 import { Stream } from "./stream.ts";
 import { type DeleteRecursiveOptions, deleteSubtree } from "./subtree.ts";
@@ -100,7 +119,10 @@ export async function connect(hosts: string | readonly string[], options: Client
     },
   });
   const chroot = new Chroot(options.chroot ?? "/");
-  const client = new Client(driver, chroot, { callTimeoutMs: options.callTimeoutMs ?? callTimeoutMsDefault, level: options.level ?? "linearizable" });
+  const client = new Client(driver, chroot, {
+    callTimeoutMs: options.callTimeoutMs ?? callTimeoutMsDefault,
+    level: options.level ?? "linearizable",
+  });
   await opened(driver, urls, options);
   return client;
 }
@@ -116,7 +138,10 @@ function opened(driver: Driver, urls: readonly string[], options: ClientOptions)
       reject(error);
     };
     const onAbort = (): void => finish(new ZabraError("ABORTED", { cause: options.signal?.reason }));
-    const timer = setTimeout(() => finish(new ZabraError("TIMEOUT", { detail: `no session at ${urls.join(", ")}` })), options.connectTimeoutMs ?? callTimeoutMsDefault);
+    const timer = setTimeout(
+      () => finish(new ZabraError("TIMEOUT", { detail: `no session at ${urls.join(", ")}` })),
+      options.connectTimeoutMs ?? callTimeoutMsDefault,
+    );
     const stop = driver.onState((state) => {
       if (state.type === "connected") finish(undefined);
       else if (state.type === "lost" && options.reopen === false) finish(new ZabraError("SESSION_EXPIRED"));
@@ -175,8 +200,12 @@ export class Client {
     return new Client(this.#driver, new Chroot(this.#chroot.global(path)), this.#settings);
   }
 
-  /** Ends the session: its ephemerals go. Calls in flight are awaited for a moment, others reject with CLOSED. Resolves when closed; never rejects. */
-  close(): Promise<void> {
+  /**
+   * Ends the session: its ephemerals go. Calls in flight are awaited for a moment, others reject with CLOSED.
+   * With `keepSession` the session stays for another process to go on with (`session`), until it expires;
+   * no call is awaited. Resolves when closed; never rejects.
+   */
+  close(options: { readonly keepSession?: boolean } = {}): Promise<void> {
     return new Promise((resolve) => {
       if (this.state.type === "closed") return resolve();
       const stop = this.onState((state) => {
@@ -184,7 +213,7 @@ export class Client {
         stop();
         resolve();
       });
-      this.#driver.close();
+      this.#driver.close(options.keepSession);
     });
   }
 
@@ -213,7 +242,16 @@ export class Client {
    */
   async ensurePath(path: string, options: CallOptions & { readonly kind?: "persistent" | "container" } = {}): Promise<void> {
     if (path === "/") return;
-    if ((await unless("NO_NODE", unless("NODE_EXISTS", this.create(path, undefined, options).then(() => true)).then(() => true))) === true) return;
+    if (
+      (await unless(
+        "NO_NODE",
+        unless(
+          "NODE_EXISTS",
+          this.create(path, undefined, options).then(() => true),
+        ).then(() => true),
+      )) === true
+    )
+      return;
     await this.ensurePath(path.slice(0, path.lastIndexOf("/")) || "/", options);
     await unless("NODE_EXISTS", this.create(path, undefined, options));
   }
@@ -223,7 +261,12 @@ export class Client {
    * `children` watches. Rejects with NO_NODE, BAD_VERSION, NOT_EMPTY, FENCED.
    */
   async delete(path: string, options: VersionOptions = {}): Promise<Written> {
-    const reply = await this.#call({ type: "delete", path: this.#chroot.global(path), version: options.version ?? -1 }, path, options, options);
+    const reply = await this.#call(
+      { type: "delete", path: this.#chroot.global(path), version: options.version ?? -1 },
+      path,
+      options,
+      options,
+    );
     return { zxid: reply.zxid };
   }
 
@@ -231,13 +274,23 @@ export class Client {
   async set(path: string, data: DataInput, options: VersionOptions = {}): Promise<ChangedNode> {
     const bytes = toBytes(data);
     checkSize([path], [bytes]);
-    const reply = await this.#call({ type: "setData", path: this.#chroot.global(path), data: bytes, version: options.version ?? -1 }, path, options, options);
+    const reply = await this.#call(
+      { type: "setData", path: this.#chroot.global(path), data: bytes, version: options.version ?? -1 },
+      path,
+      options,
+      options,
+    );
     return { stat: expect(reply.outcome.result, "stat").stat, zxid: reply.zxid };
   }
 
   /** Replaces a node's ACL; `version` is compared with `stat.aversion`. Fires no watches. Rejects with NO_NODE, BAD_VERSION, INVALID_ACL, FENCED. */
   async setAcl(path: string, acl: Acl, options: VersionOptions = {}): Promise<ChangedNode> {
-    const reply = await this.#call({ type: "setAcl", path: this.#chroot.global(path), acl, version: options.version ?? -1 }, path, options, options);
+    const reply = await this.#call(
+      { type: "setAcl", path: this.#chroot.global(path), acl, version: options.version ?? -1 },
+      path,
+      options,
+      options,
+    );
     return { stat: expect(reply.outcome.result, "stat").stat, zxid: reply.zxid };
   }
 
@@ -248,9 +301,14 @@ export class Client {
   async multi(input: MultiInput, options: WriteOptions = {}): Promise<MultiResult> {
     const then = input.then.map((operation) => this.#chroot.operation(operation));
     const otherwise = input.otherwise?.map((operation) => this.#chroot.operation(operation));
-    const conditions = (input.conditions ?? []).map((condition): Condition => ({ ...condition, path: this.#chroot.global(condition.path) }));
+    const conditions = (input.conditions ?? []).map(
+      (condition): Condition => ({ ...condition, path: this.#chroot.global(condition.path) }),
+    );
     const all = [...conditions, ...then, ...(otherwise ?? [])];
-    checkSize(all.map((one) => one.path), all.map((one) => ("data" in one ? one.data : undefined)));
+    checkSize(
+      all.map((one) => one.path),
+      all.map((one) => ("data" in one ? one.data : undefined)),
+    );
     const reply = await this.#call({ type: "multi", conditions, then, otherwise }, undefined, options, options);
     const result = expect(reply.outcome.result, "multi");
     return { branch: result.branch, outcomes: result.outcomes.map((outcome) => this.#localOutcome(outcome)), zxid: reply.zxid };
@@ -267,7 +325,9 @@ export class Client {
    * Fires what the deletes fire. Rejects with NO_NODE, FENCED.
    */
   deleteRecursive(path: string, options: DeleteRecursiveOptions = {}): Promise<number> {
-    return deleteSubtree(this, path, options, (one) => this.#call({ type: "deleteRecursive", path: this.#chroot.global(one) }, one, options, options));
+    return deleteSubtree(this, path, options, (one) =>
+      this.#call({ type: "deleteRecursive", path: this.#chroot.global(one) }, one, options, options),
+    );
   }
 
   // ---- reads
@@ -311,9 +371,18 @@ export class Client {
   async listPage(path: string, options: ListOptions = {}, cursor?: ListCursor): Promise<ListPage> {
     const { recursive = false, prefix = "", withData = false, pageSize = pageSizeDefault } = options;
     const limit = Math.min(Math.max(1, Math.floor(pageSize)), productionLimits.list_page_max);
-    const reply = await this.#call({ type: "list", path: this.#chroot.global(path), recursive, prefix, withData, limit, cursor }, path, options, options);
+    const reply = await this.#call(
+      { type: "list", path: this.#chroot.global(path), recursive, prefix, withData, limit, cursor },
+      path,
+      options,
+      options,
+    );
     const result = expect(reply.outcome.result, "list");
-    const entries = result.entries.map((entry) => ({ path: this.#chroot.local(entry.path), stat: entry.stat, data: entry.data?.slice() }));
+    const entries = result.entries.map((entry) => ({
+      path: this.#chroot.local(entry.path),
+      stat: entry.stat,
+      data: entry.data?.slice(),
+    }));
     return { entries, zxid: result.zxid, cursor: result.cursor };
   }
 
@@ -332,7 +401,11 @@ export class Client {
 
   /** Several reads at one zxid. Resolves to one outcome each; a missing node fails its own read only. */
   async multiRead(items: readonly MultiReadItem[], options: ReadOptions = {}): Promise<MultiReadResult> {
-    const reads = items.map((item): MultiReadRequest["reads"][number] => ({ type: readTypes[item.type], path: this.#chroot.global(item.path), watch: false }));
+    const reads = items.map((item): MultiReadRequest["reads"][number] => ({
+      type: readTypes[item.type],
+      path: this.#chroot.global(item.path),
+      watch: false,
+    }));
     const reply = await this.#call({ type: "multiRead", reads }, undefined, options, options);
     const result = expect(reply.outcome.result, "multiRead");
     return { outcomes: result.outcomes, zxid: result.zxid };
@@ -368,7 +441,8 @@ export class Client {
   /** Removes this client's one-shot watches on a node: of `data` (with `exist`), of `children`, or both. Their handlers are not called. */
   async unwatch(path: string, which: "data" | "children" | "any" = "any", options: CallOptions = {}): Promise<void> {
     const global = this.#chroot.global(path);
-    const kinds: readonly WatchKind[] = which === "children" ? ["child"] : which === "data" ? ["data", "exist"] : ["data", "exist", "child"];
+    const kinds: readonly WatchKind[] =
+      which === "children" ? ["child"] : which === "data" ? ["data", "exist"] : ["data", "exist", "child"];
     for (const kind of kinds) this.#driver.dropWatch(kind, global);
     await unless("NO_WATCHER", this.#call({ type: "removeWatches", path: global, kind: which }, path, options, {}));
   }
@@ -396,7 +470,8 @@ export class Client {
    * Rejects with SESSION_EXPIRED when the session ends first; NO_NODE for `children`.
    */
   watch(path: string, which: "data" | "children" = "data", options: ReadOptions = {}): Promise<WatchEvent> {
-    const request = which === "data" ? ({ type: "exists", watch: true } as const) : ({ type: "getChildren", watch: true } as const);
+    const request =
+      which === "data" ? ({ type: "exists", watch: true } as const) : ({ type: "getChildren", watch: true } as const);
     return this.#nextEvent({ ...request, path: this.#chroot.global(path) }, path, options);
   }
 
@@ -432,7 +507,8 @@ export class Client {
 
   #call(request: ClientRequest, path: string | undefined, options: CallOptions, parts: CallParts): Promise<Reply> {
     const timeoutMs = options.timeoutMs ?? this.#settings.callTimeoutMs;
-    if (!(timeoutMs >= 1 && timeoutMs <= timeoutMsMax)) throw new ZabraError("BAD_ARGUMENTS", { path, detail: `timeoutMs must be 1 to ${timeoutMsMax}` });
+    if (!(timeoutMs >= 1 && timeoutMs <= timeoutMsMax))
+      throw new ZabraError("BAD_ARGUMENTS", { path, detail: `timeoutMs must be 1 to ${timeoutMsMax}` });
     return this.#driver.call({
       request,
       level: toReadLevel(parts.level ?? this.#settings.level),

@@ -51,7 +51,8 @@ export type ConnectionEvent =
   | { readonly type: "resumeStream"; readonly subscription: number }
   /** Nobody waits for this watch any more; it is not armed again after a reconnect. */
   | { readonly type: "forgetWatch"; readonly kind: WatchKind; readonly path: string }
-  | { readonly type: "close" };
+  /** keepSession: its ephemerals stay, until another process resumes it or it expires. */
+  | { readonly type: "close"; readonly keepSession: boolean };
 
 /**
  * What a user of the session may believe. `suspended`: no connection, yet the session (its ephemerals,
@@ -69,9 +70,21 @@ export type ClientState =
 export type Notice =
   | { readonly type: "state"; readonly state: ClientState }
   /** The server's answer, success or refusal. */
-  | { readonly type: "replied"; readonly call: number; readonly zxid: Zxid; readonly level: ReadLevel["type"]; readonly outcome: Outcome }
+  | {
+      readonly type: "replied";
+      readonly call: number;
+      readonly zxid: Zxid;
+      readonly level: ReadLevel["type"];
+      readonly outcome: Outcome;
+    }
   /** Ended here. `unknown`: a write that may or may not have been, or may yet be, applied. */
-  | { readonly type: "failed"; readonly call: number; readonly code: ErrorCode; readonly outcome: "failed" | "unknown"; readonly detail: string }
+  | {
+      readonly type: "failed";
+      readonly call: number;
+      readonly code: ErrorCode;
+      readonly outcome: "failed" | "unknown";
+      readonly detail: string;
+    }
   | { readonly type: "watchEvent"; readonly event: WatchEvent; readonly kinds: readonly WatchKind[] }
   /** One-shot watches that ended without an event, with their session. */
   | { readonly type: "watchesLost"; readonly code: ErrorCode; readonly detail: string }

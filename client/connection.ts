@@ -15,34 +15,17 @@ import { assert, assertNever } from "../src/model/assert.ts";
 import type { ErrorCode } from "../src/model/error.ts";
 import type { SessionId, Zxid } from "../src/model/zxid.ts";
 import { zeroZxid } from "../src/model/zxid.ts";
-import type { ClientWireMessage, ServerWireMessage, WireAddAuth, WireConnected } from "../src/wire/client-codec.ts";
-import type {
-  CallSpec, ClientEffects, ClientRequest, ClientState, Command, ConnectionEvent, ConnectionOptions, Notice, WatchKind,
-} from "./connection-event.ts";
+import type { ServerWireMessage, WireConnected } from "../src/wire/client-codec.ts";
+import type { CallSpec, ClientEffects, ClientState, ConnectionEvent, ConnectionOptions, Notice } from "./connection-event.ts";
+import { Credentials } from "./credentials.ts";
 import { HostRotation } from "./hosts.ts";
+import { type GreetingLink, type Link, never, type OpenLink } from "./link.ts";
+import { type Internal, Outbox } from "./outbox.ts";
+import { isPassingForRead, isPassingForWrite, provesNotApplied, RefusalBackoff } from "./refusals.ts";
 import { type Entry, RequestTable } from "./request-table.ts";
 import { SessionRecord } from "./session-record.ts";
 import { requestOf, Subscriptions } from "./subscriptions.ts";
-import { WatchRegistry } from "./watch-registry.ts";
-
-type Link =
-  | { readonly type: "idle"; readonly retryAtMs: number }
-  | { readonly type: "dialing"; readonly transport: number; readonly host: number; readonly giveUpAtMs: number }
-  /** `connect` was sent. */
-  | { readonly type: "greeting"; readonly transport: number; readonly host: number; readonly giveUpAtMs: number; readonly sentAtMs: number }
-  | OpenLink;
-
-interface OpenLink {
-  readonly type: "open";
-  readonly transport: number;
-  readonly host: number;
-  readonly openedAtMs: number;
-  /** After GOAWAY: answers are awaited until then, nothing new is sent. Infinity otherwise. */
-  readonly drainUntilMs: number;
-}
-
-/** Requests of our own: who takes the answer. */
-type Internal = { readonly type: "auth" } | { readonly type: "watches" } | { readonly type: "stream"; readonly number: number } | { readonly type: "none" };
+import { WatchRegistry, watchKindOf } from "./watch-registry.ts";
 
 interface Resumable {
   readonly id: SessionId;
@@ -50,23 +33,10 @@ interface Resumable {
   readonly timeoutMs: number;
 }
 
-const never = Number.POSITIVE_INFINITY;
-const authsMax = 32;
 const drainMs = 500;
 /** A connection that lived this long proved itself. */
 const stableMs = 1_000;
-/** A read refused with NO_QUORUM this long before its deadline is asked again. */
-const noQuorumMs = 1_000;
-const resendMsMin = 5;
-const resendMsMax = 1_000;
 const noPassword = new Uint8Array(0);
-
-/** Refusals of writes that were not logged: the same seq must come again. */
-const notLogged: ReadonlySet<ErrorCode> = new Set(["OVERLOADED", "THROTTLED", "OUT_OF_ORDER", "READ_ONLY", "NO_QUORUM", "TIMEOUT", "CONNECTION_LOSS"]);
-/** Of those, the ones by which no copy of the write is on its way. */
-const provesNotApplied: ReadonlySet<ErrorCode> = new Set(["OVERLOADED", "THROTTLED", "OUT_OF_ORDER", "READ_ONLY"]);
-/** Refusals of reads that pass by themselves. */
-const readAgain: ReadonlySet<ErrorCode> = new Set(["OVERLOADED", "THROTTLED", "CONNECTION_LOSS"]);
 
 export class Connection {
   readonly #options: ConnectionOptions;
@@ -74,8 +44,9 @@ export class Connection {
   readonly #table: RequestTable;
   readonly #watches = new WatchRegistry();
   readonly #subscriptions = new Subscriptions();
-  readonly #auths: WireAddAuth[] = [];
-  readonly #internals = new Map<number, Internal>();
+  readonly #credentials = new Credentials();
+  readonly #outbox = new Outbox();
+  readonly #backoff: RefusalBackoff;
   #nowMs = 0;
   #state: ClientState = { type: "connecting" };
   #link: Link = { type: "idle", retryAtMs: never };
@@ -84,21 +55,18 @@ export class Connection {
   #inherited: Resumable | undefined;
   #lastZxid: Zxid = zeroZxid;
   #transports = 0;
-  #xids = 0;
   #heartbeats = 0;
   /** While calls were refused: when to send them again. */
   #resendAtMs = 0;
-  #refusals = 0;
   /** Set by `close`. */
   #closeAtMs: number | undefined;
-  #commands: Command[] = [];
   #notices: Notice[] = [];
-  #outbox: ClientWireMessage[] = [];
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#hosts = new HostRotation(options.hosts, options);
     this.#table = new RequestTable(options);
+    this.#backoff = new RefusalBackoff(options.random);
     if (options.session !== undefined) this.#inherited = { ...options.session, timeoutMs: options.timeoutMs };
   }
 
@@ -143,29 +111,42 @@ export class Connection {
 
   #route(event: ConnectionEvent): void {
     switch (event.type) {
-      case "start": return this.#onStart();
-      case "tick": return;
-      case "transportOpened": return this.#onTransportOpened(event.transport);
-      case "transportMessages": return this.#onMessages(event.transport, event.messages);
-      case "transportClosed": return this.#onTransportClosed(event.transport);
-      case "call": return this.#onCall(event.call);
-      case "abort": return this.#onAbort(event.call);
-      case "subscribe": return this.#onSubscribe(event);
-      case "unsubscribe": return this.#leaveStream(this.#subscriptions.remove(event.subscription));
-      case "pauseStream": return this.#leaveStream(this.#subscriptions.pause(event.subscription));
-      case "resumeStream": return this.#subscriptions.resume(event.subscription, this.#nowMs);
-      case "forgetWatch": return this.#watches.forget(event.kind, event.path);
-      case "close": return this.#onClose();
-      default: assertNever(event);
+      case "start":
+        return this.#onStart();
+      case "tick":
+        return;
+      case "transportOpened":
+        return this.#onTransportOpened(event.transport);
+      case "transportMessages":
+        return this.#onMessages(event.transport, event.messages);
+      case "transportClosed":
+        return this.#onTransportClosed(event.transport);
+      case "call":
+        return this.#onCall(event.call);
+      case "abort":
+        return this.#onAbort(event.call);
+      case "subscribe":
+        return this.#onSubscribe(event);
+      case "unsubscribe":
+        return this.#leaveStream(this.#subscriptions.remove(event.subscription));
+      case "pauseStream":
+        return this.#leaveStream(this.#subscriptions.pause(event.subscription));
+      case "resumeStream":
+        return this.#subscriptions.resume(event.subscription, this.#nowMs);
+      case "forgetWatch":
+        return this.#watches.forget(event.kind, event.path);
+      case "close":
+        return this.#onClose(event.keepSession);
+      default:
+        assertNever(event);
     }
   }
 
   /** Everything gathered since the last drain; what may be sent is sent with it, all in one batch. */
   drain(): ClientEffects {
     this.#pump();
-    this.#flushOutbox();
-    const effects = { commands: this.#commands, notices: this.#notices, wakeAtMs: this.#wakeAtMs() };
-    this.#commands = [];
+    if (this.#link.type !== "idle") this.#outbox.flush(this.#link.transport);
+    const effects = { commands: this.#outbox.takeCommands(), notices: this.#notices, wakeAtMs: this.#wakeAtMs() };
     this.#notices = [];
     return effects;
   }
@@ -188,11 +169,14 @@ export class Connection {
       case "idle":
         if (this.#nowMs >= link.retryAtMs) this.#dial();
         return;
-      case "dialing": case "greeting":
+      case "dialing":
+      case "greeting":
         if (this.#nowMs >= link.giveUpAtMs) this.#reconnect();
         return;
-      case "open": return this.#checkOpenLink(link);
-      default: assertNever(link);
+      case "open":
+        return this.#checkOpenLink(link);
+      default:
+        assertNever(link);
     }
   }
 
@@ -204,12 +188,17 @@ export class Connection {
     if (this.#nowMs < (session.heartbeatDueMs ?? never)) return;
     this.#heartbeats += 1;
     session.onHeartbeatSent(this.#heartbeats, this.#nowMs);
-    this.#outbox.push({ type: "heartbeat", id: this.#heartbeats });
+    this.#outbox.message({ type: "heartbeat", id: this.#heartbeats });
   }
 
   #wakeAtMs(): number | undefined {
     if (this.#state.type === "closed") return undefined;
-    const wake = Math.min(this.#linkWakeMs(), this.#session?.validUntilMs ?? never, this.#table.nextDeadlineMs ?? never, this.#closeAtMs ?? never);
+    const wake = Math.min(
+      this.#linkWakeMs(),
+      this.#session?.validUntilMs ?? never,
+      this.#table.nextDeadlineMs ?? never,
+      this.#closeAtMs ?? never,
+    );
     return wake === never ? undefined : wake;
   }
 
@@ -234,7 +223,7 @@ export class Connection {
     this.#transports += 1;
     const host = this.#hosts.next();
     this.#link = { type: "dialing", transport: this.#transports, host, giveUpAtMs: this.#nowMs + this.#attemptMs() };
-    this.#commands.push({ type: "connect", transport: this.#transports, host });
+    this.#outbox.command({ type: "connect", transport: this.#transports, host });
   }
 
   /** With a session at stake one dead server must not eat its time. */
@@ -248,11 +237,14 @@ export class Connection {
     if (link.type !== "dialing" || link.transport !== transport) return;
     this.#link = { ...link, type: "greeting", sentAtMs: this.#nowMs };
     const resumed: Resumable | undefined = this.#session ?? this.#inherited;
-    this.#outbox.push({
-      type: "connect", session: resumed?.id ?? 0, password: resumed?.password ?? noPassword,
-      timeoutMs: resumed?.timeoutMs ?? this.#options.timeoutMs, lastZxid: this.#lastZxid, clientVersion: this.#options.clientVersion,
+    this.#outbox.message({
+      type: "connect",
+      session: resumed?.id ?? 0,
+      password: resumed?.password ?? noPassword,
+      timeoutMs: resumed?.timeoutMs ?? this.#options.timeoutMs,
+      lastZxid: this.#lastZxid,
+      clientVersion: this.#options.clientVersion,
     });
-    this.#flushOutbox();
   }
 
   #onTransportClosed(transport: number): void {
@@ -294,14 +286,13 @@ export class Connection {
     const link = this.#link;
     this.#link = { type: "idle", retryAtMs: never };
     if (link.type === "idle") return;
-    this.#flushTo(link.transport);
-    this.#commands.push({ type: "closeTransport", transport: link.transport });
+    this.#outbox.flush(link.transport);
+    this.#outbox.command({ type: "closeTransport", transport: link.transport });
     this.#onDisconnected(link);
   }
 
   #onDisconnected(link: Link): void {
-    this.#outbox.length = 0;
-    this.#internals.clear();
+    this.#outbox.clear();
     if (link.type !== "open") return;
     if (this.#nowMs - link.openedAtMs >= stableMs) this.#hosts.stable();
     this.#table.onDisconnected();
@@ -321,7 +312,7 @@ export class Connection {
     }
   }
 
-  #onGreeted(link: Extract<Link, { type: "greeting" }>, message: ServerWireMessage): void {
+  #onGreeted(link: GreetingLink, message: ServerWireMessage): void {
     if (message.type === "connected") this.#onConnected(link, message);
     else if (message.type === "refused") this.#onRefused(message.code, message.detail);
     else if (message.type === "goaway") this.#reconnect();
@@ -333,12 +324,12 @@ export class Connection {
     else this.#reconnect();
   }
 
-  #onConnected(link: Extract<Link, { type: "greeting" }>, message: WireConnected): void {
+  #onConnected(link: GreetingLink, message: WireConnected): void {
     if (!this.#adopt(message, link.sentAtMs)) return;
     this.#link = { type: "open", transport: link.transport, host: link.host, openedAtMs: this.#nowMs, drainUntilMs: never };
     this.#sawZxid(message.zxid);
-    for (const auth of this.#auths) this.#sendInternal(auth, { type: "auth" });
-    for (const request of this.#watches.rearm()) this.#sendInternal(request, { type: "watches" });
+    for (const auth of this.#credentials.all) this.#outbox.internal(auth, { type: "auth" });
+    for (const request of this.#watches.rearm()) this.#outbox.internal(request, { type: "watches" });
     this.#setState({ type: "connected", session: message.session });
   }
 
@@ -365,14 +356,22 @@ export class Connection {
 
   #onMessage(link: OpenLink, message: ServerWireMessage): void {
     switch (message.type) {
-      case "reply": return this.#onReply(link, message);
-      case "watchEvent": return this.#onWatchEvent(message);
-      case "stream": return this.#onStream(link, message);
-      case "heartbeat": return this.#onHeartbeat(message);
-      case "goaway": return this.#onGoaway(link);
-      case "refused": return this.#onRefused(message.code, message.detail);
-      case "connected": return this.#reconnect();
-      default: assertNever(message);
+      case "reply":
+        return this.#onReply(link, message);
+      case "watchEvent":
+        return this.#onWatchEvent(message);
+      case "stream":
+        return this.#onStream(link, message);
+      case "heartbeat":
+        return this.#onHeartbeat(message);
+      case "goaway":
+        return this.#onGoaway(link);
+      case "refused":
+        return this.#onRefused(message.code, message.detail);
+      case "connected":
+        return this.#reconnect();
+      default:
+        assertNever(message);
     }
   }
 
@@ -393,7 +392,13 @@ export class Connection {
   }
 
   #onStream(link: OpenLink, message: Extract<ServerWireMessage, { type: "stream" }>): void {
-    const { zxid, move } = this.#subscriptions.onDelivery(message.delivery, link.host, this.#hosts.count, this.#nowMs, this.#notices);
+    const { zxid, move } = this.#subscriptions.onDelivery(
+      message.delivery,
+      link.host,
+      this.#hosts.count,
+      this.#nowMs,
+      this.#notices,
+    );
     if (zxid !== undefined) this.#sawZxid(zxid);
     if (move) this.#move();
   }
@@ -405,33 +410,28 @@ export class Connection {
   // ---- replies
 
   #onReply(link: OpenLink, message: Extract<ServerWireMessage, { type: "reply" }>): void {
-    const internal = this.#internals.get(message.xid);
+    const internal = this.#outbox.takeInternal(message.xid);
     if (internal !== undefined) return this.#onInternalReply(link, internal, message);
     const entry = this.#table.inFlight(message.xid);
     if (entry === undefined) return;
     const code = message.outcome.code;
-    if (code === "SESSION_EXPIRED" && entry.request.type !== "closeSession") return this.#endSession(code, message.outcome.detail);
+    if (code === "SESSION_EXPIRED" && entry.request.type !== "closeSession")
+      return this.#endSession(code, message.outcome.detail);
     if (code === "SESSION_MOVED") return this.#reconnect();
-    if (this.#isPassing(entry, code)) return this.#onRefusal(entry, message);
+    const isPassing = entry.isWrite ? isPassingForWrite(code) : isPassingForRead(code, entry.deadlineMs - this.#nowMs);
+    if (isPassing) return this.#onRefusal(entry, message);
     this.#onFinal(entry, message);
-  }
-
-  /** Whether the refusal is to be waited out. The server waits for a quorum itself, up to its own bound. */
-  #isPassing(entry: Entry, code: ErrorCode): boolean {
-    if (entry.isWrite) return notLogged.has(code);
-    if (code === "NO_QUORUM") return entry.deadlineMs - this.#nowMs > noQuorumMs;
-    return readAgain.has(code);
   }
 
   #onFinal(entry: Entry, message: Extract<ServerWireMessage, { type: "reply" }>): void {
     const { call, request } = entry;
     this.#table.finish(entry);
-    this.#refusals = 0;
+    this.#backoff.onAnswer();
     this.#sawZxid(message.zxid);
     this.#watches.onReply(message.zxid);
     const kind = watchKindOf(request, message.outcome.code);
     if (kind !== undefined && call !== 0) this.#watches.add(kind.kind, kind.path);
-    if (request.type === "addAuth" && message.outcome.code === "OK") this.#remember(request);
+    if (request.type === "addAuth" && message.outcome.code === "OK") this.#credentials.remember(request);
     if (call !== 0) this.#replied(call, message);
     if (request.type === "closeSession") this.#finishClose();
   }
@@ -440,35 +440,28 @@ export class Connection {
     this.#notices.push({ type: "replied", call, zxid: message.zxid, level: message.level, outcome: message.outcome });
   }
 
-  #remember(auth: WireAddAuth): void {
-    const known = this.#auths.some((other) => other.scheme === auth.scheme && sameBytes(other.credentials, auth.credentials));
-    if (!known && this.#auths.length < authsMax) this.#auths.push(auth);
-  }
-
   /** A full disk is not waited for: the caller is told, and a skip takes the seq. */
   #onRefusal(entry: Entry, message: Extract<ServerWireMessage, { type: "reply" }>): void {
     const { code, detail } = message.outcome;
-    if (!this.#table.blocked) this.#resendAtMs = this.#nowMs + this.#resendDelay(detail);
+    if (!this.#table.blocked) this.#resendAtMs = this.#nowMs + this.#backoff.next(detail);
     const call = entry.call;
-    this.#table.refuse(entry, code, provesNotApplied.has(code));
+    this.#table.refuse(entry, code, provesNotApplied(code));
     if (code !== "READ_ONLY" || entry.doubt || call === 0) return;
     this.#table.giveUp(entry);
     this.#replied(call, message);
   }
 
-  #resendDelay(detail: string): number {
-    const asked = Number.parseInt(detail, 10);
-    const own = Math.min(resendMsMin * 2 ** this.#refusals, resendMsMax);
-    this.#refusals = Math.min(this.#refusals + 1, 16);
-    const wait = Number.isFinite(asked) && asked > own ? Math.min(asked, resendMsMax) : own;
-    return wait * (0.5 + this.#options.random() / 2);
-  }
-
   #onInternalReply(link: OpenLink, internal: Internal, message: Extract<ServerWireMessage, { type: "reply" }>): void {
-    this.#internals.delete(message.xid);
     this.#sawZxid(message.zxid);
     if (internal.type === "stream") {
-      const move = this.#subscriptions.onReply(internal.number, message.outcome, link.host, this.#hosts.count, this.#nowMs, this.#notices);
+      const move = this.#subscriptions.onReply(
+        internal.number,
+        message.outcome,
+        link.host,
+        this.#hosts.count,
+        this.#nowMs,
+        this.#notices,
+      );
       if (move) this.#move();
     } else if (internal.type === "watches") this.#onWatchesReply(message);
   }
@@ -476,7 +469,7 @@ export class Connection {
   #onWatchesReply(message: Extract<ServerWireMessage, { type: "reply" }>): void {
     const { code, detail } = message.outcome;
     if (code === "OK") this.#watches.onRearmed();
-    else if (readAgain.has(code)) this.#reconnect();
+    else if (isPassingForRead(code, 0)) this.#reconnect();
     else this.#loseWatches(code, detail);
   }
 
@@ -486,39 +479,12 @@ export class Connection {
     const link = this.#link;
     if (link.type !== "open" || link.drainUntilMs !== never) return;
     if (this.#table.blocked && this.#nowMs >= this.#resendAtMs) this.#table.releaseRefused();
-    for (const entry of this.#table.toSend()) this.#send(entry);
-    for (const subscription of this.#subscriptions.takeDue(this.#nowMs, this.#notices)) {
-      this.#sendInternal(requestOf(subscription), { type: "stream", number: subscription.number });
+    for (const entry of this.#table.toSend()) {
+      this.#table.onSent(entry, this.#outbox.request(entry, this.#table.ackedSeq, this.#nowMs));
     }
-  }
-
-  #send(entry: Entry): void {
-    this.#xids += 1;
-    this.#table.onSent(entry, this.#xids);
-    const leftMs = entry.deadlineMs - this.#nowMs;
-    // A little less for reads, so that the server's NO_QUORUM comes before our own TIMEOUT, which tells less.
-    const waitMs = entry.call === 0 ? 0 : Math.max(1, Math.ceil(entry.isWrite ? leftMs : leftMs - Math.min(leftMs / 10, noQuorumMs / 2)));
-    this.#outbox.push({
-      type: "request", xid: this.#xids, request: entry.request, level: entry.level, seq: entry.seq,
-      ackedSeq: entry.isWrite ? this.#table.ackedSeq : 0, guards: entry.guards, deadlineMs: waitMs,
-    });
-  }
-
-  #sendInternal(request: ClientRequest, internal: Internal): void {
-    this.#xids += 1;
-    this.#internals.set(this.#xids, internal);
-    this.#outbox.push({ type: "request", xid: this.#xids, request, level: { type: "session" }, seq: 0, ackedSeq: 0, guards: [], deadlineMs: 0 });
-  }
-
-  #flushOutbox(): void {
-    if (this.#link.type === "idle") this.#outbox.length = 0;
-    else this.#flushTo(this.#link.transport);
-  }
-
-  #flushTo(transport: number): void {
-    if (this.#outbox.length === 0) return;
-    this.#commands.push({ type: "send", transport, messages: this.#outbox });
-    this.#outbox = [];
+    for (const subscription of this.#subscriptions.takeDue(this.#nowMs, this.#notices)) {
+      this.#outbox.internal(requestOf(subscription), { type: "stream", number: subscription.number });
+    }
   }
 
   // ---- calls and streams
@@ -526,7 +492,8 @@ export class Connection {
   #onCall(spec: CallSpec): void {
     if (this.#closeAtMs !== undefined) this.#failed(spec.call, "CLOSED", "failed", "");
     else if (this.#state.type === "lost") this.#failed(spec.call, "SESSION_EXPIRED", "failed", "");
-    else if (!this.#table.add(spec, this.#nowMs)) this.#failed(spec.call, "OVERLOADED", "failed", `${this.#options.queuedMax} calls are waiting`);
+    else if (!this.#table.add(spec, this.#nowMs))
+      this.#failed(spec.call, "OVERLOADED", "failed", `${this.#options.queuedMax} calls are waiting`);
   }
 
   #onAbort(call: number): void {
@@ -537,7 +504,12 @@ export class Connection {
   #onDeadline(entry: Entry): void {
     const call = entry.call;
     const refusal = entry.refusal;
-    this.#failed(call, "TIMEOUT", this.#table.giveUp(entry), refusal === undefined ? this.#whyLate() : `last refused with ${refusal}`);
+    this.#failed(
+      call,
+      "TIMEOUT",
+      this.#table.giveUp(entry),
+      refusal === undefined ? this.#whyLate() : `last refused with ${refusal}`,
+    );
   }
 
   #whyLate(): string {
@@ -555,7 +527,8 @@ export class Connection {
   }
 
   #leaveStream(number: number): void {
-    if (number !== 0 && this.#link.type === "open") this.#sendInternal({ type: "unsubscribe", stream: number }, { type: "none" });
+    if (number !== 0 && this.#link.type === "open")
+      this.#outbox.internal({ type: "unsubscribe", stream: number }, { type: "unsubscribe" });
   }
 
   #loseWatches(code: ErrorCode, detail: string): void {
@@ -587,13 +560,13 @@ export class Connection {
   }
 
   /** What was sent is still awaited; the session is closed behind it. */
-  #onClose(): void {
+  #onClose(keepSession: boolean): void {
     if (this.#closeAtMs !== undefined) return;
     this.#closeAtMs = this.#nowMs + this.#options.closeWaitMs;
     this.#table.endWaiting((call) => this.#failed(call, "CLOSED", "failed", ""));
     this.#subscriptions.endAll("CLOSED", "", this.#notices);
     this.#loseWatches("CLOSED", "");
-    if (this.#session === undefined) this.#finishClose();
+    if (this.#session === undefined || keepSession) this.#finishClose();
     else this.#table.addInternal({ type: "closeSession" }, this.#nowMs, this.#options.closeWaitMs);
   }
 
@@ -609,17 +582,4 @@ export class Connection {
     this.#state = state;
     this.#notices.push({ type: "state", state });
   }
-}
-
-/** Which watch the answer to a read leaves armed; undefined: none. As in ZooKeeper, `exists` of a missing node waits for its creation. */
-export function watchKindOf(request: ClientRequest, code: ErrorCode): { readonly kind: WatchKind; readonly path: string } | undefined {
-  if (request.type !== "exists" && request.type !== "getData" && request.type !== "getChildren") return undefined;
-  if (!request.watch) return undefined;
-  if (request.type === "exists" && code === "NO_NODE") return { kind: "exist", path: request.path };
-  if (code !== "OK") return undefined;
-  return { kind: request.type === "getChildren" ? "child" : "data", path: request.path };
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

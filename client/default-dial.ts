@@ -1,6 +1,6 @@
 /** The way to servers that this environment offers: the browser's WebSocket, or `ws` in Node.js. */
 import type { Dial } from "./transport.ts";
-import { subprotocol, webSocketDial, type WebSocketLike } from "./websocket-transport.ts";
+import { subprotocol, type WebSocketLike, webSocketDial } from "./websocket-transport.ts";
 
 export async function defaultDial(): Promise<Dial> {
   if (isNode()) return webSocketDial((await import("./node-websocket.ts")).openNodeWebSocket);

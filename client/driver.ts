@@ -11,11 +11,20 @@ import type { Guard, Outcome, ReadLevel } from "../src/model/request.ts";
 import type { StreamDelivery, WatchEvent } from "../src/model/watch.ts";
 import type { Zxid } from "../src/model/zxid.ts";
 import type { MonotonicClock } from "./clock.ts";
-import { Connection, watchKindOf } from "./connection.ts";
-import type { ClientRequest, ClientState, Command, ConnectionOptions, Notice, StreamSpec, WatchKind } from "./connection-event.ts";
+import { Connection } from "./connection.ts";
+import type {
+  ClientRequest,
+  ClientState,
+  Command,
+  ConnectionOptions,
+  Notice,
+  StreamSpec,
+  WatchKind,
+} from "./connection-event.ts";
 import { ZabraError } from "./error.ts";
 import type { Dial, Transport } from "./transport.ts";
 import { type WatchHandler, WatchHandlers } from "./watch-handlers.ts";
+import { watchKindOf } from "./watch-registry.ts";
 
 export interface Reply {
   readonly outcome: Outcome;
@@ -95,8 +104,8 @@ export class Driver {
     this.#flush();
   }
 
-  close(): void {
-    this.#connection.step(this.nowMs(), { type: "close" });
+  close(keepSession = false): void {
+    this.#connection.step(this.nowMs(), { type: "close", keepSession });
     this.#flush();
   }
 
@@ -111,7 +120,8 @@ export class Driver {
   // ---- calls
 
   call(call: DriverCall): Promise<Reply> {
-    if (call.signal?.aborted === true) return Promise.reject(new ZabraError("ABORTED", { path: call.path, cause: call.signal.reason }));
+    if (call.signal?.aborted === true)
+      return Promise.reject(new ZabraError("ABORTED", { path: call.path, cause: call.signal.reason }));
     return new Promise((resolve, reject) => this.#begin(call, resolve, reject));
   }
 
@@ -274,14 +284,22 @@ export class Driver {
 
   #tell(notice: Notice): void {
     switch (notice.type) {
-      case "state": return this.#tellState(notice.state);
-      case "replied": return this.#onReplied(notice);
-      case "failed": return this.#onFailed(notice);
-      case "watchEvent": return this.#tellWatches(notice.event, notice.kinds);
-      case "watchesLost": return this.#onWatchesLost(notice.code);
-      case "streamDelivery": return this.#streams.get(notice.subscription)?.onDelivery(notice.delivery);
-      case "streamReset": return this.#streams.get(notice.subscription)?.onReset();
-      case "streamEnded": return this.#onStreamEnded(notice.subscription, notice.code, notice.detail);
+      case "state":
+        return this.#tellState(notice.state);
+      case "replied":
+        return this.#onReplied(notice);
+      case "failed":
+        return this.#onFailed(notice);
+      case "watchEvent":
+        return this.#tellWatches(notice.event, notice.kinds);
+      case "watchesLost":
+        return this.#onWatchesLost(notice.code);
+      case "streamDelivery":
+        return this.#streams.get(notice.subscription)?.onDelivery(notice.delivery);
+      case "streamReset":
+        return this.#streams.get(notice.subscription)?.onReset();
+      case "streamEnded":
+        return this.#onStreamEnded(notice.subscription, notice.code, notice.detail);
     }
   }
 

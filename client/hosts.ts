@@ -42,9 +42,10 @@ export class HostRotation {
   /** How long to wait before the next attempt, ms; at most `capMs`. */
   delay(capMs: number): number {
     const { backoffMinMs, backoffMaxMs, random } = this.#options;
-    const full = Math.min(backoffMinMs * 2 ** this.#failures, backoffMaxMs, Math.max(capMs, backoffMinMs));
-    this.#failures = Math.min(this.#failures + 1, 30);
-    return full * (0.5 + random() / 2);
+    const grown = Math.min(backoffMinMs * 2 ** this.#failures, backoffMaxMs);
+    // Under a cap attempts come often: they are not held against what comes after it.
+    if (grown <= capMs) this.#failures = Math.min(this.#failures + 1, 30);
+    return Math.min(grown, Math.max(capMs, backoffMinMs)) * (0.5 + random() / 2);
   }
 }
 
@@ -60,7 +61,10 @@ function shuffle(order: number[], random: () => number): void {
 /** `ws://a:2180,ws://b` or a list of such, checked and without repeats. A bare `host:port` is taken as ws. */
 export function parseHosts(hosts: string | readonly string[]): readonly string[] {
   const parts = typeof hosts === "string" ? hosts.split(",") : hosts;
-  const urls = parts.map((part) => part.trim()).filter((part) => part.length > 0).map(hostUrl);
+  const urls = parts
+    .map((part) => part.trim())
+    .filter((part) => part.length > 0)
+    .map(hostUrl);
   if (urls.length === 0) throw new TypeError("no server was named");
   return [...new Set(urls)];
 }

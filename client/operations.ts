@@ -2,7 +2,15 @@
 import { type Acl, openAcl } from "../src/model/acl.ts";
 import { productionLimits } from "../src/model/limits.ts";
 import type {
-  Condition, CreateRequest, Guard, ListCursor, ListEntry, MultiOperation, NodeKind, Outcome, ReadLevel,
+  Condition,
+  CreateRequest,
+  Guard,
+  ListCursor,
+  ListEntry,
+  MultiOperation,
+  NodeKind,
+  Outcome,
+  ReadLevel,
 } from "../src/model/request.ts";
 import type { Stat } from "../src/model/stat.ts";
 import type { Zxid } from "../src/model/zxid.ts";
@@ -141,13 +149,22 @@ export function createRequest(path: string, data: DataInput, options: CreateOpti
   const ttlMs = options.ttlMs ?? 0;
   const kind = options.kind ?? (ttlMs > 0 ? "ttl" : "persistent");
   if ((kind === "ttl") !== ttlMs > 0) throw new ZabraError("BAD_ARGUMENTS", { path, detail: "kind ttl and ttlMs go together" });
-  return { type: "create", path, data: toBytes(data), kind, sequential: options.sequential ?? false, ttlMs, acl: options.acl ?? openAcl };
+  return {
+    type: "create",
+    path,
+    data: toBytes(data),
+    kind,
+    sequential: options.sequential ?? false,
+    ttlMs,
+    acl: options.acl ?? openAcl,
+  };
 }
 
 export function toGuards(guard: Guard | readonly Guard[] | undefined): readonly Guard[] {
   if (guard === undefined) return [];
   const guards = isList(guard) ? guard : [guard];
-  if (guards.length > productionLimits.guards_max) throw new ZabraError("LIMIT", { detail: `guards_max is ${productionLimits.guards_max}` });
+  if (guards.length > productionLimits.guards_max)
+    throw new ZabraError("LIMIT", { detail: `guards_max is ${productionLimits.guards_max}` });
   return guards;
 }
 

@@ -314,7 +314,16 @@ export class RequestTable {
 
 function makeEntry(call: number, request: ClientRequest, level: ReadLevel, guards: readonly Guard[], deadlineMs: number): Entry {
   return {
-    call, request, level, guards, isWrite: operations[request.type].class === "write", deadlineMs,
-    seq: 0, xid: 0, phase: "waiting", doubt: false, refusal: undefined,
+    call,
+    request,
+    level,
+    guards,
+    isWrite: operations[request.type].class === "write",
+    deadlineMs,
+    seq: 0,
+    xid: 0,
+    phase: "waiting",
+    doubt: false,
+    refusal: undefined,
   };
 }

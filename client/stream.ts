@@ -136,7 +136,8 @@ export class Stream implements AsyncIterableIterator<StreamBatch, undefined>, St
   }
 
   #onSnapshot(delivery: Snapshot): void {
-    for (const { path, stat, data } of delivery.entries) this.#snapshot.push({ path: this.#localPath(path), stat, data: data?.slice() });
+    for (const { path, stat, data } of delivery.entries)
+      this.#snapshot.push({ path: this.#localPath(path), stat, data: data?.slice() });
     if (!delivery.done) return;
     const entries = this.#snapshot;
     this.#snapshot = [];
@@ -147,7 +148,13 @@ export class Stream implements AsyncIterableIterator<StreamBatch, undefined>, St
   #onChanges(delivery: Changes): void {
     this.#zxid = delivery.zxid;
     if (delivery.changes.length === 0) return;
-    const changes = delivery.changes.map(({ type, path, zxid, stat, data }) => ({ type, path: this.#localPath(path), zxid, stat, data: data?.slice() }));
+    const changes = delivery.changes.map(({ type, path, zxid, stat, data }) => ({
+      type,
+      path: this.#localPath(path),
+      zxid,
+      stat,
+      data: data?.slice(),
+    }));
     this.#put({ type: "changes", zxid: delivery.zxid, changes });
   }
 
@@ -195,6 +202,7 @@ function sizeOf(batch: StreamBatch): number {
 
 function bytesOf(batch: StreamBatch): number {
   let bytes = 0;
-  for (const one of batch.type === "snapshot" ? batch.entries : batch.changes) bytes += one.path.length + (one.data?.length ?? 0) + 100;
+  for (const one of batch.type === "snapshot" ? batch.entries : batch.changes)
+    bytes += one.path.length + (one.data?.length ?? 0) + 100;
   return bytes;
 }

@@ -31,7 +31,14 @@ export interface Subscription {
 }
 
 /** Refusals that pass by themselves. */
-const transient: ReadonlySet<ErrorCode> = new Set(["OVERLOADED", "THROTTLED", "NO_QUORUM", "TIMEOUT", "CONNECTION_LOSS", "SLOW_CONSUMER"]);
+const transient: ReadonlySet<ErrorCode> = new Set([
+  "OVERLOADED",
+  "THROTTLED",
+  "NO_QUORUM",
+  "TIMEOUT",
+  "CONNECTION_LOSS",
+  "SLOW_CONSUMER",
+]);
 const retryMsMin = 20;
 const retryMsMax = 2_000;
 
@@ -53,7 +60,15 @@ export class Subscriptions {
 
   add(id: number, spec: StreamSpec, nowMs: number): void {
     const added: Subscription = {
-      id, spec, position: spec.fromZxid, number: 0, phase: "due", partial: false, retryAtMs: nowMs, failures: 0, compactedAt: new Set(),
+      id,
+      spec,
+      position: spec.fromZxid,
+      number: 0,
+      phase: "due",
+      partial: false,
+      retryAtMs: nowMs,
+      failures: 0,
+      compactedAt: new Set(),
     };
     this.#all.set(id, added);
     this.#dueAtMs = Math.min(this.#dueAtMs, nowMs);
@@ -131,7 +146,15 @@ export class Subscriptions {
     return this.#onRefused(subscription, outcome.code, outcome.detail, host, hosts, nowMs, notices);
   }
 
-  #onRefused(subscription: Subscription, code: ErrorCode, detail: string, host: number, hosts: number, nowMs: number, notices: Notice[]): boolean {
+  #onRefused(
+    subscription: Subscription,
+    code: ErrorCode,
+    detail: string,
+    host: number,
+    hosts: number,
+    nowMs: number,
+    notices: Notice[],
+  ): boolean {
     if (code === "COMPACTED" && subscription.position !== undefined) {
       return this.#onCompacted(subscription, detail, host, hosts, nowMs, notices);
     }
@@ -140,7 +163,14 @@ export class Subscriptions {
     return false;
   }
 
-  #onCompacted(subscription: Subscription, detail: string, host: number, hosts: number, nowMs: number, notices: Notice[]): boolean {
+  #onCompacted(
+    subscription: Subscription,
+    detail: string,
+    host: number,
+    hosts: number,
+    nowMs: number,
+    notices: Notice[],
+  ): boolean {
     subscription.compactedAt.add(host);
     if (subscription.compactedAt.size < hosts) {
       this.#retry(subscription, nowMs);
@@ -156,7 +186,13 @@ export class Subscriptions {
   }
 
   /** The zxid that the session has now seen; undefined when the delivery shows none, or is not for us. */
-  onDelivery(delivery: StreamDelivery, host: number, hosts: number, nowMs: number, notices: Notice[]): { readonly zxid: Zxid | undefined; readonly move: boolean } {
+  onDelivery(
+    delivery: StreamDelivery,
+    host: number,
+    hosts: number,
+    nowMs: number,
+    notices: Notice[],
+  ): { readonly zxid: Zxid | undefined; readonly move: boolean } {
     const subscription = this.#byNumber.get(delivery.stream);
     if (subscription === undefined) return ignored;
     if (delivery.type === "end") {

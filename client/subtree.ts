@@ -19,7 +19,12 @@ const roundsMax = 100;
 
 type DeleteOnce = (path: string) => Promise<unknown>;
 
-export async function deleteSubtree(client: Client, path: string, options: DeleteRecursiveOptions, deleteOnce: DeleteOnce): Promise<number> {
+export async function deleteSubtree(
+  client: Client,
+  path: string,
+  options: DeleteRecursiveOptions,
+  deleteOnce: DeleteOnce,
+): Promise<number> {
   const removal = new Removal(client, options, deleteOnce);
   await removal.deleteTree(path);
   return removal.deleted;
@@ -40,7 +45,10 @@ class Removal {
   async deleteTree(path: string): Promise<void> {
     for (let round = 0; round < roundsMax; round += 1) {
       const count = (await this.#client.countSubtree(path, this.#options)) + 1;
-      const done = await unless("LIMIT", this.#deleteOnce(path).then(() => true));
+      const done = await unless(
+        "LIMIT",
+        this.#deleteOnce(path).then(() => true),
+      );
       if (done === true) return this.#count(count);
       await unless("COMPACTED", this.#deleteBelow(path));
     }

@@ -11,7 +11,11 @@ export type WatchNotification = WatchEvent | { readonly type: "watchLost"; reado
 export type WatchHandler = (notification: WatchNotification) => void;
 
 export class WatchHandlers {
-  readonly #byKind: { readonly [Kind in WatchKind]: Map<string, Set<WatchHandler>> } = { data: new Map(), exist: new Map(), child: new Map() };
+  readonly #byKind: { readonly [Kind in WatchKind]: Map<string, Set<WatchHandler>> } = {
+    data: new Map(),
+    exist: new Map(),
+    child: new Map(),
+  };
 
   add(kind: WatchKind, path: string, handler: WatchHandler): void {
     const waiting = this.#byKind[kind].get(path);

@@ -7,10 +7,11 @@
  * stays where it was until setWatches was answered, however many connections that takes.
  * Owned by `connection.ts`.
  */
+import type { ErrorCode } from "../src/model/error.ts";
 import type { SetWatchesRequest } from "../src/model/request.ts";
 import type { WatchEvent, WatchEventType } from "../src/model/watch.ts";
 import { type Zxid, zeroZxid } from "../src/model/zxid.ts";
-import type { WatchKind } from "./connection-event.ts";
+import type { ClientRequest, WatchKind } from "./connection-event.ts";
 
 /** Paths of one setWatches: in characters, to stay far below a frame. */
 const requestCharsMax = 100_000;
@@ -105,5 +106,25 @@ function emptyPart(): Part {
 }
 
 function toRequest(relativeZxid: Zxid, part: Part): SetWatchesRequest {
-  return { type: "setWatches", relativeZxid, data: part.data, exist: part.exist, child: part.child, persistent: [], persistentRecursive: [] };
+  return {
+    type: "setWatches",
+    relativeZxid,
+    data: part.data,
+    exist: part.exist,
+    child: part.child,
+    persistent: [],
+    persistentRecursive: [],
+  };
+}
+
+/** Which watch the answer to a read leaves armed; undefined: none. As in ZooKeeper, `exists` of a missing node waits for its creation. */
+export function watchKindOf(
+  request: ClientRequest,
+  code: ErrorCode,
+): { readonly kind: WatchKind; readonly path: string } | undefined {
+  if (request.type !== "exists" && request.type !== "getData" && request.type !== "getChildren") return undefined;
+  if (!request.watch) return undefined;
+  if (request.type === "exists" && code === "NO_NODE") return { kind: "exist", path: request.path };
+  if (code !== "OK") return undefined;
+  return { kind: request.type === "getChildren" ? "child" : "data", path: request.path };
 }

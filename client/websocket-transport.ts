@@ -10,6 +10,8 @@ export const subprotocol = "zabra.v1";
 /** Messages share a frame up to this length; one with large data has its own, or the server's limit on frames would be met. */
 const frameBytes = 128 * 1024;
 
+const lingerMs = 500;
+
 /** What we need of a WebSocket. Binary messages arrive as ArrayBuffer or Uint8Array. */
 export interface WebSocketLike {
   onopen: (() => void) | null;
@@ -18,6 +20,8 @@ export interface WebSocketLike {
   onerror: ((event: unknown) => void) | null;
   send(data: Uint8Array): void;
   close(): void;
+  /** Drops the socket without a goodbye; browsers cannot. */
+  terminate?(): void;
 }
 export type WebSocketFactory = (url: string) => WebSocketLike;
 
@@ -54,9 +58,13 @@ class WebSocketTransport implements Transport {
     if (this.#writer.length > 0) this.#socket.send(this.#writer.finish());
   }
 
+  /** The server may be gone: its goodbye is not waited for long, or the process could not end. */
   close(): void {
     this.#closed = true;
     this.#socket.close();
+    if (this.#socket.terminate === undefined) return;
+    const timer = setTimeout(() => this.#socket.terminate?.(), lingerMs);
+    this.#socket.onclose = () => clearTimeout(timer);
   }
 
   #onFrame(data: unknown): void {

@@ -31,7 +31,11 @@ export class DirectoryLock {
     if (held.has(this.#directory)) throw inUse(directory, process.pid);
     const path = join(this.#directory, lockName);
     const owner: Owner = { pid: process.pid, started: startTime(process.pid), token: randomBytes(8).toString("hex") };
-    if (!tryCreate(path, owner)) takeOver(path, owner, directory);
+    try {
+      if (!tryCreate(path, owner)) takeOver(path, owner, directory);
+    } catch (error) {
+      throw error instanceof ConfigError ? error : notWritable(directory, error);
+    }
     held.add(this.#directory);
   }
 
@@ -99,6 +103,10 @@ function startTime(pid: number): string {
   } catch {
     return "";
   }
+}
+
+function notWritable(directory: string, error: unknown): ConfigError {
+  return new ConfigError("data-dir", `${directory} cannot be written: ${error instanceof Error ? error.message : String(error)}`);
 }
 
 function inUse(directory: string, pid: number): ConfigError {

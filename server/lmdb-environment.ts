@@ -35,5 +35,6 @@ export function openEnvironment(directory: string): Environment {
     maxDbs: 1,
     useWritemap: true,
     overlappingSync: false,
+    noReadAhead: true,
   });
 }

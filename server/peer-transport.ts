@@ -26,6 +26,8 @@ export interface PeerTransportOptions {
 }
 
 const backOffMinMs = 20;
+/** A link that stood this long proved itself; the loss of a younger one counts as one more failure to reach the peer. */
+const stableMs = 1_000;
 const backOffMaxMs = 1_000;
 /** Connections that have not shaken hands yet; more are refused at once. */
 const halfOpenMax = 32;
@@ -35,6 +37,8 @@ interface Peer {
   readonly member: ConfiguredMember;
   link: PeerLink | undefined;
   linkNumber: number;
+  /** When `link` began to stand. */
+  stoodAtMs: number;
   backOffMs: number;
   redial: NodeJS.Timeout | undefined;
   /** The last failure was logged; the next is not, until a link stands again. */
@@ -171,7 +175,7 @@ export class PeerTransport implements PeerPort, PeerLinkOwner {
     this.#links.set(link, peer);
     peer.link = link;
     peer.linkNumber = this.#linksMade;
-    peer.backOffMs = backOffMinMs;
+    peer.stoodAtMs = performance.now();
     peer.complained = false;
     this.#options.logger.info({ peer: peer.member.id, link: peer.linkNumber }, "peer connected");
     this.#options.inbox.push({ type: "peerConnected", peer: peer.member.id, link: peer.linkNumber });
@@ -190,6 +194,7 @@ export class PeerTransport implements PeerPort, PeerLinkOwner {
     const stood = peer.link === link;
     if (stood) {
       peer.link = undefined;
+      if (performance.now() - peer.stoodAtMs >= stableMs) peer.backOffMs = backOffMinMs;
       this.#options.inbox.push({ type: "peerLost", peer: peer.member.id, link: peer.linkNumber });
     }
     this.#complain(peer, stood, reason);

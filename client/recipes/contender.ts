@@ -77,7 +77,11 @@ export class Contender {
 
   /** Resolves when we are first. Rejects with the signal's ABORTED, or SESSION_EXPIRED. */
   async wait(signal: AbortSignal): Promise<void> {
-    for (let before = await orAborted(this.#predecessor(), signal); before !== undefined; before = await orAborted(this.#predecessor(), signal)) {
+    for (
+      let before = await orAborted(this.#predecessor(), signal);
+      before !== undefined;
+      before = await orAborted(this.#predecessor(), signal)
+    ) {
       await this.#client.whenDeleted(before.path, { ...untilSessionEnds, level: "session", signal });
     }
   }
@@ -122,7 +126,10 @@ export class Queue {
   async contenders(client: Client, zxid?: Zxid): Promise<readonly ContenderInfo[]> {
     const options = zxid === undefined ? {} : ({ ...untilSessionEnds, level: { atLeast: zxid } } as const);
     for (;;) {
-      const all = await unless("COMPACTED", unless("NO_NODE", this.#list(client, options)).then((list) => list ?? []));
+      const all = await unless(
+        "COMPACTED",
+        unless("NO_NODE", this.#list(client, options)).then((list) => list ?? []),
+      );
       if (all !== undefined) return all;
     }
   }
@@ -130,7 +137,8 @@ export class Queue {
   async #list(client: Client, options: Parameters<Client["list"]>[1]): Promise<readonly ContenderInfo[]> {
     const all: ContenderInfo[] = [];
     for await (const { path, stat, data } of client.list(this.path, { ...options, withData: true })) {
-      if (this.#isContender(path.slice(path.lastIndexOf("/") + 1))) all.push({ path, token: stat.czxid, session: stat.ephemeralOwner, data });
+      if (this.#isContender(path.slice(path.lastIndexOf("/") + 1)))
+        all.push({ path, token: stat.czxid, session: stat.ephemeralOwner, data });
     }
     return all.sort((a, b) => a.token - b.token);
   }
@@ -138,7 +146,11 @@ export class Queue {
 
 async function createMember(client: Client, queue: Queue, data: DataInput): Promise<CreatedNode> {
   for (let attempt = 0; attempt < joinsMax; attempt += 1) {
-    const create = client.create(joinPath(queue.path, queue.prefix), data, { ...untilSessionEnds, kind: "ephemeral", sequential: true });
+    const create = client.create(joinPath(queue.path, queue.prefix), data, {
+      ...untilSessionEnds,
+      kind: "ephemeral",
+      sequential: true,
+    });
     const created = await unless("NO_NODE", create);
     if (created !== undefined) return created;
     await client.ensurePath(queue.path, { kind: "container", ...untilSessionEnds });
@@ -223,7 +235,9 @@ class WaitLimit {
   /** What the caller is told; undefined: it is not our doing. */
   error(path: string): ZabraError | undefined {
     if (!this.signal.aborted) return undefined;
-    return this.#timedOut ? new ZabraError("TIMEOUT", { path }) : new ZabraError("ABORTED", { path, cause: this.#options.signal?.reason });
+    return this.#timedOut
+      ? new ZabraError("TIMEOUT", { path })
+      : new ZabraError("ABORTED", { path, cause: this.#options.signal?.reason });
   }
 
   dispose(): void {

@@ -86,7 +86,8 @@ class ElectionView {
   *accept(batch: StreamBatch): Iterable<Leadership> {
     if (batch.type === "snapshot") {
       this.#candidates = new Map();
-      for (const { path, stat, data } of batch.entries) this.#add({ path, token: stat.czxid, session: stat.ephemeralOwner, data });
+      for (const { path, stat, data } of batch.entries)
+        this.#add({ path, token: stat.czxid, session: stat.ephemeralOwner, data });
       yield* this.#tell(batch.zxid, this.#told !== undefined);
       return;
     }
@@ -105,12 +106,14 @@ class ElectionView {
 
   #apply({ type, path, stat, data }: StreamChange): void {
     if (type === "deleted") this.#candidates.delete(path);
-    else if (type !== "aclChanged" && stat !== undefined) this.#add({ path, token: stat.czxid, session: stat.ephemeralOwner, data });
+    else if (type !== "aclChanged" && stat !== undefined)
+      this.#add({ path, token: stat.czxid, session: stat.ephemeralOwner, data });
   }
 
   *#tell(zxid: Zxid, gap: boolean): Iterable<Leadership> {
     let leader: ContenderInfo | undefined;
-    for (const candidate of this.#candidates.values()) if (leader === undefined || candidate.token < leader.token) leader = candidate;
+    for (const candidate of this.#candidates.values())
+      if (leader === undefined || candidate.token < leader.token) leader = candidate;
     const told = leader?.token ?? 0;
     if (told === this.#told && !gap) return;
     this.#told = told;

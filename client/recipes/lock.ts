@@ -75,6 +75,11 @@ export class Lock {
 }
 
 /** `new Lock(client, path).withLock(work, options)`. */
-export function withLock<T>(client: Client, path: string, work: (signal: AbortSignal, grant: Grant) => Promise<T>, options: WaitOptions & LockOptions = {}): Promise<T> {
+export function withLock<T>(
+  client: Client,
+  path: string,
+  work: (signal: AbortSignal, grant: Grant) => Promise<T>,
+  options: WaitOptions & LockOptions = {},
+): Promise<T> {
   return new Lock(client, path, options).withLock(work, options);
 }

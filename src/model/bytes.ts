@@ -279,7 +279,8 @@ function decodeMixed(bytes: Uint8Array, start: number, end: number): string {
     }
   }
   let text = "";
-  for (let from = 0; from < count; from += chunkUnits) text += fromUnits(units.subarray(from, Math.min(from + chunkUnits, count)));
+  for (let from = 0; from < count; from += chunkUnits)
+    text += fromUnits(units.subarray(from, Math.min(from + chunkUnits, count)));
   return text;
 }
 

@@ -19,12 +19,12 @@ import type { SessionRecord } from "../session/session-record.ts";
 import { ackedSeqOf, SessionTable } from "../session/session-table.ts";
 import { replyBytesOf } from "../tree/outcome.ts";
 import { errorBody } from "../tree/prepare.ts";
-import { refused, type PrepareScope } from "../tree/prepare-scope.ts";
+import { type PrepareScope, refused } from "../tree/prepare-scope.ts";
 import type { ReadContext } from "../tree/read.ts";
 import type { Store, Znode } from "../tree/store.ts";
 import { Tree } from "../tree/tree.ts";
 import type { Txn, TxnBody } from "../tree/txn.ts";
-import { statOf, type Moment } from "../tree/znode.ts";
+import { type Moment, statOf } from "../tree/znode.ts";
 
 export type { ReadContext } from "../tree/read.ts";
 
@@ -116,7 +116,8 @@ export class StateMachine {
     const session = this.#sessions.live(source.session);
     if (session === undefined) return { type: "refuse", code: "SESSION_EXPIRED", detail: "" };
     if (source.seq <= session.proposedLastSeq) return drop;
-    if (source.seq !== session.proposedLastSeq + 1) return { type: "refuse", code: "OUT_OF_ORDER", detail: String(session.proposedLastSeq + 1) };
+    if (source.seq !== session.proposedLastSeq + 1)
+      return { type: "refuse", code: "OUT_OF_ORDER", detail: String(session.proposedLastSeq + 1) };
     const full = this.#replyTableError(session, source.seq, source.ackedSeq, write);
     if (full !== undefined) return { type: "refuse", code: "OVERLOADED", detail: full };
     return this.#propose(write, session.id, context);
@@ -130,12 +131,14 @@ export class StateMachine {
     const used = session.proposedTotalBytes - session.replies.totalUpTo(acked);
     const request = write.request;
     const operations = request.type === "multi" ? Math.max(1, request.then.length, request.otherwise?.length ?? 0) : 1;
-    if (acked === seq - 1 || used + reply_bytes_max + reply_bytes_per_operation * operations <= reply_bytes_per_session_max) return undefined;
+    if (acked === seq - 1 || used + reply_bytes_max + reply_bytes_per_operation * operations <= reply_bytes_per_session_max)
+      return undefined;
     return `reply_bytes_per_session_max is ${reply_bytes_per_session_max}`;
   }
 
   #prepareOrigin(write: Write, source: Extract<TxnSource, { readonly type: "origin" }>, context: PrepareContext): Prepared {
-    if (!isOrigin(source)) return { type: "refuse", code: "BAD_ARGUMENTS", detail: "an origin needs a server, a boot id and a counter" };
+    if (!isOrigin(source))
+      return { type: "refuse", code: "BAD_ARGUMENTS", detail: "an origin needs a server, a boot id and a counter" };
     if (this.#origins.isRepeated(source.server, source.boot, source.counter)) return drop;
     return this.#propose(write, source.session, context);
   }
@@ -149,7 +152,10 @@ export class StateMachine {
 
   /** Nothing of the environment's clocks is taken as it is: txns carry whole milliseconds, and cluster time never falls. */
   #momentOf(context: PrepareContext): Moment {
-    assert(context.zxid > this.#store.appliedZxid && context.zxid > this.#lastPreparedZxid, "a txn was prepared with an old zxid");
+    assert(
+      context.zxid > this.#store.appliedZxid && context.zxid > this.#lastPreparedZxid,
+      "a txn was prepared with an old zxid",
+    );
     const stampMs = Math.max(Math.floor(context.stampMs), this.lastPreparedStampMs);
     return { zxid: context.zxid, wallMs: Math.floor(context.wallMs), stampMs };
   }
@@ -187,7 +193,9 @@ export class StateMachine {
   #decideRenew(scope: PrepareScope, write: Write, record: SessionRecord | undefined, timeoutMs: number): TxnBody {
     if (record === undefined) return errorBody(refused("BAD_ARGUMENTS", "no session to renew"));
     const fence = this.#tree.guardError(scope, write);
-    return fence === undefined ? { type: "renewSession", session: record.id, timeoutMs: this.#clampTimeout(timeoutMs) } : errorBody(fence);
+    return fence === undefined
+      ? { type: "renewSession", session: record.id, timeoutMs: this.#clampTimeout(timeoutMs) }
+      : errorBody(fence);
   }
 
   #clampTimeout(timeoutMs: number): number {

@@ -5,7 +5,7 @@
 import { InvariantError } from "../model/assert.ts";
 import type { ByteReader, ByteWriter } from "../model/bytes.ts";
 import { errorCode, errorNumber } from "../model/error.ts";
-import { noResult, okOutcome, type Outcome, type Result } from "../model/request.ts";
+import { noResult, type Outcome, okOutcome, type Result } from "../model/request.ts";
 import type { Stat } from "../model/stat.ts";
 import type { SessionId, Zxid } from "../model/zxid.ts";
 

@@ -4,7 +4,7 @@
  * validated). Schemes: world, auth, digest, ip (with /bits, v4 and v6); an identity of scheme
  * `super` may do everything. Pure functions.
  */
-import { permission, type Acl, type AclEntry, type AuthId } from "../model/acl.ts";
+import { type Acl, type AclEntry, type AuthId, permission } from "../model/acl.ts";
 import { parseIpRange, withinIpRange } from "./ip-address.ts";
 
 const anyone: AuthId = { scheme: "world", id: "anyone" };
@@ -92,5 +92,7 @@ function isDigestId(id: string): boolean {
 
 /** The ACL as somebody without ADMIN sees it: the hashes of digest ids are hidden. */
 export function maskedAcl(acl: Acl): Acl {
-  return acl.map((entry) => (entry.scheme === "digest" ? { ...entry, id: `${entry.id.slice(0, entry.id.indexOf(":"))}:x` } : entry));
+  return acl.map((entry) =>
+    entry.scheme === "digest" ? { ...entry, id: `${entry.id.slice(0, entry.id.indexOf(":"))}:x` } : entry,
+  );
 }

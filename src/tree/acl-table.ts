@@ -59,7 +59,9 @@ export class AclTable {
 
   /** Also finds a proposed ACL. */
   getProposed(id: number): Acl {
-    return this.#acls[id - 1] ?? must(this.#proposed[id - 1 - this.#acls.length]?.acl, "an outstanding node's ACL is not proposed");
+    return (
+      this.#acls[id - 1] ?? must(this.#proposed[id - 1 - this.#acls.length]?.acl, "an outstanding node's ACL is not proposed")
+    );
   }
 
   /** At apply: a txn brought a new ACL. */
@@ -101,7 +103,7 @@ export class AclTable {
 
   /** The table's term of the digest, computed anew. */
   recompute(sum: LaneSum): void {
-    this.#acls.forEach((acl, index) => this.#addTerm(sum, index + 1, acl));
+    for (const [index, acl] of this.#acls.entries()) this.#addTerm(sum, index + 1, acl);
   }
 
   #remember(acl: Acl): void {

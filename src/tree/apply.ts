@@ -6,7 +6,7 @@
 import { assert, assertNever, must } from "../model/assert.ts";
 import { LaneSum } from "../model/lane-hash.ts";
 import { parentOf } from "../model/path.ts";
-import { okOutcome, success, type Outcome } from "../model/request.ts";
+import { type Outcome, okOutcome, success } from "../model/request.ts";
 import type { AclTable } from "./acl-table.ts";
 import { NodeHasher } from "./digest.ts";
 import type { Ephemerals } from "./ephemerals.ts";
@@ -14,7 +14,18 @@ import { createdStat } from "./outcome.ts";
 import type { Reaper } from "./reaper.ts";
 import type { Store, Znode } from "./store.ts";
 import type { AclRef, CreateEffect, NodeEffect, RemovedNode, SetAclEffect, SetDataEffect } from "./txn.ts";
-import { aclSet, childAdded, childRemoved, createdNode, dataSet, draftOf, sameStat, statOf, type Moment, type ZnodeDraft } from "./znode.ts";
+import {
+  aclSet,
+  childAdded,
+  childRemoved,
+  createdNode,
+  dataSet,
+  draftOf,
+  type Moment,
+  sameStat,
+  statOf,
+  type ZnodeDraft,
+} from "./znode.ts";
 
 export class CommittedTree {
   /** Sum of the hashes of all nodes. */

@@ -35,7 +35,11 @@ export class ImagePins {
   pin(nowMs: number): PinnedImage | undefined {
     this.expire(nowMs);
     const newest = this.#newest;
-    if (newest !== undefined && newest.image.zxid === this.#store.appliedZxid && nowMs - newest.pinnedMs < this.#limits.image_pin_ms / 2) {
+    if (
+      newest !== undefined &&
+      newest.image.zxid === this.#store.appliedZxid &&
+      nowMs - newest.pinnedMs < this.#limits.image_pin_ms / 2
+    ) {
       newest.lists += 1;
       return newest;
     }

@@ -65,7 +65,8 @@ function parseIpv6(text: string): Uint8Array | undefined {
   }
   const head = parseGroups(text.slice(0, gap));
   const tail = parseGroups(text.slice(gap + 2));
-  if (head === undefined || tail === undefined || text.slice(0, gap).includes(".") || head.length + tail.length > 14) return undefined;
+  if (head === undefined || tail === undefined || text.slice(0, gap).includes(".") || head.length + tail.length > 14)
+    return undefined;
   const bytes = new Uint8Array(16);
   bytes.set(head, 0);
   bytes.set(tail, 16 - tail.length);

@@ -5,7 +5,7 @@
  * entries, at half a frame of bytes, or after many nodes that were left out; so it may be short, or
  * even empty, and yet not the last.
  */
-import { permission, type AuthId } from "../model/acl.ts";
+import { type AuthId, permission } from "../model/acl.ts";
 import type { Limits } from "../model/limits.ts";
 import { isWithin, joinPath, pathError, rootPath } from "../model/path.ts";
 import type { ListEntry, ListRequest } from "../model/request.ts";
@@ -26,7 +26,14 @@ const entryOverheadBytes = 120;
 const chunkMax = 512;
 
 /** `after`: where the page before ended; undefined for the first page. */
-export function listPage(view: ListView, request: ListRequest, after: string | undefined, acls: AclTable, limits: Limits, identities: readonly AuthId[]): ListPage {
+export function listPage(
+  view: ListView,
+  request: ListRequest,
+  after: string | undefined,
+  acls: AclTable,
+  limits: Limits,
+  identities: readonly AuthId[],
+): ListPage {
   const start = walkStart(request, limits);
   if (start === undefined) return { entries: [], after: undefined };
   const walk = new ListWalk(view, request, start.prefix, acls, limits, identities);
@@ -62,7 +69,14 @@ class ListWalk {
   #bytes = 0;
   #lookedAt = 0;
 
-  constructor(view: ListView, request: ListRequest, prefix: string, acls: AclTable, limits: Limits, identities: readonly AuthId[]) {
+  constructor(
+    view: ListView,
+    request: ListRequest,
+    prefix: string,
+    acls: AclTable,
+    limits: Limits,
+    identities: readonly AuthId[],
+  ) {
     this.#view = view;
     this.#request = request;
     this.#prefix = prefix;
@@ -136,7 +150,9 @@ class ListWalk {
 
   #isFull(): boolean {
     const { frame_bytes_max, list_page_max } = this.#limits;
-    return this.entries.length >= this.#request.limit || this.#bytes >= frame_bytes_max / 2 || this.#lookedAt >= list_page_max * 2;
+    return (
+      this.entries.length >= this.#request.limit || this.#bytes >= frame_bytes_max / 2 || this.#lookedAt >= list_page_max * 2
+    );
   }
 
   #isReadable(node: Znode): boolean {

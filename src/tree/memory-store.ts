@@ -4,7 +4,7 @@
  */
 import { assert } from "../model/assert.ts";
 import { joinPath, nameOf, parentOf } from "../model/path.ts";
-import { zeroZxid, type Zxid } from "../model/zxid.ts";
+import { type Zxid, zeroZxid } from "../model/zxid.ts";
 import type { Store, StoreImage, Znode } from "./store.ts";
 
 export class MemoryStore implements Store {

@@ -5,8 +5,8 @@
 import { encodedLength } from "../model/bytes.ts";
 import { failure, type Outcome } from "../model/request.ts";
 import type { Stat } from "../model/stat.ts";
-import type { CreateEffect, TxnBody, NodeEffect } from "./txn.ts";
-import { noSession, type Moment } from "./znode.ts";
+import type { CreateEffect, NodeEffect, TxnBody } from "./txn.ts";
+import { type Moment, noSession } from "./znode.ts";
 
 const baseBytes = 16;
 const statBytes = 96;

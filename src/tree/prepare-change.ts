@@ -4,8 +4,18 @@ import { parentOf } from "../model/path.ts";
 import type { CheckRequest, DeleteRequest, SetAclRequest, SetDataRequest } from "../model/request.ts";
 import { checkPath } from "./path-check.ts";
 import {
-  aclReference, badPath, checkedAcl, dataTooLong, isRefused, nodeAt, overLimit, permits, refused, versionMatches,
-  type PrepareScope, type Refused,
+  aclReference,
+  badPath,
+  checkedAcl,
+  dataTooLong,
+  isRefused,
+  nodeAt,
+  overLimit,
+  type PrepareScope,
+  permits,
+  type Refused,
+  refused,
+  versionMatches,
 } from "./prepare-scope.ts";
 import type { Znode } from "./store.ts";
 import type { CheckEffect, DeleteEffect, SetAclEffect, SetDataEffect } from "./txn.ts";

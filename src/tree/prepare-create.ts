@@ -4,8 +4,17 @@ import { rootPath } from "../model/path.ts";
 import type { CreateRequest } from "../model/request.ts";
 import { checkPath } from "./path-check.ts";
 import {
-  aclReference, badPath, checkedAcl, dataTooLong, isRefused, nodeAt, overLimit, permits, refused,
-  type PrepareScope, type Refused,
+  aclReference,
+  badPath,
+  checkedAcl,
+  dataTooLong,
+  isRefused,
+  nodeAt,
+  overLimit,
+  type PrepareScope,
+  permits,
+  type Refused,
+  refused,
 } from "./prepare-scope.ts";
 import type { Znode } from "./store.ts";
 import type { CreateEffect } from "./txn.ts";
@@ -29,7 +38,15 @@ export function prepareCreate(scope: PrepareScope, request: CreateRequest): Crea
   const reference = aclReference(scope, acl);
   if (isRefused(reference)) return reference;
   const owner = request.kind === "ephemeral" ? scope.session : 0;
-  const effect: CreateEffect = { type: "create", path, data: request.data, acl: reference, kind: request.kind, owner, ttlMs: request.ttlMs };
+  const effect: CreateEffect = {
+    type: "create",
+    path,
+    data: request.data,
+    acl: reference,
+    kind: request.kind,
+    owner,
+    ttlMs: request.ttlMs,
+  };
   proposeCreate(scope, effect, parentPath, parent);
   return effect;
 }
@@ -43,7 +60,8 @@ export function proposeCreate(scope: PrepareScope, effect: CreateEffect, parentP
 
 function argumentError(scope: PrepareScope, request: CreateRequest): Refused | undefined {
   const { kind, ttlMs, path } = request;
-  if (kind === "ttl" ? !isTtl(ttlMs) : ttlMs !== 0) return refused("BAD_ARGUMENTS", "a TTL node, and no other, needs a ttlMs from 1 to 2^40 - 1");
+  if (kind === "ttl" ? !isTtl(ttlMs) : ttlMs !== 0)
+    return refused("BAD_ARGUMENTS", "a TTL node, and no other, needs a ttlMs from 1 to 2^40 - 1");
   if (kind === "ephemeral" && scope.session === 0) return refused("BAD_ARGUMENTS", "an ephemeral node needs a session");
   if (dataTooLong(request.data, scope.limits)) return overLimit("data_bytes_max", scope.limits);
   if (!path.includes("/") || path.includes("\0")) return refused("BAD_ARGUMENTS", checkPath(path, scope.limits) ?? "");

@@ -9,7 +9,7 @@ import type { ErrorCode } from "../model/error.ts";
 import type { Condition, MultiOperation, MultiRequest } from "../model/request.ts";
 import { prepareCheck, prepareDelete, prepareSetData } from "./prepare-change.ts";
 import { prepareCreate } from "./prepare-create.ts";
-import { nodeAt, overLimit, permits, refused, versionMatches, type PrepareScope, type Refused } from "./prepare-scope.ts";
+import { nodeAt, overLimit, type PrepareScope, permits, type Refused, refused, versionMatches } from "./prepare-scope.ts";
 import type { Znode } from "./store.ts";
 import type { NodeEffect, TxnBody } from "./txn.ts";
 
@@ -26,7 +26,13 @@ function prepareBranch(scope: PrepareScope, branch: "then" | "otherwise", operat
   const effects: NodeEffect[] = [];
   for (const operation of operations) {
     const effect = prepareOperation(scope, operation);
-    if (effect.type === "refused") return { type: "error", code: effect.code, detail: effect.detail, codes: codesOf(operations.length, effects.length, effect.code) };
+    if (effect.type === "refused")
+      return {
+        type: "error",
+        code: effect.code,
+        detail: effect.detail,
+        codes: codesOf(operations.length, effects.length, effect.code),
+      };
     effects.push(effect);
   }
   return { type: "multi", branch, effects };

@@ -5,8 +5,8 @@ import { parentOf } from "../model/path.ts";
 import type { DeleteRecursiveRequest } from "../model/request.ts";
 import type { SessionId } from "../model/zxid.ts";
 import { checkPath } from "./path-check.ts";
-import { badPath, nodeAt, overLimit, permits, refused, type PrepareScope, type Refused } from "./prepare-scope.ts";
 import { proposeRemove } from "./prepare-change.ts";
+import { badPath, nodeAt, overLimit, type PrepareScope, permits, type Refused, refused } from "./prepare-scope.ts";
 import { isReapable } from "./reaper.ts";
 import type { Znode } from "./store.ts";
 import type { RemovedNode, TxnBody } from "./txn.ts";
@@ -49,7 +49,8 @@ class Subtree {
     if (this.#bytes > limits.proposal_bytes_max) return overLimit("proposal_bytes_max", limits);
     if (node.numChildren > 0) {
       if (!permits(this.#scope, node, permission.delete)) return refused("NO_AUTH", path);
-      if (this.#found + node.numChildren > limits.delete_recursive_nodes_max) return overLimit("delete_recursive_nodes_max", limits);
+      if (this.#found + node.numChildren > limits.delete_recursive_nodes_max)
+        return overLimit("delete_recursive_nodes_max", limits);
       for (const child of overlay.childPaths(path, node.numChildren)) {
         const trouble = this.collect(child, must(overlay.get(child), "a listed child is missing"));
         if (trouble !== undefined) return trouble;

@@ -2,11 +2,11 @@
 import type { Acl, AuthId } from "../model/acl.ts";
 import type { ErrorCode } from "../model/error.ts";
 import type { Limits } from "../model/limits.ts";
-import { checkPath } from "./path-check.ts";
 import type { SessionId } from "../model/zxid.ts";
 import { fixUpAcl, isPermitted } from "./access.ts";
-import { keyOf, type AclTable } from "./acl-table.ts";
+import { type AclTable, keyOf } from "./acl-table.ts";
 import type { Outstanding } from "./outstanding.ts";
+import { checkPath } from "./path-check.ts";
 import type { Znode } from "./store.ts";
 import type { AclRef } from "./txn.ts";
 import type { Moment } from "./znode.ts";

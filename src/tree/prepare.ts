@@ -7,12 +7,12 @@ import { assert, assertNever, must } from "../model/assert.ts";
 import { parentOf } from "../model/path.ts";
 import type { Guard, Write, WriteRequest } from "../model/request.ts";
 import { keyOf } from "./acl-table.ts";
+import { operationsOf, replyBytesOf } from "./outcome.ts";
 import { prepareDelete, prepareSetAcl, prepareSetData } from "./prepare-change.ts";
 import { prepareCreate, proposeCreate } from "./prepare-create.ts";
 import { prepareMulti } from "./prepare-multi.ts";
 import { prepareDeleteRecursive, proposeRemoved } from "./prepare-remove.ts";
-import { nodeAt, overLimit, refused, type PrepareScope, type Refused } from "./prepare-scope.ts";
-import { operationsOf, replyBytesOf } from "./outcome.ts";
+import { nodeAt, overLimit, type PrepareScope, type Refused, refused } from "./prepare-scope.ts";
 import type { AclRef, NodeEffect, TxnBody } from "./txn.ts";
 import { aclSet, dataSet } from "./znode.ts";
 

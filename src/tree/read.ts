@@ -2,20 +2,28 @@
  * Answers reads from the committed tree. Checks are ZooKeeper's: the node exists, then READ on it.
  * Answers are bounded by the frame; what does not fit is refused with LIMIT, never cut short.
  */
-import { permission, type AuthId } from "../model/acl.ts";
+import { type AuthId, permission } from "../model/acl.ts";
 import { assertNever } from "../model/assert.ts";
 import type { Limits } from "../model/limits.ts";
 import {
-  failure, okOutcome, success,
-  type GetAclRequest, type GetChildrenRequest, type GetDataRequest, type GetEphemeralsRequest, type ListRequest, type MultiReadRequest, type Outcome, type ReadRequest,
+  failure,
+  type GetAclRequest,
+  type GetChildrenRequest,
+  type GetEphemeralsRequest,
+  type ListRequest,
+  type MultiReadRequest,
+  type Outcome,
+  okOutcome,
+  type ReadRequest,
+  success,
 } from "../model/request.ts";
 import type { SessionId } from "../model/zxid.ts";
-import { checkPath } from "./path-check.ts";
 import { isPermitted, maskedAcl } from "./access.ts";
 import type { AclTable } from "./acl-table.ts";
 import type { Ephemerals } from "./ephemerals.ts";
 import type { ImagePins, PinnedImage } from "./images.ts";
-import { listPage, type ListPage } from "./list.ts";
+import { type ListPage, listPage } from "./list.ts";
+import { checkPath } from "./path-check.ts";
 import type { Store, Znode } from "./store.ts";
 import { statOf } from "./znode.ts";
 
@@ -116,7 +124,8 @@ export class TreeReader {
 
   /** One snapshot: nothing is applied between the reads. */
   #multiRead(request: MultiReadRequest, context: ReadContext): Outcome {
-    if (request.reads.length > this.#limits.multi_operations_max) return failure("LIMIT", `multi_operations_max is ${this.#limits.multi_operations_max}`);
+    if (request.reads.length > this.#limits.multi_operations_max)
+      return failure("LIMIT", `multi_operations_max is ${this.#limits.multi_operations_max}`);
     const outcomes: Outcome[] = [];
     let bytes = 0;
     for (const read of request.reads) {
@@ -146,14 +155,16 @@ export class TreeReader {
     if (node === undefined) return failure("NO_NODE");
     if (!this.#isReadable(node, context)) return failure("NO_AUTH");
     const page = this.#page(this.#store, request, undefined, context);
-    if (page.after === undefined) return success({ type: "list", entries: page.entries, zxid: this.#store.appliedZxid, cursor: undefined });
+    if (page.after === undefined)
+      return success({ type: "list", entries: page.entries, zxid: this.#store.appliedZxid, cursor: undefined });
     const pin = this.#images.pin(context.nowMs);
     if (pin === undefined) return failure("OVERLOADED", `image_pins_max is ${this.#limits.image_pins_max}`);
     return answerPage(page, pin);
   }
 
   #laterPage(request: ListRequest, image: number, after: string, context: ReadContext): Outcome {
-    if (checkPath(request.path, this.#limits) !== undefined || checkPath(after, this.#limits) !== undefined) return failure("BAD_ARGUMENTS", "the cursor is not of this list");
+    if (checkPath(request.path, this.#limits) !== undefined || checkPath(after, this.#limits) !== undefined)
+      return failure("BAD_ARGUMENTS", "the cursor is not of this list");
     const pin = this.#images.get(image, context.nowMs);
     if (pin === undefined) return failure("COMPACTED", "the list's image is no longer kept");
     const node = pin.image.get(request.path);

@@ -5,9 +5,10 @@
  * child goes. The heap is this server's own; only the leader's proposal of a `reap` has an effect,
  * and that is validated anew at prepare.
  */
-import type { Store, Znode } from "./store.ts";
+
 import { DueHeap } from "./due-heap.ts";
 import { PathRecords } from "./path-records.ts";
+import type { Store, Znode } from "./store.ts";
 
 /** Nodes looked at in one call: after a restart all are due once. */
 const examinedMax = 10_000;

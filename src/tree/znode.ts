@@ -68,7 +68,7 @@ export const blankZnode: Znode = {
 
 export function createdNode(effect: CreateEffect, moment: Moment): ZnodeDraft {
   const node = draftOf(blankZnode);
-  node.data = effect.data;
+  node.data = owned(effect.data);
   node.acl = effect.acl.id;
   node.kind = effect.kind;
   node.owner = effect.owner;
@@ -100,7 +100,7 @@ export function childRemoved(parent: Znode, zxid: Zxid): ZnodeDraft {
 
 export function dataSet(before: Znode, data: Uint8Array | undefined, moment: Moment): ZnodeDraft {
   const node = draftOf(before);
-  node.data = data;
+  node.data = owned(data);
   node.mzxid = moment.zxid;
   node.mtimeMs = moment.wallMs;
   node.stampMs = moment.stampMs;
@@ -113,6 +113,11 @@ export function aclSet(before: Znode, acl: number): ZnodeDraft {
   node.acl = acl;
   node.aversion = nextVersion(before.aversion);
   return node;
+}
+
+/** Decoded data is a view of the frame or batch it came in; a node that is kept must not keep all of that. */
+function owned(data: Uint8Array | undefined): Uint8Array | undefined {
+  return data !== undefined && data.byteLength * 2 < data.buffer.byteLength ? data.slice() : data;
 }
 
 /** Versions wrap as int32, as ZooKeeper's do. */
@@ -139,10 +144,17 @@ export function statOf(node: Znode): Stat {
 
 export function sameStat(left: Stat, right: Stat): boolean {
   return (
-    left.czxid === right.czxid && left.mzxid === right.mzxid && left.pzxid === right.pzxid &&
-    left.ctimeMs === right.ctimeMs && left.mtimeMs === right.mtimeMs &&
-    left.version === right.version && left.cversion === right.cversion && left.aversion === right.aversion &&
-    left.ephemeralOwner === right.ephemeralOwner && left.dataLength === right.dataLength && left.numChildren === right.numChildren
+    left.czxid === right.czxid &&
+    left.mzxid === right.mzxid &&
+    left.pzxid === right.pzxid &&
+    left.ctimeMs === right.ctimeMs &&
+    left.mtimeMs === right.mtimeMs &&
+    left.version === right.version &&
+    left.cversion === right.cversion &&
+    left.aversion === right.aversion &&
+    left.ephemeralOwner === right.ephemeralOwner &&
+    left.dataLength === right.dataLength &&
+    left.numChildren === right.numChildren
   );
 }
 

@@ -12,12 +12,13 @@ export function frameHeader(length: number): Uint8Array {
 
 export class FrameDecoder {
   readonly #bytesMax: number;
-  /** Bytes that have come and were not handed out: `#start` … `#end` of `#bytes`. */
+  /**
+   * Bytes that have come and were not handed out: `#start` … `#end` of `#bytes`. A chunk that we were
+   * given has no room behind `#end`; our own memory may have.
+   */
   #bytes: Uint8Array = new Uint8Array(0);
   #start = 0;
   #end = 0;
-  /** `#bytes` is our own and has room behind `#end`; else it is a chunk we were given. */
-  #own = false;
 
   /** `bytesMax`: of a body. */
   constructor(bytesMax: number) {
@@ -30,7 +31,6 @@ export class FrameDecoder {
       this.#bytes = chunk;
       this.#start = 0;
       this.#end = chunk.length;
-      this.#own = false;
     } else {
       this.#append(chunk);
     }
@@ -58,7 +58,7 @@ export class FrameDecoder {
 
   /** Behind `#end` nothing was handed out yet, so what was handed out is not written again. */
   #append(chunk: Uint8Array): void {
-    if (!this.#own || this.#end + chunk.length > this.#bytes.length) this.#grow(chunk.length);
+    if (this.#end + chunk.length > this.#bytes.length) this.#grow(chunk.length);
     this.#bytes.set(chunk, this.#end);
     this.#end += chunk.length;
   }
@@ -70,6 +70,5 @@ export class FrameDecoder {
     this.#bytes = grown;
     this.#start = 0;
     this.#end = unread.length;
-    this.#own = true;
   }
 }

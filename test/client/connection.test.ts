@@ -18,9 +18,19 @@ t.test("a session is opened, then calls that waited are sent, in order and numbe
   const connect = h.connect();
   t.match(connect, { session: 0, timeoutMs, lastZxid: 0 });
   const sent = h.takeRequests();
-  t.same(sent.map((r) => [r.request.type, r.seq, r.ackedSeq]), [["setData", 1, 0], ["getData", 0, 0], ["setData", 2, 0]]);
+  t.same(
+    sent.map((r) => [r.request.type, r.seq, r.ackedSeq]),
+    [
+      ["setData", 1, 0],
+      ["getData", 0, 0],
+      ["setData", 2, 0],
+    ],
+  );
   for (const request of sent) h.reply(request);
-  t.same(calls.map((call) => h.result(call)), ["OK", "OK", "OK"]);
+  t.same(
+    calls.map((call) => h.result(call)),
+    ["OK", "OK", "OK"],
+  );
   h.call(set("/c"));
   t.match(h.takeRequests(), [{ seq: 3, ackedSeq: 2 }]);
 });
@@ -38,24 +48,40 @@ t.test("replies out of order move ackedSeq only to the first gap", async (t) => 
   t.match(h.takeRequests(), [{ seq: 4, ackedSeq: 2 }]);
 });
 
-t.test("a lost connection: resumed elsewhere with id and password, unanswered calls sent again in order with the same seqs", async (t) => {
-  const h = ready();
-  const calls = [h.call(set("/a")), h.call(set("/b")), h.call(get("/b")), h.call(set("/c"))];
-  const before = h.takeRequests();
-  const host = h.host;
-  h.reply(before[0], undefined, 120);
-  h.lose();
-  t.same(h.states, ["connected", "suspended"]);
-  const resumed = h.connect({ lastSeq: 2 });
-  t.not(h.host, host, "another server");
-  t.same(resumed.password, Uint8Array.of(1, 2, 3));
-  t.match(resumed, { session: sessionId, lastZxid: 120 });
-  const after = h.takeRequests();
-  t.same(after.map((r) => [r.request.type, r.seq]), [["setData", 2], ["getData", 0], ["setData", 3]]);
-  t.ok(after.every((r) => before.every((old) => old.xid !== r.xid)), "with new xids");
-  for (const request of after) h.reply(request);
-  t.same(calls.map((call) => h.result(call)), ["OK", "OK", "OK", "OK"]);
-});
+t.test(
+  "a lost connection: resumed elsewhere with id and password, unanswered calls sent again in order with the same seqs",
+  async (t) => {
+    const h = ready();
+    const calls = [h.call(set("/a")), h.call(set("/b")), h.call(get("/b")), h.call(set("/c"))];
+    const before = h.takeRequests();
+    const host = h.host;
+    h.reply(before[0], undefined, 120);
+    h.lose();
+    t.same(h.states, ["connected", "suspended"]);
+    const resumed = h.connect({ lastSeq: 2 });
+    t.not(h.host, host, "another server");
+    t.same(resumed.password, Uint8Array.of(1, 2, 3));
+    t.match(resumed, { session: sessionId, lastZxid: 120 });
+    const after = h.takeRequests();
+    t.same(
+      after.map((r) => [r.request.type, r.seq]),
+      [
+        ["setData", 2],
+        ["getData", 0],
+        ["setData", 3],
+      ],
+    );
+    t.ok(
+      after.every((r) => before.every((old) => old.xid !== r.xid)),
+      "with new xids",
+    );
+    for (const request of after) h.reply(request);
+    t.same(
+      calls.map((call) => h.result(call)),
+      ["OK", "OK", "OK", "OK"],
+    );
+  },
+);
 
 t.test("answers of an earlier transport are ignored", async (t) => {
   const h = ready();
@@ -64,27 +90,55 @@ t.test("answers of an earlier transport are ignored", async (t) => {
   const old = must(h.transport, "open");
   h.lose();
   h.connect();
-  h.step({ type: "transportMessages", transport: old, messages: [{ type: "reply", xid: must(request, "sent").xid, requestType: "setData", zxid: zxid(9), outcome: { code: "NO_NODE", detail: "", result: { type: "none" } }, level: "linearizable" }] });
+  h.step({
+    type: "transportMessages",
+    transport: old,
+    messages: [
+      {
+        type: "reply",
+        xid: must(request, "sent").xid,
+        requestType: "setData",
+        zxid: zxid(9),
+        outcome: { code: "NO_NODE", detail: "", result: { type: "none" } },
+        level: "linearizable",
+      },
+    ],
+  });
   t.equal(h.result(call), undefined);
 });
 
-t.test("a gap after OVERLOADED: nothing new is sent, everything from the gap on goes again in order, reads behind it too", async (t) => {
-  const h = ready();
-  const calls = [h.call(set("/5")), h.call(set("/6")), h.call(get("/6")), h.call(set("/7"))];
-  const [five, six, read, seven] = h.takeRequests();
-  h.refuse(five, "OVERLOADED");
-  h.refuse(six, "OUT_OF_ORDER", "1");
-  h.reply(read);
-  h.refuse(seven, "OUT_OF_ORDER", "1");
-  t.equal(h.result(calls[2] ?? 0), undefined, "a read that overtook its session's write is not answered");
-  calls.push(h.call(set("/8")));
-  t.same(h.takeRequests(), [], "held while there is a gap");
-  h.pass(20);
-  const again = h.takeRequests();
-  t.same(again.map((r) => [r.request.type, r.seq]), [["setData", 1], ["setData", 2], ["getData", 0], ["setData", 3], ["setData", 4]]);
-  for (const request of again) h.reply(request);
-  t.same(calls.map((call) => h.result(call)), ["OK", "OK", "OK", "OK", "OK"]);
-});
+t.test(
+  "a gap after OVERLOADED: nothing new is sent, everything from the gap on goes again in order, reads behind it too",
+  async (t) => {
+    const h = ready();
+    const calls = [h.call(set("/5")), h.call(set("/6")), h.call(get("/6")), h.call(set("/7"))];
+    const [five, six, read, seven] = h.takeRequests();
+    h.refuse(five, "OVERLOADED");
+    h.refuse(six, "OUT_OF_ORDER", "1");
+    h.reply(read);
+    h.refuse(seven, "OUT_OF_ORDER", "1");
+    t.equal(h.result(calls[2] ?? 0), undefined, "a read that overtook its session's write is not answered");
+    calls.push(h.call(set("/8")));
+    t.same(h.takeRequests(), [], "held while there is a gap");
+    h.pass(20);
+    const again = h.takeRequests();
+    t.same(
+      again.map((r) => [r.request.type, r.seq]),
+      [
+        ["setData", 1],
+        ["setData", 2],
+        ["getData", 0],
+        ["setData", 3],
+        ["setData", 4],
+      ],
+    );
+    for (const request of again) h.reply(request);
+    t.same(
+      calls.map((call) => h.result(call)),
+      ["OK", "OK", "OK", "OK", "OK"],
+    );
+  },
+);
 
 t.test("the back-off after refusals grows and honours what the server asks for", async (t) => {
   const h = ready();
@@ -97,7 +151,10 @@ t.test("the back-off after refusals grows and honours what the server asks for",
     h.pass(must(h.wakeAtMs, "a resend is planned") - h.nowMs);
     waits = [...waits, h.nowMs - start];
   }
-  t.ok(waits.every((wait, i) => i === 0 || wait > (waits[i - 1] ?? 0)), `${waits}`);
+  t.ok(
+    waits.every((wait, i) => i === 0 || wait > (waits[i - 1] ?? 0)),
+    `${waits}`,
+  );
   h.refuse(h.takeRequests()[0], "OVERLOADED", "600");
   t.equal(must(h.wakeAtMs, "planned") - h.nowMs, 450);
 });
@@ -125,7 +182,10 @@ t.test("given up", async (t) => {
     h.takeRequests();
     h.lose();
     h.connect();
-    t.match(h.takeRequests(), [{ seq: 1, request: { type: "skip" } }, { seq: 2, request: { type: "setData" } }]);
+    t.match(h.takeRequests(), [
+      { seq: 1, request: { type: "skip" } },
+      { seq: 2, request: { type: "setData" } },
+    ]);
   });
 
   t.test("refused and not in doubt: failed for certain; the skip lets later seqs pass", async (t) => {
@@ -235,7 +295,10 @@ t.test("deadlines of a session", async (t) => {
     t.same(h.states, ["connected", "suspended"]);
     h.pass(1);
     t.same(h.states, ["connected", "suspended", "lost", "connecting"]);
-    t.same(calls.map((call) => h.result(call)), ["SESSION_EXPIRED unknown", "SESSION_EXPIRED failed", "SESSION_EXPIRED failed"]);
+    t.same(
+      calls.map((call) => h.result(call)),
+      ["SESSION_EXPIRED unknown", "SESSION_EXPIRED failed", "SESSION_EXPIRED failed"],
+    );
   });
 
   t.test("an answer that was there before the deadline is looked at first", async (t) => {
@@ -331,7 +394,7 @@ t.test("close", async (t) => {
   t.test("ends the session behind what is in flight", async (t) => {
     const h = ready();
     const call = h.call(set("/a"));
-    h.step({ type: "close" });
+    h.step({ type: "close", keepSession: false });
     const [write, close] = h.takeRequests();
     t.match(close, { seq: 2, request: { type: "closeSession" } });
     h.reply(write);
@@ -345,7 +408,7 @@ t.test("close", async (t) => {
   t.test("does not wait for ever", async (t) => {
     const h = ready();
     const call = h.call(set("/a"));
-    h.step({ type: "close" });
+    h.step({ type: "close", keepSession: false });
     h.pass(3_000);
     t.same(h.states, ["connected", "closed"]);
     t.equal(h.result(call), "CLOSED unknown");
@@ -360,7 +423,10 @@ t.test("credentials are sent again on every connection, before anything else", a
   h.takeRequests();
   h.lose();
   h.connect();
-  t.same(h.takeRequests().map((r) => r.request.type), ["addAuth", "setData"]);
+  t.same(
+    h.takeRequests().map((r) => r.request.type),
+    ["addAuth", "setData"],
+  );
 });
 
 t.test("one-shot watches", async (t) => {
@@ -381,10 +447,22 @@ t.test("one-shot watches", async (t) => {
     h.lose();
     const connect = h.connect();
     t.equal(connect.lastZxid, 901);
-    const expected = { type: "setWatches", relativeZxid: 210, data: ["/a"], exist: [], child: ["/c"], persistent: [], persistentRecursive: [] };
+    const expected = {
+      type: "setWatches",
+      relativeZxid: 210,
+      data: ["/a"],
+      exist: [],
+      child: ["/c"],
+      persistent: [],
+      persistentRecursive: [],
+    };
     t.same(h.takeRequests()[0]?.request, expected);
     h.call(get("/z"));
-    h.reply(h.takeRequests().find((r) => r.request.type === "getData"), undefined, 1_000);
+    h.reply(
+      h.takeRequests().find((r) => r.request.type === "getData"),
+      undefined,
+      1_000,
+    );
     h.lose();
     h.connect();
     const [again] = h.takeRequests();
@@ -404,7 +482,9 @@ t.test("one-shot watches", async (t) => {
     const event = { type: "nodeDataChanged", path: "/a", zxid: zxid(300) } as const;
     h.receive({ type: "watchEvent", event }, { type: "watchEvent", event });
     h.reply(request, undefined, 300);
-    const told = h.notices.filter((notice) => notice.type === "watchEvent" || (notice.type === "replied" && notice.call === call));
+    const told = h.notices.filter(
+      (notice) => notice.type === "watchEvent" || (notice.type === "replied" && notice.call === call),
+    );
     t.match(told, [{ type: "watchEvent", kinds: ["data"] }, { type: "replied" }]);
     t.equal(told.length, 2);
   });

@@ -43,7 +43,14 @@ class Run {
       this.#connection.step(this.#server.nowMs, event);
       this.#drain();
     });
-    this.#connection = new Connection({ ...defaultConnectionOptions, hosts: 3, timeoutMs: 3_000, outstandingMax: 8, backoffMaxMs: 500, random: this.#random });
+    this.#connection = new Connection({
+      ...defaultConnectionOptions,
+      hosts: 3,
+      timeoutMs: 3_000,
+      outstandingMax: 8,
+      backoffMaxMs: 500,
+      random: this.#random,
+    });
   }
 
   run(): void {
@@ -61,7 +68,13 @@ class Run {
   #lastCall(): void {
     this.#calls += 1;
     this.#final = this.#calls;
-    const call = { call: this.#calls, request: set(`/${this.#calls}`), level: { type: "session" }, guards: [], timeoutMs: 5_000 } as const;
+    const call = {
+      call: this.#calls,
+      request: set(`/${this.#calls}`),
+      level: { type: "session" },
+      guards: [],
+      timeoutMs: 5_000,
+    } as const;
     this.#connection.step(this.#server.nowMs, { type: "call", call });
     this.#drain();
   }
@@ -73,7 +86,10 @@ class Run {
     if (isRead) this.#reads.add(call);
     const timeoutMs = this.#random() < 0.2 ? 1 + this.#random() * 300 : 20_000;
     const request = isRead ? get(`/${call}`) : set(`/${call}`);
-    this.#connection.step(this.#server.nowMs, { type: "call", call: { call, request, level: { type: "session" }, guards: [], timeoutMs } });
+    this.#connection.step(this.#server.nowMs, {
+      type: "call",
+      call: { call, request, level: { type: "session" }, guards: [], timeoutMs },
+    });
     this.#drain();
     if (this.#random() < 0.1) this.#server.after(this.#random() * 100, () => this.#abort(call));
   }
@@ -125,7 +141,8 @@ class Run {
     const order = this.#server.applied.map(({ name }) => Number(name.slice(1)));
     if (order.some((call, i) => i > 0 && call < (order[i - 1] ?? 0))) this.problems.push(`applied out of order: ${order}`);
     for (const { session, atMs } of this.#server.expired) {
-      if (atMs < (this.#believedUntil.get(session) ?? 0)) this.problems.push(`session ${session} expired at ${atMs}, believed in until later`);
+      if (atMs < (this.#believedUntil.get(session) ?? 0))
+        this.problems.push(`session ${session} expired at ${atMs}, believed in until later`);
     }
     return this.problems;
   }

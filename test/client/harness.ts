@@ -1,12 +1,19 @@
 /** Drives a Connection by hand: what it sends is looked at, what servers answer is made up. */
+
+import { Connection } from "../../client/connection.ts";
 import type { ClientEffects, ClientRequest, ConnectionOptions, Notice, StreamSpec } from "../../client/connection-event.ts";
 import { defaultConnectionOptions } from "../../client/connection-event.ts";
-import { Connection } from "../../client/connection.ts";
 import { assert, must } from "../../src/model/assert.ts";
 import type { ErrorCode } from "../../src/model/error.ts";
-import { failure, okOutcome, type Outcome, type ReadLevel } from "../../src/model/request.ts";
+import { failure, type Outcome, okOutcome, type ReadLevel } from "../../src/model/request.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
-import type { ClientWireMessage, ServerWireMessage, WireClientRequest, WireConnect, WireConnected } from "../../src/wire/client-codec.ts";
+import type {
+  ClientWireMessage,
+  ServerWireMessage,
+  WireClientRequest,
+  WireConnect,
+  WireConnected,
+} from "../../src/wire/client-codec.ts";
 
 export const timeoutMs = 9_000;
 export const validForMs = 8_800;
@@ -117,12 +124,23 @@ export class Harness {
   }
 
   subscribe(spec: Partial<StreamSpec> = {}): void {
-    this.step({ type: "subscribe", subscription: 1, spec: { path: "/s", recursive: true, withData: true, fromZxid: undefined, onCompacted: "snapshot", ...spec } });
+    this.step({
+      type: "subscribe",
+      subscription: 1,
+      spec: { path: "/s", recursive: true, withData: true, fromZxid: undefined, onCompacted: "snapshot", ...spec },
+    });
   }
 
   reply(request: WireClientRequest | undefined, outcome: Outcome = okOutcome, at = 100): void {
     assert(request !== undefined, "there is a request to answer");
-    this.receive({ type: "reply", xid: request.xid, requestType: request.request.type, zxid: zxid(at), outcome, level: "linearizable" });
+    this.receive({
+      type: "reply",
+      xid: request.xid,
+      requestType: request.request.type,
+      zxid: zxid(at),
+      outcome,
+      level: "linearizable",
+    });
   }
 
   refuse(request: WireClientRequest | undefined, code: ErrorCode, detail = ""): void {
@@ -144,6 +162,14 @@ export class Harness {
 }
 
 export const connected: WireConnected = {
-  type: "connected", session: sessionId, resumed: false, timeoutMs, validForMs, lastSeq: 0, ackedSeq: 0, zxid: zxid(50),
-  password: Uint8Array.of(1, 2, 3), serverId: 1,
+  type: "connected",
+  session: sessionId,
+  resumed: false,
+  timeoutMs,
+  validForMs,
+  lastSeq: 0,
+  ackedSeq: 0,
+  zxid: zxid(50),
+  password: Uint8Array.of(1, 2, 3),
+  serverId: 1,
 };

@@ -4,7 +4,7 @@
  * refused at random. It keeps what was applied, for `exactly-once.test.ts` to judge.
  */
 import type { Command, ConnectionEvent } from "../../client/connection-event.ts";
-import { failure, okOutcome, type Outcome } from "../../src/model/request.ts";
+import { failure, type Outcome, okOutcome } from "../../src/model/request.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
 import type { ClientWireMessage, ServerWireMessage, WireClientRequest, WireConnect } from "../../src/wire/client-codec.ts";
 
@@ -163,14 +163,29 @@ export class ModelServer {
     link.session = session;
     link.generation = session.generation;
     this.#send(link, {
-      type: "connected", session: session.id, resumed: message.session !== 0, timeoutMs: serverTimeoutMs, validForMs: serverTimeoutMs,
-      lastSeq: session.lastSeq, ackedSeq: session.ackedSeq, zxid: this.#zxid as Zxid, password, serverId: 1,
+      type: "connected",
+      session: session.id,
+      resumed: message.session !== 0,
+      timeoutMs: serverTimeoutMs,
+      validForMs: serverTimeoutMs,
+      lastSeq: session.lastSeq,
+      ackedSeq: session.ackedSeq,
+      zxid: this.#zxid as Zxid,
+      password,
+      serverId: 1,
     });
   }
 
   #newSession(): ModelSession {
     this.#zxid += 1;
-    const session = { id: this.#zxid as SessionId, lastSeq: 0, ackedSeq: 0, replies: new Map<number, Outcome>(), generation: 0, expiresAtMs: 0 };
+    const session = {
+      id: this.#zxid as SessionId,
+      lastSeq: 0,
+      ackedSeq: 0,
+      replies: new Map<number, Outcome>(),
+      generation: 0,
+      expiresAtMs: 0,
+    };
     this.#sessions.set(session.id, session);
     return session;
   }
@@ -218,6 +233,13 @@ export class ModelServer {
   }
 
   #reply(link: Link, message: WireClientRequest, outcome: Outcome): void {
-    this.#send(link, { type: "reply", xid: message.xid, requestType: message.request.type, zxid: this.#zxid as Zxid, outcome, level: "linearizable" });
+    this.#send(link, {
+      type: "reply",
+      xid: message.xid,
+      requestType: message.request.type,
+      zxid: this.#zxid as Zxid,
+      outcome,
+      level: "linearizable",
+    });
   }
 }

@@ -10,7 +10,8 @@ import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-const command = join(dirname(fileURLToPath(import.meta.url)), "../../server/zabra.js");
+/** The built `zabra`, for tests that start it themselves. */
+export const command = join(dirname(fileURLToPath(import.meta.url)), "../../server/zabra.js");
 
 export interface ServerStatus {
   readonly id: number;
@@ -184,6 +185,12 @@ export class ProcessEnsemble {
     return this.members.map((member) => `--- server ${member.id}\n${member.output.slice(-3_000)}`).join("\n");
   }
 
+  /** What every server says of itself, for a failure's message. */
+  async diagnosis(): Promise<string> {
+    const pages = await Promise.all(this.members.map(async ({ id }) => `--- status ${id}: ${JSON.stringify(await this.status(id))}`));
+    return [this.outputs(), ...pages].join("\n");
+  }
+
   async close(): Promise<void> {
     for (const member of this.members) {
       member.child?.kill("SIGCONT");
@@ -207,17 +214,26 @@ export function residentMiB(pid: number): { anon: number; file: number } {
   return { anon: read("RssAnon"), file: read("RssFile") };
 }
 
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, listen));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+/**
+ * Below the range from which the kernel takes ports for outgoing connections: there, the port of a killed
+ * server could be taken before it is back, and a client that dials it could be connected to itself.
+ */
+const portMin = 12_000;
+const portCount = 20_000;
+
+export async function freePorts(count: number): Promise<number[]> {
+  const ports: number[] = [];
+  while (ports.length < count) {
+    const port = portMin + Math.floor(Math.random() * portCount);
+    if (!ports.includes(port) && (await isFree(port))) ports.push(port);
+  }
   return ports;
 }
 
-function listen(): Promise<ReturnType<typeof createServer>> {
-  return new Promise((resolve, reject) => {
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.on("error", reject);
-    server.listen(0, "127.0.0.1", () => resolve(server));
+    server.on("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
 }

@@ -180,7 +180,8 @@ t.test("the tree store and a snapshot over LMDB", async (t) => {
   await to.close();
 });
 
-const rounds = 24;
+/** ZABRA_LMDB_ROUNDS=100 for the long run. */
+const rounds = Number(process.env["ZABRA_LMDB_ROUNDS"] ?? 6);
 const childPath = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./lmdb-child.ts" : "./lmdb-child.js", import.meta.url));
 
 /** Runs the child until it has printed `lines` numbers and `ms` more, then kills it; the last number printed. */

@@ -37,7 +37,13 @@ t.test("an expired session stays until it is removed or touched", async (t) => {
 
 t.test("the longest expired come first, as many as wanted", async (t) => {
   const queue = new ExpiryQueue(50);
-  for (const [session, timeout] of [[1, 900], [2, 100], [3, 500], [4, 100]] as const) queue.touch(id(session), timeout, 0);
+  for (const [session, timeout] of [
+    [1, 900],
+    [2, 100],
+    [3, 500],
+    [4, 100],
+  ] as const)
+    queue.touch(id(session), timeout, 0);
   t.same(queue.expired(10_000, 3), [2, 4, 3]);
   queue.clear();
   t.same(queue.expired(10_000, 3), []);

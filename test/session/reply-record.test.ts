@@ -1,8 +1,8 @@
 /** A session's record keeps everything that is replicated of it. */
 import t from "tap";
 import { ByteReader, ByteWriter } from "../../src/model/bytes.ts";
-import { errorTable, type ErrorCode } from "../../src/model/error.ts";
-import { failure, okOutcome, success, type Outcome } from "../../src/model/request.ts";
+import { type ErrorCode, errorTable } from "../../src/model/error.ts";
+import { failure, type Outcome, okOutcome, success } from "../../src/model/request.ts";
 import type { Stat } from "../../src/model/stat.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
 import { readOutcome, writeOutcome } from "../../src/session/reply-record.ts";
@@ -11,15 +11,31 @@ import { decodeSession, encodeSession, SessionRecord } from "../../src/session/s
 
 const big = Number.MAX_SAFE_INTEGER as Zxid;
 const stat: Stat = {
-  czxid: big, mzxid: 1 as Zxid, pzxid: 2 as Zxid, ctimeMs: -1, mtimeMs: 1_700_000_000_000, version: -2_147_483_648, cversion: -1, aversion: 2_147_483_647,
-  ephemeralOwner: big as number as SessionId, dataLength: 1_048_576, numChildren: 7,
+  czxid: big,
+  mzxid: 1 as Zxid,
+  pzxid: 2 as Zxid,
+  ctimeMs: -1,
+  mtimeMs: 1_700_000_000_000,
+  version: -2_147_483_648,
+  cversion: -1,
+  aversion: 2_147_483_647,
+  ephemeralOwner: big as number as SessionId,
+  dataLength: 1_048_576,
+  numChildren: 7,
 };
 const created = success({ type: "created", path: "/a/é\u4e00", stat });
 const codes = Object.keys(errorTable) as ErrorCode[];
 const outcomes: Outcome[] = [
-  okOutcome, created, success({ type: "stat", stat }), success({ type: "session", session: 5 as SessionId }),
+  okOutcome,
+  created,
+  success({ type: "stat", stat }),
+  success({ type: "session", session: 5 as SessionId }),
   success({ type: "multi", branch: "otherwise", outcomes: [created, okOutcome] }),
-  { code: "NO_NODE", detail: "why", result: { type: "multi", branch: "then", outcomes: [okOutcome, failure("NO_NODE", "why"), failure("RUNTIME_INCONSISTENCY")] } },
+  {
+    code: "NO_NODE",
+    detail: "why",
+    result: { type: "multi", branch: "then", outcomes: [okOutcome, failure("NO_NODE", "why"), failure("RUNTIME_INCONSISTENCY")] },
+  },
   ...codes.map((code) => failure(code, "detail \ud800 x")),
 ];
 
@@ -39,7 +55,7 @@ t.test("results that a write cannot have are refused", async (t) => {
 
 t.test("a session's record survives, with its table", async (t) => {
   const session = new SessionRecord(9 as SessionId, 4_000, new Uint8Array(32).fill(3), new ReplyTable(0));
-  outcomes.forEach((outcome, index) => session.replies.add(index + 1, (index + 10) as Zxid, outcome, index + 1));
+  for (const [index, outcome] of outcomes.entries()) session.replies.add(index + 1, (index + 10) as Zxid, outcome, index + 1);
   session.replies.acknowledge(2);
   const copy = decodeSession(encodeSession(session));
   t.same([copy.id, copy.timeoutMs, copy.passwordHash], [session.id, session.timeoutMs, session.passwordHash]);

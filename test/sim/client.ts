@@ -23,16 +23,34 @@ export interface StreamSpec {
   readonly withData: boolean;
 }
 
+/** What workload, faults and checks know of a client, naive or real. */
+export interface AnyClient {
+  readonly id: NodeId;
+  readonly session: SessionId | undefined;
+  readonly connected: boolean;
+  readonly server: number;
+  readonly outstanding: number;
+  /** Goes only to this server when set (scenarios). */
+  pinned: number | undefined;
+  start(): void;
+  /** Undefined when there is no session to ask in. */
+  call(request: Request, isWrite: boolean, level?: ReadLevel, guards?: readonly Guard[]): Operation | undefined;
+  subscribe(spec: StreamSpec): void;
+  disconnect(): void;
+}
+
 export interface ClientWatcher {
-  replied(client: SimClient, operation: Operation): void;
+  replied(client: AnyClient, operation: Operation): void;
   /** The client may believe in its session until this true time. */
-  believes(client: SimClient, session: SessionId, untilTrue: number): void;
-  sessionBegan(client: SimClient, session: SessionId, timeoutMs: number): void;
-  sessionEnded(client: SimClient, session: SessionId, closedByUs: boolean): void;
-  watchFired(client: SimClient, session: SessionId, event: WatchEvent): void;
-  delivered(client: SimClient, stream: ClientStream, delivery: StreamDelivery): void;
-  resumed(client: SimClient, lastSeq: number, ackedSeq: number, zxid: Zxid): void;
-  connectionEnded(client: SimClient): void;
+  believes(client: AnyClient, session: SessionId, untilTrue: number): void;
+  sessionBegan(client: AnyClient, session: SessionId, timeoutMs: number): void;
+  sessionEnded(client: AnyClient, session: SessionId, closedByUs: boolean): void;
+  watchFired(client: AnyClient, session: SessionId, event: WatchEvent): void;
+  delivered(client: AnyClient, stream: ClientStream, delivery: StreamDelivery): void;
+  /** A snapshot under way begins again. */
+  streamReset(stream: ClientStream): void;
+  resumed(client: AnyClient, lastSeq: number, ackedSeq: number, zxid: Zxid): void;
+  connectionEnded(client: AnyClient): void;
 }
 
 /** A subscription that lives as long as the client: it is resumed at `position` on every connection. */
@@ -69,7 +87,7 @@ export interface ClientParts {
   readonly callMs: number;
 }
 
-export class SimClient {
+export class SimClient implements AnyClient {
   readonly id: NodeId;
   readonly #p: ClientParts;
   readonly #name: string;
@@ -88,7 +106,6 @@ export class SimClient {
   #heardAt = 0;
   #resendPlanned = false;
   #stopped = false;
-  /** Sends its requests only to this server when set (scenarios). */
   pinned: number | undefined;
   stream: ClientStream | undefined;
   readonly watches = new Set<string>();
@@ -127,7 +144,6 @@ export class SimClient {
 
   // ---- calls
 
-  /** Undefined when there is no session to ask in. */
   call(request: Request, isWrite: boolean, level: ReadLevel = { type: "linearizable" }, guards: readonly Guard[] = []): Operation | undefined {
     const session = this.#session;
     if (session === undefined || session.closing) return undefined;

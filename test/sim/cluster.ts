@@ -8,13 +8,14 @@ import type { EnsembleMember } from "../../src/replica/options.ts";
 import { decodePeer, encodePeer } from "../../src/wire/peer-codec.ts";
 import { Checks } from "./check/checks.ts";
 import { Violation } from "./check/violation.ts";
-import { SimClient } from "./client.ts";
+import { type AnyClient, SimClient } from "./client.ts";
 import { SimClock } from "./clock.ts";
 import { History } from "./history.ts";
 import { Network, type NetworkOptions, calmNetwork } from "./network.ts";
 import { PeerLinks } from "./peers.ts";
 import { Random } from "./random.ts";
 import { Scheduler } from "./scheduler.ts";
+import { SdkClient } from "./sdk-client.ts";
 import { SimServer } from "./server.ts";
 import { Trace } from "./trace.ts";
 
@@ -29,6 +30,9 @@ export interface ClusterOptions {
   /** Clock rates lie within 1 ± this. */
   readonly drift?: number;
   readonly sessionTimeoutMs?: number;
+  readonly callMs?: number;
+  /** The part of the clients that are the real client library. */
+  readonly sdkShare?: number;
   readonly trace?: (line: string) => void;
   readonly haltExpected?: (server: number, exitCode: number, reason: string) => boolean;
 }
@@ -43,7 +47,7 @@ export class Cluster {
   readonly network: Network;
   readonly peers: PeerLinks;
   readonly servers: SimServer[] = [];
-  readonly clients: SimClient[] = [];
+  readonly clients: AnyClient[] = [];
   readonly history = new History();
   readonly checks: Checks;
   readonly trace: Trace;
@@ -88,11 +92,12 @@ export class Cluster {
     const drift = options.drift ?? 0;
     for (let i = 0; i < options.clients; i += 1) {
       const id = firstClient + i;
+      const Client = random.chance(options.sdkShare ?? 0) ? SdkClient : SimClient;
       this.clients.push(
-        new SimClient({
+        new Client({
           id, scheduler: this.scheduler, network: this.network, servers: this.servers, clock: new SimClock(0, 1 + random.between(-drift, drift), random.below(10_000), 0),
           random: this.random.fork(`client ${id}`), trace: this.trace, history: this.history, watcher: this.checks,
-          timeoutMs: options.sessionTimeoutMs ?? this.limits.session_timeout_ms_default, callMs: 8_000,
+          timeoutMs: options.sessionTimeoutMs ?? this.limits.session_timeout_ms_default, callMs: options.callMs ?? 8_000,
         }),
       );
     }
@@ -104,7 +109,7 @@ export class Cluster {
     return server;
   }
 
-  client(index: number): SimClient {
+  client(index: number): AnyClient {
     const client = this.clients[index];
     if (client === undefined) throw new Error(`there is no client ${index}`);
     return client;

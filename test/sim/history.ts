@@ -8,12 +8,12 @@ import type { SessionId, Zxid } from "../../src/model/zxid.ts";
 export interface Operation {
   readonly id: number;
   readonly client: number;
-  readonly session: SessionId;
+  session: SessionId;
   readonly request: Request;
   readonly isWrite: boolean;
   readonly level: ReadLevel;
   /** Number of a write in its session; 0 for reads. */
-  readonly seq: number;
+  seq: number;
   readonly guards: readonly Guard[];
   readonly invokedAt: number;
   /** The highest zxid that any completed operation of any client had shown when this one was invoked. */
@@ -24,7 +24,8 @@ export interface Operation {
   /** The final answer; undefined while open and when the call ended as unknown. */
   outcome: Outcome | undefined;
   zxid: Zxid;
-  state: "open" | "done" | "unknown" | "skipped";
+  /** `failed`: the client library said that it was not and will not be applied. */
+  state: "open" | "done" | "unknown" | "skipped" | "failed";
   sends: number;
   /** Answers that were not final (OVERLOADED, OUT_OF_ORDER, …). */
   refusals: number;

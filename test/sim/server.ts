@@ -4,6 +4,7 @@
  * inbox first, then samples the clock. A pause may hit anywhere: between turns, between these two,
  * or between a turn and the performing of its effects. Restarts go through the real recovery code.
  */
+import { epochRecordFiles } from "../../src/log/epoch-record.ts";
 import type { DiskOperation, Disk } from "../../src/log/disk.ts";
 import type { ClientMessage } from "../../src/model/client-message.ts";
 import type { Limits } from "../../src/model/limits.ts";
@@ -71,7 +72,7 @@ export class SimServer implements PeerHost {
   #nextConnection = 1;
   #pumpAt = Infinity;
   turns = 0;
-  /** The running process found an empty disk. */
+  /** The running process found no epoch record: no earlier one of this server can have promised anything. */
   startedFresh = false;
   readonly platter = new Platter();
   /** Mean extra latency of each disk operation (a fault). */
@@ -112,7 +113,7 @@ export class SimServer implements PeerHost {
     this.#turnPlanned = false;
     this.#paused = false;
     this.#pendingPause = undefined;
-    this.startedFresh = this.disk.list("").length === 0;
+    this.startedFresh = epochRecordFiles.every((file) => this.disk.size(file) === undefined);
     if (trace.on) trace.line(this.#name, "start", rejoin ? "rejoin" : "");
     try {
       this.#replica = new Replica(

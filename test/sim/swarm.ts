@@ -43,6 +43,8 @@ export function drawCluster(random: Random, options: RunOptions): Cluster {
     voters,
     observers: voters > 1 && random.chance(0.2) ? 1 : 0,
     clients: 1 + random.below(5),
+    sdkShare: random.pick([0, 0.5, 1]),
+    callMs: random.pick([8_000, 8_000, 300]),
     limits: drawLimits(random),
     leaseReads: random.chance(0.85),
     drift: calm ? 0 : random.chance(0.5) ? 0.0099 : 0,

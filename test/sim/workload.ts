@@ -5,7 +5,7 @@
 import { openAcl } from "../../src/model/acl.ts";
 import type { Condition, CreateRequest, DeleteRequest, NodeKind, ReadLevel, Request, SetDataRequest } from "../../src/model/request.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
-import type { SimClient } from "./client.ts";
+import type { AnyClient } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Random } from "./random.ts";
 
@@ -25,7 +25,7 @@ interface Temper {
 export class Workload {
   readonly #cluster: Cluster;
   readonly #random: Random;
-  readonly #tempers = new Map<SimClient, Temper>();
+  readonly #tempers = new Map<AnyClient, Temper>();
   #counter = 0;
   stopped = false;
 
@@ -50,7 +50,7 @@ export class Workload {
     this.stopped = true;
   }
 
-  #next(client: SimClient): void {
+  #next(client: AnyClient): void {
     const temper = this.#tempers.get(client) as Temper;
     this.#cluster.scheduler.after(this.#random.exponential(temper.meanGapMs), () => {
       if (this.stopped) return;
@@ -60,7 +60,7 @@ export class Workload {
     });
   }
 
-  #call(client: SimClient, temper: Temper): void {
+  #call(client: AnyClient, temper: Temper): void {
     if (client.session === undefined || client.outstanding >= 12) return;
     const r = this.#random;
     const write = r.chance(temper.writes);

@@ -28,7 +28,8 @@ const directions: ReadonlyMap<string, Direction> = new Map([
   ["src/wire", { values: ["src/model", "proto/gen"], types: ["src/zab", "src/tree"] }],
   ["src/replica", { values: ["src/model", "src/wire", ...siblings], types: [] }],
   ["client", { values: ["src/model", "src/wire/client-codec.ts"], types: [] }],
-  ["server", { values: core, types: [] }],
+  // `zabra.ts` is the one program that has both servers' and clients' commands.
+  ["server", { values: [...core, "client/cli/program.ts"], types: [] }],
 ]);
 
 /** `src/zab` of `src/zab/quorum.ts`, `client` of `client/cli/main.ts`. */
@@ -163,13 +164,24 @@ export function checkTitle(path: string, text: string): string[] {
 export function checkMap(path: string, text: string, files: readonly string[], exists: (path: string) => boolean): string[] {
   const found: string[] = [];
   const named = new Set<string>();
-  for (const [, name = ""] of text.matchAll(/`([\w.-]+(?:\/[\w.-]+)+\.ts)`/g)) {
-    const file = [name, `src/${name}`].find(exists);
-    if (file === undefined) found.push(`${path}: names ${name}, which does not exist`);
-    else named.add(file);
+  for (const { name, folders } of namesIn(text)) {
+    const file = [name, `src/${name}`, ...folders.map((folder) => `${folder}/${name}`)].find(exists);
+    if (file !== undefined) named.add(file);
+    else if (folders.length > 0 || name.includes("/")) found.push(`${path}: names ${name}, which does not exist`);
   }
   for (const file of files) {
     if (file.startsWith("src/") && !named.has(file)) found.push(`${path}: does not name ${file}`);
   }
   return found;
+}
+
+/** Files that a walk names, with the folders that the heading above them names. */
+function namesIn(text: string): { name: string; folders: string[] }[] {
+  const names: { name: string; folders: string[] }[] = [];
+  let folders: string[] = [];
+  for (const line of text.split("\n")) {
+    if (line.startsWith("#")) folders = [...line.matchAll(/`([\w/-]+)`/g)].map(([, folder = ""]) => folder);
+    for (const [, name = ""] of line.matchAll(/`([\w./-]+\.ts)`/g)) names.push({ name, folders });
+  }
+  return names;
 }

@@ -25,7 +25,11 @@ t.test("every effect is told once, in order, with the stat that the tree has", a
   t.same(told(create("/a/s", { sequential: true })), ["created /a/s0000000001"]);
   t.same(told(set("/a", "y")), ["dataChanged /a"]);
   t.same(told({ type: "setAcl", path: "/a/s0000000001", acl: aliceAcl, version: -1 }), ["aclChanged /a/s0000000001"]);
-  t.same(told(multi([create("/m"), { type: "check", path: "/m", version: 0 }, set("/m", "z"), remove("/m")])), ["created /m", "dataChanged /m", "deleted /m"]);
+  t.same(told(multi([create("/m"), { type: "check", path: "/m", version: 0 }, set("/m", "z"), remove("/m")])), [
+    "created /m",
+    "dataChanged /m",
+    "deleted /m",
+  ]);
   t.same(told(multi([create("/m"), remove("/none")])), [], "a refusal changes nothing");
   t.same(told({ type: "skip" }), []);
   t.same(told({ type: "renewSession", timeoutMs: 3_000 }), []);

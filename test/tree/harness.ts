@@ -1,9 +1,17 @@
 /** A state machine with short ways to write, pipelined or at once, for the tests of tree, session and state machine. */
-import { openAcl, type Acl, type AuthId } from "../../src/model/acl.ts";
-import { tinyLimits, type Limits } from "../../src/model/limits.ts";
-import type { CreateRequest, Guard, MultiOperation, MultiRequest, Outcome, Write, WriteRequest } from "../../src/model/request.ts";
+import { type Acl, type AuthId, openAcl } from "../../src/model/acl.ts";
+import { type Limits, tinyLimits } from "../../src/model/limits.ts";
+import type {
+  CreateRequest,
+  Guard,
+  MultiOperation,
+  MultiRequest,
+  Outcome,
+  Write,
+  WriteRequest,
+} from "../../src/model/request.ts";
 import { counterOf, makeEpoch, makeZxid, type SessionId, type Zxid } from "../../src/model/zxid.ts";
-import { StateMachine, type Prepared } from "../../src/replica/state-machine.ts";
+import { type Prepared, StateMachine } from "../../src/replica/state-machine.ts";
 import { MemoryStore } from "../../src/tree/memory-store.ts";
 import type { Store } from "../../src/tree/store.ts";
 import type { Txn } from "../../src/tree/txn.ts";
@@ -12,7 +20,13 @@ export const world: AuthId = { scheme: "world", id: "anyone" };
 export const alice: AuthId = { scheme: "digest", id: "alice:hash" };
 export const aliceAcl: Acl = [{ perms: 31, scheme: "digest", id: "alice:hash" }];
 
-export const limits: Limits = { ...tinyLimits, delete_recursive_nodes_max: 8, ephemerals_per_session_max: 3, replies_per_session_max: 20, outstanding_per_connection_max: 16 };
+export const limits: Limits = {
+  ...tinyLimits,
+  delete_recursive_nodes_max: 8,
+  ephemerals_per_session_max: 3,
+  replies_per_session_max: 20,
+  outstanding_per_connection_max: 16,
+};
 
 export interface WriteOptions {
   readonly guards?: readonly Guard[];
@@ -73,7 +87,12 @@ export class Harness {
     const next = (this.#seqs.get(session) ?? 0) + 1;
     const seq = options.seq ?? next;
     const ackedSeq = options.ackedSeq ?? Math.max(0, seq - 1);
-    const prepared = this.prepare({ source: { type: "session", session, seq, ackedSeq }, request, guards: options.guards ?? [], identities: options.identities ?? [world] });
+    const prepared = this.prepare({
+      source: { type: "session", session, seq, ackedSeq },
+      request,
+      guards: options.guards ?? [],
+      identities: options.identities ?? [world],
+    });
     if (prepared.type === "txn") this.#seqs.set(session, seq);
     return prepared;
   }
@@ -85,10 +104,19 @@ export class Harness {
     return must(this.apply().at(-1));
   }
 
-  origin(session: SessionId | 0, request: WriteRequest, place: { server?: number; boot?: number; counter?: number } = {}): Prepared {
+  origin(
+    session: SessionId | 0,
+    request: WriteRequest,
+    place: { server?: number; boot?: number; counter?: number } = {},
+  ): Prepared {
     const counter = place.counter ?? (this.#originCounter += 1);
     this.#originCounter = Math.max(this.#originCounter, counter);
-    return this.prepare({ source: { type: "origin", session, server: place.server ?? 1, boot: place.boot ?? 77, counter }, request, guards: [], identities: [world] });
+    return this.prepare({
+      source: { type: "origin", session, server: place.server ?? 1, boot: place.boot ?? 77, counter },
+      request,
+      guards: [],
+      identities: [world],
+    });
   }
 
   internal(session: SessionId | 0, request: WriteRequest): Prepared {

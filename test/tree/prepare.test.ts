@@ -5,7 +5,23 @@ import type { ErrorCode } from "../../src/model/error.ts";
 import type { Condition, WriteRequest } from "../../src/model/request.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
 import { sequenceSuffix } from "../../src/tree/prepare-create.ts";
-import { alice, aliceAcl, bytes, codes, create, createdPath, Harness, limits, multi, must, remove, set, txnOf, world, type WriteOptions } from "./harness.ts";
+import {
+  alice,
+  aliceAcl,
+  bytes,
+  codes,
+  create,
+  createdPath,
+  Harness,
+  limits,
+  multi,
+  must,
+  remove,
+  set,
+  txnOf,
+  type WriteOptions,
+  world,
+} from "./harness.ts";
 
 interface Row {
   readonly name: string;
@@ -22,7 +38,14 @@ const everything: Acl = [{ perms: 31, scheme: "world", id: "anyone" }];
 function prepared(): { harness: Harness; session: SessionId } {
   const harness = new Harness();
   const session = harness.session();
-  for (const request of [create("/a"), create("/a/b"), create("/c", { kind: "container" }), create("/e", { kind: "ephemeral" }), create("/p", { acl: everything }), create("/p/q")]) {
+  for (const request of [
+    create("/a"),
+    create("/a/b"),
+    create("/c", { kind: "container" }),
+    create("/e", { kind: "ephemeral" }),
+    create("/p", { acl: everything }),
+    create("/p/q"),
+  ]) {
     harness.write(session, request);
   }
   harness.write(session, { type: "setAcl", path: "/p", acl: aliceAcl, version: -1 });
@@ -51,13 +74,23 @@ const rows: readonly Row[] = [
   { name: "create without ACL", request: create("/none/x", { acl: [] }), code: "INVALID_ACL" },
   { name: "create with auth and nobody authenticated", request: create("/new", { acl: authAcl }), code: "INVALID_ACL" },
   { name: "create with auth", request: create("/new", { acl: authAcl }), code: "OK", options: { identities: [world, alice] } },
-  { name: "create with too many ACL entries", request: create("/new", { acl: manyAcl }), code: "LIMIT", detail: "acl_entries_max is 64" },
+  {
+    name: "create with too many ACL entries",
+    request: create("/new", { acl: manyAcl }),
+    code: "LIMIT",
+    detail: "acl_entries_max is 64",
+  },
   { name: "create below nothing", request: create("/none/x"), code: "NO_NODE" },
   { name: "create below nonsense", request: create("/a//x"), code: "NO_NODE" },
   { name: "create where CREATE is missing", request: create("/p/new"), code: "NO_AUTH" },
   { name: "create where CREATE is missing, with bad syntax", request: create("/p/."), code: "NO_AUTH" },
   { name: "create as the owner", request: create("/p/new"), code: "OK", options: { identities: [world, alice] } },
-  { name: "create as super", request: create("/p/new"), code: "OK", options: { identities: [world, { scheme: "super", id: "" }] } },
+  {
+    name: "create as super",
+    request: create("/p/new"),
+    code: "OK",
+    options: { identities: [world, { scheme: "super", id: "" }] },
+  },
   { name: "create with a trailing slash", request: create("/a/"), code: "BAD_ARGUMENTS" },
   { name: "create with a dot", request: create("/a/.."), code: "BAD_ARGUMENTS" },
   { name: "create with a private-use character", request: create("/a/\ue000"), code: "BAD_ARGUMENTS" },
@@ -82,7 +115,12 @@ const rows: readonly Row[] = [
   { name: "delete with children", request: remove("/a", 0), code: "NOT_EMPTY" },
   // setData: syntax, node, WRITE, version
   { name: "setData", request: set("/a", "y", 0), code: "OK" },
-  { name: "setData of too much data", request: { type: "setData", path: "/none", data: tooMuch, version: -1 }, code: "LIMIT", detail: dataLimit },
+  {
+    name: "setData of too much data",
+    request: { type: "setData", path: "/none", data: tooMuch, version: -1 },
+    code: "LIMIT",
+    detail: dataLimit,
+  },
   { name: "setData with bad syntax", request: set("/a/", "y"), code: "BAD_ARGUMENTS" },
   { name: "setData of nothing", request: set("/none", "y"), code: "NO_NODE" },
   { name: "setData without WRITE", request: set("/p", "y", 9), code: "NO_AUTH" },
@@ -91,11 +129,25 @@ const rows: readonly Row[] = [
   // setAcl: syntax, ACL, node, ADMIN, aversion
   { name: "setAcl", request: { type: "setAcl", path: "/a", acl: aliceAcl, version: 0 }, code: "OK" },
   { name: "setAcl with bad syntax", request: { type: "setAcl", path: "a", acl: aliceAcl, version: 0 }, code: "BAD_ARGUMENTS" },
-  { name: "setAcl of an unknown scheme", request: { type: "setAcl", path: "/none", acl: [{ perms: 1, scheme: "x509", id: "a" }], version: 0 }, code: "INVALID_ACL" },
+  {
+    name: "setAcl of an unknown scheme",
+    request: { type: "setAcl", path: "/none", acl: [{ perms: 1, scheme: "x509", id: "a" }], version: 0 },
+    code: "INVALID_ACL",
+  },
   { name: "setAcl of nothing", request: { type: "setAcl", path: "/none", acl: aliceAcl, version: 0 }, code: "NO_NODE" },
   { name: "setAcl without ADMIN", request: { type: "setAcl", path: "/p", acl: aliceAcl, version: 9 }, code: "NO_AUTH" },
-  { name: "setAcl of another aversion", request: { type: "setAcl", path: "/p", acl: aliceAcl, version: 0 }, code: "BAD_VERSION", options: { identities: [alice] } },
-  { name: "setAcl of the aversion", request: { type: "setAcl", path: "/p", acl: aliceAcl, version: 1 }, code: "OK", options: { identities: [alice] } },
+  {
+    name: "setAcl of another aversion",
+    request: { type: "setAcl", path: "/p", acl: aliceAcl, version: 0 },
+    code: "BAD_VERSION",
+    options: { identities: [alice] },
+  },
+  {
+    name: "setAcl of the aversion",
+    request: { type: "setAcl", path: "/p", acl: aliceAcl, version: 1 },
+    code: "OK",
+    options: { identities: [alice] },
+  },
   // deleteRecursive
   { name: "deleteRecursive", request: { type: "deleteRecursive", path: "/a" }, code: "OK" },
   { name: "deleteRecursive of the root", request: { type: "deleteRecursive", path: "/" }, code: "BAD_ARGUMENTS" },
@@ -105,16 +157,46 @@ const rows: readonly Row[] = [
   { name: "deleteRecursive of a subtree with another's node", request: { type: "deleteRecursive", path: "/p" }, code: "NO_AUTH" },
   { name: "deleteRecursive below another's node", request: { type: "deleteRecursive", path: "/p/q" }, code: "NO_AUTH" },
   // sessions
-  { name: "createSession inside a session", request: { type: "createSession", timeoutMs: 1, passwordHash: new Uint8Array(32) }, code: "BAD_ARGUMENTS" },
+  {
+    name: "createSession inside a session",
+    request: { type: "createSession", timeoutMs: 1, passwordHash: new Uint8Array(32) },
+    code: "BAD_ARGUMENTS",
+  },
   { name: "renewSession", request: { type: "renewSession", timeoutMs: 4_000 }, code: "OK" },
   { name: "skip", request: { type: "skip" }, code: "OK", options: { guards: [{ path: "/none", czxid: 1 as Zxid }] } },
   // guards
-  { name: "a guard on nothing", request: set("/a", "y"), code: "FENCED", options: { guards: [{ path: "/none", czxid: 1 as Zxid }] } },
-  { name: "a guard on another node", request: set("/a", "y"), code: "FENCED", options: { guards: [{ path: "/a", czxid: 1 as Zxid }] } },
+  {
+    name: "a guard on nothing",
+    request: set("/a", "y"),
+    code: "FENCED",
+    options: { guards: [{ path: "/none", czxid: 1 as Zxid }] },
+  },
+  {
+    name: "a guard on another node",
+    request: set("/a", "y"),
+    code: "FENCED",
+    options: { guards: [{ path: "/a", czxid: 1 as Zxid }] },
+  },
   { name: "a guard on nonsense", request: set("/a", "y"), code: "FENCED", options: { guards: [{ path: "", czxid: 1 as Zxid }] } },
-  { name: "a guard before all else", request: create(""), code: "FENCED", options: { guards: [{ path: "/none", czxid: 1 as Zxid }] } },
-  { name: "a guard on a close", request: { type: "closeSession" }, code: "FENCED", options: { guards: [{ path: "/none", czxid: 1 as Zxid }] } },
-  { name: "too many guards", request: set("/a", "y"), code: "LIMIT", detail: "guards_max is 4", options: { guards: Array.from({ length: 5 }, () => ({ path: "/none", czxid: 1 as Zxid })) } },
+  {
+    name: "a guard before all else",
+    request: create(""),
+    code: "FENCED",
+    options: { guards: [{ path: "/none", czxid: 1 as Zxid }] },
+  },
+  {
+    name: "a guard on a close",
+    request: { type: "closeSession" },
+    code: "FENCED",
+    options: { guards: [{ path: "/none", czxid: 1 as Zxid }] },
+  },
+  {
+    name: "too many guards",
+    request: set("/a", "y"),
+    code: "LIMIT",
+    detail: "guards_max is 4",
+    options: { guards: Array.from({ length: 5 }, () => ({ path: "/none", czxid: 1 as Zxid })) },
+  },
 ];
 
 for (const row of rows) {
@@ -140,7 +222,8 @@ t.test("a full depth and a full number of ephemerals are limits", async (t) => {
   harness.write(session, create("/a"));
   harness.write(session, create("/a/b"));
   t.match(harness.write(session, create("/a/b/c")), { code: "LIMIT", detail: "path_depth_max is 2" });
-  for (const path of ["/e1", "/e2", "/e3"]) t.equal(txnOf(harness.pipeline(session, create(path, { kind: "ephemeral" }))).body.type, "create");
+  for (const path of ["/e1", "/e2", "/e3"])
+    t.equal(txnOf(harness.pipeline(session, create(path, { kind: "ephemeral" }))).body.type, "create");
   harness.pipeline(session, create("/e4", { kind: "ephemeral" }));
   t.match(harness.apply().at(-1), { code: "LIMIT", detail: "ephemerals_per_session_max is 3" }, "counted through the overlay");
   harness.pipeline(session, remove("/e1"));
@@ -186,7 +269,11 @@ t.test("sequence numbers come from the parent's creates, outstanding ones too", 
   harness.pipeline(session, create("/q/", { sequential: true }));
   t.same(harness.apply().map(createdPath), ["/q/n-0000000001", "/q/n-0000000002", "/q/n-0000000003", "/q/0000000004"]);
   harness.write(session, remove("/q/0000000004"));
-  t.equal(createdPath(harness.write(session, create("/q/n-", { sequential: true }))), "/q/n-0000000005", "a number is never used twice");
+  t.equal(
+    createdPath(harness.write(session, create("/q/n-", { sequential: true }))),
+    "/q/n-0000000005",
+    "a number is never used twice",
+  );
   const node = must(harness.machine.node("/q"));
   t.equal(node.childCreates, 6);
   t.equal(harness.machine.statOf(node).cversion, 7, "creates plus deletes on the wire");
@@ -249,18 +336,37 @@ t.test("only plain ephemerals show an owner", async (t) => {
 t.test("a multi sees its own earlier operations and shares one zxid", async (t) => {
   const harness = new Harness();
   const session = harness.session();
-  const outcome = harness.write(session, multi([create("/m"), create("/m/s", { sequential: true }), set("/m", "zz", 0), { type: "check", path: "/m", version: 1 }, remove("/m/s0000000000")]));
+  const outcome = harness.write(
+    session,
+    multi([
+      create("/m"),
+      create("/m/s", { sequential: true }),
+      set("/m", "zz", 0),
+      { type: "check", path: "/m", version: 1 },
+      remove("/m/s0000000000"),
+    ]),
+  );
   t.equal(outcome.code, "OK");
   t.same(codes(outcome), ["OK", "OK", "OK", "OK", "OK"]);
   const zxid = harness.machine.appliedZxid;
-  t.match(harness.machine.statOf(must(harness.machine.node("/m"))), { czxid: zxid, mzxid: zxid, pzxid: zxid, version: 1, cversion: 2, numChildren: 0 });
+  t.match(harness.machine.statOf(must(harness.machine.node("/m"))), {
+    czxid: zxid,
+    mzxid: zxid,
+    pzxid: zxid,
+    version: 1,
+    cversion: 2,
+    numChildren: 0,
+  });
 });
 
 t.test("a failed multi changes nothing, the parent's counter too (ZOOKEEPER-1624)", async (t) => {
   const harness = new Harness();
   const session = harness.session();
   harness.write(session, create("/q"));
-  harness.pipeline(session, multi([create("/q/n", { sequential: true }), create("/q/n", { sequential: true }), remove("/none", 3), set("/q", "y")]));
+  harness.pipeline(
+    session,
+    multi([create("/q/n", { sequential: true }), create("/q/n", { sequential: true }), remove("/none", 3), set("/q", "y")]),
+  );
   harness.pipeline(session, create("/q/n", { sequential: true }));
   const [failed, next] = harness.apply();
   t.match(failed, { code: "NO_NODE", result: { type: "multi", branch: "then" } });
@@ -280,7 +386,10 @@ t.test("a roll-back leaves what was outstanding before, and counts no ephemerals
   harness.pipeline(session, set("/a", "3", 1));
   harness.pipeline(session, multi([ephemeral("/e1"), ephemeral("/e2"), ephemeral("/e3")]));
   harness.pipeline(session, { type: "deleteRecursive", path: "/a" });
-  t.same(harness.apply().map((outcome) => outcome.code), ["OK", "OK", "NO_NODE", "OK", "OK", "OK"]);
+  t.same(
+    harness.apply().map((outcome) => outcome.code),
+    ["OK", "OK", "NO_NODE", "OK", "OK", "OK"],
+  );
   t.equal(harness.machine.counts().ephemerals, 3);
 });
 
@@ -289,7 +398,11 @@ t.test("the failing operation of a multi carries the detail, the others none", a
   const session = harness.session();
   const outcome = harness.write(session, multi([create("/a"), create("/a/"), create("/c")]));
   t.match(outcome, { code: "BAD_ARGUMENTS", detail: "a path must not end with /" });
-  t.same(outcome.result.type === "multi" && outcome.result.outcomes.map((each) => each.detail), ["", "a path must not end with /", ""]);
+  t.same(outcome.result.type === "multi" && outcome.result.outcomes.map((each) => each.detail), [
+    "",
+    "a path must not end with /",
+    "",
+  ]);
 });
 
 t.test("an empty multi is legal, a long one is not", async (t) => {
@@ -297,7 +410,10 @@ t.test("an empty multi is legal, a long one is not", async (t) => {
   const session = harness.session();
   t.same(harness.write(session, multi([])), { code: "OK", detail: "", result: { type: "multi", branch: "then", outcomes: [] } });
   const check = { type: "check", path: "/", version: -1 } as const;
-  t.match(harness.write(session, multi(Array.from({ length: 9 }, () => check))), { code: "LIMIT", detail: "multi_operations_max is 8" });
+  t.match(harness.write(session, multi(Array.from({ length: 9 }, () => check))), {
+    code: "LIMIT",
+    detail: "multi_operations_max is 8",
+  });
   t.equal(harness.write(session, multi(Array.from({ length: 8 }, () => check))).code, "OK");
 });
 
@@ -330,7 +446,15 @@ t.test("conditions choose the branch", async (t) => {
   t.equal(holds({ type: "value", path: "/a", data: bytes("x") }), "then");
   t.equal(holds({ type: "value", path: "/a", data: bytes("xy") }), "otherwise");
   t.equal(holds({ type: "value", path: "/p", data: bytes("x") }), "NO_AUTH", "a condition reads");
-  const refused = harness.write(session, multi([create("/z")], { conditions: [{ type: "present", path: "/a" }, { type: "absent", path: "/a" }] }));
+  const refused = harness.write(
+    session,
+    multi([create("/z")], {
+      conditions: [
+        { type: "present", path: "/a" },
+        { type: "absent", path: "/a" },
+      ],
+    }),
+  );
   t.match(refused, { code: "CONDITION_FAILED", detail: "condition 1", result: { type: "none" } });
   t.equal(harness.machine.node("/z"), undefined);
 });
@@ -351,7 +475,10 @@ t.test("writes are decided on what is outstanding", async (t) => {
   harness.pipeline(session, set("/a", "3"));
   harness.pipeline(session, create("/a"));
   t.equal(harness.machine.node("/a"), undefined, "nothing is applied");
-  t.same(harness.apply().map((outcome) => outcome.code), ["OK", "NODE_EXISTS", "OK", "NOT_EMPTY", "OK", "BAD_VERSION", "OK", "OK", "NO_NODE", "OK"]);
+  t.same(
+    harness.apply().map((outcome) => outcome.code),
+    ["OK", "NODE_EXISTS", "OK", "NOT_EMPTY", "OK", "BAD_VERSION", "OK", "OK", "NO_NODE", "OK"],
+  );
   t.equal(harness.machine.node("/a")?.version, 0);
   t.equal(harness.digest(), harness.recomputed());
 });
@@ -374,7 +501,10 @@ t.test("a new ACL that is outstanding permits and refuses at once", async (t) =>
   harness.pipeline(session, create("/p", { acl: aliceAcl }));
   harness.pipeline(session, set("/p", "no"));
   harness.pipeline(session, set("/p", "yes"), { identities: [alice] });
-  t.same(harness.apply().map((outcome) => outcome.code), ["OK", "NO_AUTH", "OK"]);
+  t.same(
+    harness.apply().map((outcome) => outcome.code),
+    ["OK", "NO_AUTH", "OK"],
+  );
 });
 
 t.test("resetOutstanding forgets what was proposed, and its zxids are used again", async (t) => {
@@ -397,7 +527,14 @@ t.test("adopted txns lie under what is prepared", async (t) => {
   const session = leader.session();
   const follower = new Harness();
   follower.machine.apply(must(leader.log[0]));
-  const requests = [create("/a", { acl: aliceAcl }), create("/a/e", { kind: "ephemeral" }), multi([create("/b"), set("/b", "1")]), remove("/a/e"), { type: "setAcl", path: "/b", acl: aliceAcl, version: 0 } as const, { type: "renewSession", timeoutMs: 3_000 } as const];
+  const requests = [
+    create("/a", { acl: aliceAcl }),
+    create("/a/e", { kind: "ephemeral" }),
+    multi([create("/b"), set("/b", "1")]),
+    remove("/a/e"),
+    { type: "setAcl", path: "/b", acl: aliceAcl, version: 0 } as const,
+    { type: "renewSession", timeoutMs: 3_000 } as const,
+  ];
   for (const request of requests) leader.pipeline(session, request, { identities: [alice] });
   const next = txnOf(leader.pipeline(session, create("/b/", { sequential: true }), { identities: [alice] }));
   for (const txn of leader.queue.slice(0, -1)) follower.machine.adopt(txn);

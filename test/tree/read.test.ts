@@ -5,15 +5,27 @@ import type { ListCursor, ListEntry, ListRequest, Outcome, ReadRequest } from ".
 import type { SessionId } from "../../src/model/zxid.ts";
 import { alice, aliceAcl, bytes, create, Harness, limits, must, remove, set, world } from "./harness.ts";
 
-function read(harness: Harness, request: ReadRequest, options: { identities?: readonly AuthId[]; nowMs?: number; session?: SessionId } = {}): Outcome {
-  return harness.machine.read(request, { session: options.session ?? 0, identities: options.identities ?? [world], nowMs: options.nowMs ?? 0 });
+function read(
+  harness: Harness,
+  request: ReadRequest,
+  options: { identities?: readonly AuthId[]; nowMs?: number; session?: SessionId } = {},
+): Outcome {
+  return harness.machine.read(request, {
+    session: options.session ?? 0,
+    identities: options.identities ?? [world],
+    nowMs: options.nowMs ?? 0,
+  });
 }
 
 function list(path: string, rest: Partial<ListRequest> = {}): ListRequest {
   return { type: "list", path, recursive: true, prefix: "", withData: false, limit: 4, cursor: undefined, ...rest };
 }
 
-interface Page { readonly entries: readonly ListEntry[]; readonly zxid: number; readonly cursor: ListCursor | undefined }
+interface Page {
+  readonly entries: readonly ListEntry[];
+  readonly zxid: number;
+  readonly cursor: ListCursor | undefined;
+}
 
 function pageOf(outcome: Outcome): Page {
   if (outcome.result.type !== "list") throw new Error(JSON.stringify(outcome));
@@ -21,7 +33,11 @@ function pageOf(outcome: Outcome): Page {
 }
 
 /** All pages of a list; `between` runs after each. */
-function listAll(harness: Harness, request: ListRequest, between: () => void = () => {}): { paths: string[]; zxids: Set<number>; pages: number } {
+function listAll(
+  harness: Harness,
+  request: ListRequest,
+  between: () => void = () => {},
+): { paths: string[]; zxids: Set<number>; pages: number } {
   const paths: string[] = [];
   const zxids = new Set<number>();
   let pages = 0;
@@ -47,16 +63,38 @@ t.test("exists, getData, getChildren, countSubtree: the node, then READ", async 
   const { harness, session } = withTree(["/a", "/a/c", "/a/b", "/a/b/d"]);
   harness.write(session, create("/p", { acl: aliceAcl }));
   harness.write(session, create("/p/q"), { identities: [alice] });
-  const requests = (path: string): ReadRequest[] => [{ type: "exists", path, watch: true }, { type: "getData", path, watch: false }, { type: "getChildren", path, watch: false }, { type: "countSubtree", path }, { type: "getAcl", path }, list(path)];
+  const requests = (path: string): ReadRequest[] => [
+    { type: "exists", path, watch: true },
+    { type: "getData", path, watch: false },
+    { type: "getChildren", path, watch: false },
+    { type: "countSubtree", path },
+    { type: "getAcl", path },
+    list(path),
+  ];
   for (const path of ["/none", "/none/x", "", "a", "/a/", "//", "/p/none/x"]) {
-    t.same(requests(path).map((request) => read(harness, request).code), Array(6).fill("NO_NODE"), path);
+    t.same(
+      requests(path).map((request) => read(harness, request).code),
+      Array(6).fill("NO_NODE"),
+      path,
+    );
   }
-  t.same(requests("/p").map((request) => read(harness, request).code), Array(6).fill("NO_AUTH"));
-  t.same(requests("/p").map((request) => read(harness, request, { identities: [alice] }).code), Array(6).fill("OK"));
+  t.same(
+    requests("/p").map((request) => read(harness, request).code),
+    Array(6).fill("NO_AUTH"),
+  );
+  t.same(
+    requests("/p").map((request) => read(harness, request, { identities: [alice] }).code),
+    Array(6).fill("OK"),
+  );
   t.equal(read(harness, { type: "exists", path: "/p/q", watch: false }).code, "OK", "ACLs are not inherited");
   t.equal(read(harness, { type: "exists", path: "/\0", watch: true }).code, "BAD_ARGUMENTS");
-  t.match(read(harness, { type: "getData", path: "/a", watch: false }), { code: "OK", result: { type: "data", data: bytes("/a"), stat: { numChildren: 2, cversion: 2, dataLength: 2 } } });
-  t.match(read(harness, { type: "getChildren", path: "/a", watch: false }), { result: { names: ["b", "c"], stat: { numChildren: 2 } } });
+  t.match(read(harness, { type: "getData", path: "/a", watch: false }), {
+    code: "OK",
+    result: { type: "data", data: bytes("/a"), stat: { numChildren: 2, cversion: 2, dataLength: 2 } },
+  });
+  t.match(read(harness, { type: "getChildren", path: "/a", watch: false }), {
+    result: { names: ["b", "c"], stat: { numChildren: 2 } },
+  });
   t.match(read(harness, { type: "countSubtree", path: "/a" }), { result: { count: 3 } });
   t.match(read(harness, { type: "countSubtree", path: "/" }), { result: { count: 9 } });
   t.match(read(harness, { type: "sync", path: "anything" }), { code: "OK" });
@@ -64,10 +102,23 @@ t.test("exists, getData, getChildren, countSubtree: the node, then READ", async 
 
 t.test("a fresh store has ZooKeeper's nodes with all-zero stats", async (t) => {
   const harness = new Harness();
-  const zero = { czxid: 0, mzxid: 0, pzxid: 0, ctimeMs: 0, mtimeMs: 0, version: 0, aversion: 0, ephemeralOwner: 0, dataLength: 0 };
-  for (const path of ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"]) t.match(read(harness, { type: "exists", path, watch: false }), { result: { stat: zero } }, path);
+  const zero = {
+    czxid: 0,
+    mzxid: 0,
+    pzxid: 0,
+    ctimeMs: 0,
+    mtimeMs: 0,
+    version: 0,
+    aversion: 0,
+    ephemeralOwner: 0,
+    dataLength: 0,
+  };
+  for (const path of ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"])
+    t.match(read(harness, { type: "exists", path, watch: false }), { result: { stat: zero } }, path);
   t.equal(harness.machine.counts().znodes, 4);
-  t.match(read(harness, { type: "getAcl", path: "/zookeeper/config" }), { result: { acl: [{ perms: 1, scheme: "world", id: "anyone" }] } });
+  t.match(read(harness, { type: "getAcl", path: "/zookeeper/config" }), {
+    result: { acl: [{ perms: 1, scheme: "world", id: "anyone" }] },
+  });
   t.match(read(harness, { type: "countSubtree", path: "/" }), { result: { count: 3 } });
   const session = harness.session();
   t.equal(harness.write(session, set("/zookeeper/config", "x")).code, "NO_AUTH");
@@ -109,15 +160,31 @@ t.test("getEphemerals is of the own session, by plain prefix", async (t) => {
 });
 
 t.test("whoAmI leaves out what everybody is", async (t) => {
-  t.same(read(new Harness(), { type: "whoAmI" }, { identities: [world, { scheme: "ip", id: "1.2.3.4" }, alice] }).result, { type: "identities", identities: [{ scheme: "ip", id: "1.2.3.4" }, alice] });
+  t.same(read(new Harness(), { type: "whoAmI" }, { identities: [world, { scheme: "ip", id: "1.2.3.4" }, alice] }).result, {
+    type: "identities",
+    identities: [{ scheme: "ip", id: "1.2.3.4" }, alice],
+  });
 });
 
 t.test("multiRead gives every read its own outcome, at one zxid, within bounds", async (t) => {
   const { harness } = withTree(["/a"]);
   const get = (path: string) => ({ type: "getData", path, watch: false }) as const;
-  const outcome = read(harness, { type: "multiRead", reads: [get("/a"), get("/none"), { type: "getChildren", path: "/", watch: false }] });
-  t.match(outcome, { code: "OK", result: { type: "multiRead", zxid: harness.machine.appliedZxid, outcomes: [{ code: "OK" }, { code: "NO_NODE" }, { code: "OK", result: { names: ["a", "zookeeper"] } }] } });
-  t.match(read(harness, { type: "multiRead", reads: Array.from({ length: 9 }, () => get("/a")) }), { code: "LIMIT", detail: "multi_operations_max is 8" });
+  const outcome = read(harness, {
+    type: "multiRead",
+    reads: [get("/a"), get("/none"), { type: "getChildren", path: "/", watch: false }],
+  });
+  t.match(outcome, {
+    code: "OK",
+    result: {
+      type: "multiRead",
+      zxid: harness.machine.appliedZxid,
+      outcomes: [{ code: "OK" }, { code: "NO_NODE" }, { code: "OK", result: { names: ["a", "zookeeper"] } }],
+    },
+  });
+  t.match(read(harness, { type: "multiRead", reads: Array.from({ length: 9 }, () => get("/a")) }), {
+    code: "LIMIT",
+    detail: "multi_operations_max is 8",
+  });
 });
 
 t.test("answers that do not fit a frame are refused", async (t) => {
@@ -150,7 +217,13 @@ t.test("a list comes in tree order, whatever the size of its pages", async (t) =
   }
   t.same(listAll(harness, list("/", { recursive: false })).paths, ["/l", "/zookeeper"]);
   t.same(listAll(harness, list("/l/c")).paths, []);
-  t.same(listAll(harness, list("/", { limit: 2 })).paths, ["/l", ...treeOrder, "/zookeeper", "/zookeeper/config", "/zookeeper/quota"]);
+  t.same(listAll(harness, list("/", { limit: 2 })).paths, [
+    "/l",
+    ...treeOrder,
+    "/zookeeper",
+    "/zookeeper/config",
+    "/zookeeper/quota",
+  ]);
 });
 
 t.test("a prefix is of names, and when recursive of the paths below", async (t) => {
@@ -161,7 +234,8 @@ t.test("a prefix is of names, and when recursive of the paths below", async (t) 
     return paged;
   };
   const expected = (prefix: string): string[] => treeOrder.filter((path) => path.slice(3).startsWith(prefix));
-  for (const prefix of ["a", "a/", "a/x", "a/x/", "a/y", "b", "ba", "ba/", "c", "d", "a-", "/", "a//", ".", "..", "\0"]) t.same(under(prefix, true), expected(prefix), JSON.stringify(prefix));
+  for (const prefix of ["a", "a/", "a/x", "a/x/", "a/y", "b", "ba", "ba/", "c", "d", "a-", "/", "a//", ".", "..", "\0"])
+    t.same(under(prefix, true), expected(prefix), JSON.stringify(prefix));
   t.same(under("b", false), ["/l/b", "/l/ba"]);
   t.same(under("a", false), ["/l/a", "/l/a-b"]);
   t.same(under("a/", false), []);
@@ -184,7 +258,9 @@ t.test("all pages are of one zxid while writes go on", async (t) => {
 
 t.test("entries carry stat and, when wanted, data", async (t) => {
   const { harness } = withTree(["/l", "/l/a"]);
-  t.match(pageOf(read(harness, list("/l", { withData: true }))).entries, [{ path: "/l/a", data: bytes("/l/a"), stat: { dataLength: 4 } }]);
+  t.match(pageOf(read(harness, list("/l", { withData: true }))).entries, [
+    { path: "/l/a", data: bytes("/l/a"), stat: { dataLength: 4 } },
+  ]);
   t.equal(pageOf(read(harness, list("/l"))).entries[0]?.data, undefined);
 });
 
@@ -218,7 +294,11 @@ t.test("arguments and cursors of a list are checked", async (t) => {
   t.equal(read(harness, list("/l", { cursor: { ...cursor, after: "/l//" } })).code, "BAD_ARGUMENTS");
   t.equal(read(harness, list("l", { cursor })).code, "BAD_ARGUMENTS");
   t.equal(read(harness, list("/none", { cursor })).code, "NO_NODE");
-  t.equal(pageOf(read(harness, list("/l", { cursor: { ...cursor, after: "/zookeeper" } }))).entries[0]?.path, "/l/a", "a cursor of another place starts anew");
+  t.equal(
+    pageOf(read(harness, list("/l", { cursor: { ...cursor, after: "/zookeeper" } }))).entries[0]?.path,
+    "/l/a",
+    "a cursor of another place starts anew",
+  );
   t.equal(pageOf(read(harness, list("/l", { cursor: { ...cursor, after: "/l/gone/deep" } }))).entries.length, 0);
 });
 
@@ -231,8 +311,13 @@ t.test("images are bounded in age and number, and shared at one zxid", async (t)
   t.equal(read(harness, list("/l", { cursor: first }), { nowMs: limits.image_pin_ms }).code, "COMPACTED");
   harness.write(session, set("/l/c", "shared"));
   const twin = [0, 1].map(() => must(pageOf(read(harness, list("/l"), { nowMs: 3_000 })).cursor));
-  for (let cursor = twin[0]; cursor !== undefined; ) cursor = pageOf(read(harness, list("/l", { cursor }), { nowMs: 3_000 })).cursor;
-  t.equal(read(harness, list("/l", { cursor: must(twin[1]) }), { nowMs: 3_000 }).code, "OK", "the end of one list does not end another");
+  for (let cursor = twin[0]; cursor !== undefined; )
+    cursor = pageOf(read(harness, list("/l", { cursor }), { nowMs: 3_000 })).cursor;
+  t.equal(
+    read(harness, list("/l", { cursor: must(twin[1]) }), { nowMs: 3_000 }).code,
+    "OK",
+    "the end of one list does not end another",
+  );
   const cursors: ListCursor[] = [];
   for (let i = 0; i < limits.image_pins_max; i += 1) {
     harness.write(session, set("/l/c", String(i)));
@@ -240,8 +325,13 @@ t.test("images are bounded in age and number, and shared at one zxid", async (t)
   }
   harness.write(session, set("/l/c", "more"));
   t.match(read(harness, list("/l", { limit: 1 }), { nowMs: 5_000 }), { code: "OVERLOADED", detail: "image_pins_max is 4" });
-  t.equal(read(harness, list("/l", { limit: 1, recursive: false, prefix: "c" }), { nowMs: 5_000 }).code, "OK", "one page needs no image");
-  for (let cursor = cursors[0]; cursor !== undefined; ) cursor = pageOf(read(harness, list("/l", { cursor }), { nowMs: 5_000 })).cursor;
+  t.equal(
+    read(harness, list("/l", { limit: 1, recursive: false, prefix: "c" }), { nowMs: 5_000 }).code,
+    "OK",
+    "one page needs no image",
+  );
+  for (let cursor = cursors[0]; cursor !== undefined; )
+    cursor = pageOf(read(harness, list("/l", { cursor }), { nowMs: 5_000 })).cursor;
   t.equal(read(harness, list("/l", { limit: 1 }), { nowMs: 5_000 }).code, "OK", "the end of a list frees its image");
   harness.machine.expireImages(5_000 + limits.image_pin_ms);
   t.equal(read(harness, list("/l", { cursor: must(cursors[1]) }), { nowMs: 5_000 }).code, "COMPACTED");

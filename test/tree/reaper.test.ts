@@ -57,7 +57,10 @@ t.test("cluster time never falls, whatever the context says", async (t) => {
   harness.pipeline(session, create("/a"));
   harness.stampMs = 4_000;
   harness.pipeline(session, create("/b"));
-  t.same(harness.queue.map((txn) => txn.stampMs), [5_000, 5_000]);
+  t.same(
+    harness.queue.map((txn) => txn.stampMs),
+    [5_000, 5_000],
+  );
   t.equal(harness.machine.lastPreparedStampMs, 5_000);
   t.equal(harness.machine.lastStampMs, 1_000, "nothing is applied");
   harness.machine.resetOutstanding();
@@ -80,7 +83,8 @@ t.test("a container goes when its last child has gone, not before it had one", a
 t.test("a reap is validated through the overlay", async (t) => {
   const harness = new Harness();
   const session = harness.session();
-  for (const path of ["/c", "/d", "/t", "/u"]) harness.write(session, create(path, path < "/t" ? { kind: "container" } : { kind: "ttl", ttlMs: 10 }));
+  for (const path of ["/c", "/d", "/t", "/u"])
+    harness.write(session, create(path, path < "/t" ? { kind: "container" } : { kind: "ttl", ttlMs: 10 }));
   for (const path of ["/c/x", "/d/x"]) harness.write(session, create(path));
   for (const path of ["/c/x", "/d/x"]) harness.write(session, remove(path));
   harness.stampMs = 2_000;
@@ -93,7 +97,10 @@ t.test("a reap is validated through the overlay", async (t) => {
   t.match(txn.body, { type: "reap", removed: [{ path: "/d" }, { path: "/t" }] });
   t.equal(txn.body.type === "reap" && txn.body.removed.length, 2);
   harness.pipeline(session, create("/d/too-late"));
-  t.same(harness.apply().map((outcome) => outcome.code), ["OK", "OK", "OK", "NO_NODE"]);
+  t.same(
+    harness.apply().map((outcome) => outcome.code),
+    ["OK", "OK", "OK", "NO_NODE"],
+  );
   t.equal(harness.machine.prepareReap(due, harness.context()), undefined, "nothing is left, and no zxid is used");
 });
 
@@ -136,7 +143,8 @@ t.test("the heap agrees with a sorted list", async (t) => {
     }
     const now = random(20);
     const first = [...model].filter(([, due]) => due <= now).sort((a, b) => a[1] - b[1] || (a[0] < b[0] ? -1 : 1))[0]?.[0];
-    if (heap.firstDue(now) !== first || heap.size !== model.size) return t.fail(`step ${step}: ${heap.firstDue(now)} for ${first}`);
+    if (heap.firstDue(now) !== first || heap.size !== model.size)
+      return t.fail(`step ${step}: ${heap.firstDue(now)} for ${first}`);
   }
   return t.pass();
 });

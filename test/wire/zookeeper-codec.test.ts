@@ -261,6 +261,13 @@ t.test("watcher types and modes", async (t) => {
   }
 });
 
+t.test("a count is refused before its elements are read", async (t) => {
+  for (const count of ["7fffffff", "00000002", "fffffffe"]) {
+    const bytes = packet(101, (w) => w.raw(fromHex(`0000000000000000 ${count} 00000000`)));
+    t.throws(() => decodeZkRequest(bytes, productionLimits), { message: /count/ });
+  }
+});
+
 t.test("what is not served here", async (t) => {
   for (const opcode of [0, 10, 13, 20, 23, 71, 99, 108, 500, 600, -1, -10, -12])
     t.same(decodePacket(opcode).body, { type: "unknown" }, `${opcode}`);
@@ -378,6 +385,7 @@ t.test("surrogates as Java writes them are joined; what is no text is replaced",
   t.equal(read("2f eda0bd 61"), "/\ufffda");
   t.equal(read("2f edb880 eda0bd"), "/\ufffd\ufffd");
   t.equal(read("2f ff 61 c3"), "/\ufffda\ufffd");
+  t.equal(read("2f e08080"), "/\ufffd\ufffd\ufffd");
 });
 
 const damaged: readonly (readonly [what: string, bytes: Uint8Array])[] = [

@@ -10,7 +10,7 @@ import type { Status } from "../../../src/replica/status.ts";
 import type { Txn } from "../../../src/tree/txn.ts";
 import { decodeTxn } from "../../../src/wire/txn-codec.ts";
 import type { PeerMessage } from "../../../src/zab/message.ts";
-import type { ClientStream, ClientWatcher, SimClient } from "../client.ts";
+import type { ClientStream, ClientWatcher, AnyClient } from "../client.ts";
 import type { History, Operation } from "../history.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { ServerWatcher, SimServer } from "../server.ts";
@@ -138,7 +138,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
     else open.push(operation);
   }
 
-  replied(client: SimClient, operation: Operation): void {
+  replied(client: AnyClient, operation: Operation): void {
     const open = (this.#open.get(operation.session) ?? []).filter((other) => other.state === "open");
     this.#open.set(operation.session, open);
     this.replies.onReply(operation, open);
@@ -146,32 +146,36 @@ export class Checks implements ServerWatcher, ClientWatcher {
     if (operation.zxid !== 0) this.durability.onShown(operation.zxid);
   }
 
-  believes(_client: SimClient, session: SessionId, untilTrue: number): void {
+  believes(_client: AnyClient, session: SessionId, untilTrue: number): void {
     this.expiry.believes(session, untilTrue);
   }
 
-  sessionBegan(_client: SimClient, session: SessionId): void {
+  sessionBegan(_client: AnyClient, session: SessionId): void {
     const known = this.txns.get(session as number as Zxid);
     this.replies.committed.hold(known?.body.type === "createSession", () => `session ${session} was announced before it was committed`);
   }
 
-  sessionEnded(_client: SimClient, session: SessionId): void {
+  sessionEnded(_client: AnyClient, session: SessionId): void {
     this.#open.delete(session);
   }
 
-  watchFired(client: SimClient, _session: SessionId, event: WatchEvent): void {
+  watchFired(client: AnyClient, _session: SessionId, event: WatchEvent): void {
     this.watches.onEvent(client, event);
   }
 
-  delivered(_client: SimClient, stream: ClientStream, delivery: StreamDelivery): void {
+  delivered(_client: AnyClient, stream: ClientStream, delivery: StreamDelivery): void {
     this.watches.onDelivery(stream, delivery);
+  }
+
+  streamReset(stream: ClientStream): void {
+    this.watches.reset(stream);
   }
 
   resumed(): void {
     this.mark("session resumed");
   }
 
-  connectionEnded(client: SimClient): void {
+  connectionEnded(client: AnyClient): void {
     this.watches.connectionEnded(client);
   }
 

@@ -34,6 +34,8 @@ export class PromiseChecks {
   readonly #voters: number;
   readonly #members = new Map<number, Member>();
   readonly #leases = new Map<number, LeaseGhost>();
+  /** Wiped servers that have not been made members again: their acks count nowhere. */
+  readonly #rejoining = new Set<number>();
   /** Off while some clock runs outside ±ρ, where the lease promises nothing. */
   enabled = true;
 
@@ -69,6 +71,8 @@ export class PromiseChecks {
     const member = this.#members.get(from);
     if (member === undefined) return;
     const now = member.clock.monotonic(at);
+    if (message.type === "followerInfo" && message.rejoining) this.#rejoining.add(from);
+    if (message.type === "ack" && message.newLeader) this.#rejoining.delete(from);
     switch (message.type) {
       case "heartbeat":
         return this.#onHeartbeat(from, message.epoch, message.id, turnAt);
@@ -118,7 +122,8 @@ export class PromiseChecks {
 
   #onAck(from: number, to: number, epoch: number, id: number): void {
     const lease = this.#leases.get(epoch);
-    if (lease === undefined || lease.leader !== to) return;
+    // Voters have the lowest ids; observers' acks count nowhere.
+    if (lease === undefined || lease.leader !== to || from > this.#voters || this.#rejoining.has(from)) return;
     lease.acked.set(from, Math.max(id, lease.acked.get(from) ?? 0));
     const ids = [...lease.acked.values()].sort((a, b) => b - a);
     const needed = Math.floor(this.#voters / 2);

@@ -31,6 +31,7 @@ export class ReplyChecks {
   readonly linearizableRaced = new Check("linearizable after another client's write");
   readonly monotonic = new Check("session order");
   readonly order = new Check("replies in order");
+  readonly orphan = new Check("what failed is in no log");
   readonly suffix = new Check("sequence suffixes unique");
   readonly #ghost: GhostLog;
   readonly #model: Model;
@@ -238,9 +239,17 @@ export class ReplyChecks {
 
   // ---- the end
 
-  /** Every acked write was applied once; checked when all is quiet. */
+  #notApplied(operation: Operation): void {
+    const zxid = this.#sessions.get(operation.session)?.applied.get(operation.seq);
+    const txn = zxid === undefined ? undefined : this.#txns.get(zxid);
+    const effect = txn !== undefined && txn.body.type !== "skip" && txn.body.type !== "error";
+    this.orphan.hold(!effect, () => `${describe(operation)} was called failed and is applied at ${formatZxid(zxid ?? (0 as Zxid))}`);
+  }
+
+  /** Every acked write was applied once, and none that was called failed; checked when all is quiet. */
   finish(operations: readonly Operation[]): void {
     for (const operation of operations) {
+      if (operation.state === "failed" && operation.seq > 0) this.#notApplied(operation);
       if (!operation.isWrite || operation.state !== "done" || operation.outcome?.code !== "OK") continue;
       const applied = this.#sessions.get(operation.session)?.applied.get(operation.seq);
       this.once.hold(applied === operation.zxid, () => `${describe(operation)} was acked and is not in the log`);

@@ -7,7 +7,7 @@
 import { isWithin, parentOf } from "../../../src/model/path.ts";
 import type { Change, StreamDelivery, WatchEvent } from "../../../src/model/watch.ts";
 import { formatZxid, type Zxid } from "../../../src/model/zxid.ts";
-import type { ClientStream, SimClient } from "../client.ts";
+import type { ClientStream, AnyClient } from "../client.ts";
 import type { Operation } from "../history.ts";
 import type { GhostLog } from "./ghost-log.ts";
 import type { Model, ModelChange } from "./model.ts";
@@ -32,7 +32,7 @@ export class WatchChecks {
   readonly #ghost: GhostLog;
   readonly #model: Model;
   readonly #parts = new Map<ClientStream, SnapshotParts>();
-  readonly #armed = new Map<SimClient, Armed>();
+  readonly #armed = new Map<AnyClient, Armed>();
   readonly #changesOf = new Map<string, ModelChange[]>();
   #indexed = 0;
 
@@ -41,11 +41,15 @@ export class WatchChecks {
     this.#model = model;
   }
 
-  connectionEnded(client: SimClient): void {
+  connectionEnded(client: AnyClient): void {
     this.#armed.delete(client);
   }
 
   // ---- streams
+
+  reset(stream: ClientStream): void {
+    this.#parts.delete(stream);
+  }
 
   onDelivery(stream: ClientStream, delivery: StreamDelivery): void {
     if (delivery.type === "snapshot") this.#snapshot(stream, delivery);
@@ -122,7 +126,7 @@ export class WatchChecks {
   // ---- one-shot watches
 
   /** A reply came: arms the watch of a read, and judges those armed before. */
-  onReply(client: SimClient, operation: Operation): void {
+  onReply(client: AnyClient, operation: Operation): void {
     const armed = this.#armed.get(client);
     if (armed !== undefined && operation.connection > 0) this.#noneMissed(armed, operation.zxid);
     const { request, outcome } = operation;
@@ -147,7 +151,7 @@ export class WatchChecks {
     }
   }
 
-  onEvent(client: SimClient, event: WatchEvent): void {
+  onEvent(client: AnyClient, event: WatchEvent): void {
     const armed = this.#armed.get(client);
     if (armed === undefined) return;
     if (event.type === "nodeChildrenChanged") return this.#fired(armed.child, event, (path, since) => this.#firstChild(path, since));

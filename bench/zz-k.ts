@@ -1,0 +1,32 @@
+import { rmSync } from "node:fs";
+import { open } from "lmdb";
+import { LmdbKeyValue } from "../server/lmdb.ts";
+import { childrenStart, childrenEnd, nodeKey } from "../src/tree/store-keys.ts";
+import { openStore } from "../src/tree/write-behind-store.ts";
+import { productionLimits } from "../src/model/limits.ts";
+import { TokenSource } from "../src/model/tokens.ts";
+import { plainNode } from "../test/tree/store-model.ts";
+const dir = "/tmp/zz-k/s-1"; rmSync(dir, { recursive: true, force: true });
+let store: any;
+const kv = new LmdbKeyValue(dir, (e: any) => { if (e.type === "storeCommitted") store.onStoreCommitted(e.token); else if (e.type === "storeSynced") store.onStoreSynced(e.token); else throw e; });
+store = (openStore({ kv, tokens: new TokenSource(), limits: productionLimits }) as any).store;
+for (let i = 0; i < 100000; i++) store.put("/q/node-" + String(i).padStart(10, "0"), plainNode(i, new Uint8Array(100)));
+store.setApplied(1);
+while (store.flushedZxid < 1) { if (store.shouldFlush(0)) store.flush(0); await new Promise((r) => setImmediate(r)); }
+function time(name: string, n: number, f: () => void) { f(); let best = 1e9; for (let k = 0; k < 12; k++) { const t = process.hrtime.bigint(); f(); best = Math.min(best, Number(process.hrtime.bigint() - t)); } console.log(name, (best / n).toFixed(0), "ns each"); }
+time("children", 100000, () => store.children("/q", "", 100000));
+const s = childrenStart("/q", ""), e = childrenEnd("/q");
+time("keys", 100000, () => kv.keys(s, e, 100000));
+time("range", 100000, () => kv.range(s, e, 100000));
+const env = (kv as any).env ?? undefined;
+kv.close(); await kv.closed;
+const db = open({ path: dir, noSubdir: false, keyEncoding: "binary", encoding: "binary", pageSize: 8192, useWritemap: true, overlappingSync: false } as any);
+time("getKeys raw for-of", 100000, () => { let n = 0; for (const k of db.getKeys({ start: s, end: e, limit: 100000 } as any)) n++; });
+await db.close();
+const db2 = open({ path: dir, noSubdir: false, keyEncoder: { writeKey(k: any, t: any, at: number) { t.set(k, at); return at + k.length; }, readKey(t: any, a: number, b: number) { return t.latin1Slice(a, b); } }, encoding: "binary", pageSize: 8192, useWritemap: true, overlappingSync: false } as any);
+time("getKeys latin1 for-of", 100000, () => { let n = 0; for (const k of db2.getKeys({ start: s, end: e, limit: 100000 } as any)) n++; });
+await db2.close();
+const db3 = open({ path: dir, noSubdir: false, keyEncoder: { writeKey(k: any, t: any, at: number) { t.set(k, at); return at + k.length; }, readKey(t: any, a: number, b: number) { const out = new Uint8Array(b - a); for (let i = a; i < b; i++) out[i - a] = t[i]; return out; } }, encoding: "binary", pageSize: 8192, useWritemap: true, overlappingSync: false } as any);
+time("getKeys loop copy for-of", 100000, () => { let n = 0; for (const k of db3.getKeys({ start: s, end: e, limit: 100000 } as any)) n++; });
+await db3.close();
+rmSync(dir, { recursive: true, force: true });
