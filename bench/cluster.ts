@@ -10,11 +10,25 @@ import { LoadConnection } from "./support/connection.ts";
 import { Histogram } from "./support/histogram.ts";
 
 const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "4" }, only: { type: "string", default: "" }, level: { type: "string", default: "session" }, keys: { type: "string", default: "1000" }, profile: { type: "string", default: "" }, timeline: { type: "boolean", default: false } },
+  options: {
+    seconds: { type: "string", default: "4" },
+    only: { type: "string", default: "" },
+    level: { type: "string", default: "session" },
+    keys: { type: "string", default: "1000" },
+    profile: { type: "string", default: "" },
+    timeline: { type: "boolean", default: false },
+  },
 });
 const seconds = Number(values.seconds);
 const keys = Number(values.keys);
-const shapes = [[1, 1], [1, 64], [16, 1], [16, 64], [64, 1], [64, 64]].filter(([c, d]) => values.only === "" || values.only === `${c}x${d}`) as [number, number][];
+const shapes = [
+  [1, 1],
+  [1, 64],
+  [16, 1],
+  [16, 64],
+  [64, 1],
+  [64, 64],
+].filter(([c, d]) => values.only === "" || values.only === `${c}x${d}`) as [number, number][];
 const payload = new Uint8Array(100).fill(120);
 
 interface Figures {
@@ -24,7 +38,12 @@ interface Figures {
   readonly cpu: number;
 }
 
-async function run(ensemble: ProcessEnsemble, connections: LoadConnection[], depth: number, issue: (connection: LoadConnection, n: number) => void): Promise<Figures> {
+async function run(
+  ensemble: ProcessEnsemble,
+  connections: LoadConnection[],
+  depth: number,
+  issue: (connection: LoadConnection, n: number) => void,
+): Promise<Figures> {
   let latencies = new Histogram();
   let n = 0;
   let running = true;
@@ -43,10 +62,17 @@ async function run(ensemble: ProcessEnsemble, connections: LoadConnection[], dep
   latencies = new Histogram();
   const cpuBefore = totalCpu(ensemble);
   const startMs = performance.now();
-  const timeline = values.timeline ? setInterval(() => console.log(`    ${Math.round(performance.now() - startMs)} ms: ${latencies.count}`), 250) : undefined;
+  const timeline = values.timeline
+    ? setInterval(() => console.log(`    ${Math.round(performance.now() - startMs)} ms: ${latencies.count}`), 250)
+    : undefined;
   await delay(seconds * 1_000);
   clearInterval(timeline);
-  const figures = { operations: latencies.count, latencies, seconds: (performance.now() - startMs) / 1_000, cpu: totalCpu(ensemble) - cpuBefore };
+  const figures = {
+    operations: latencies.count,
+    latencies,
+    seconds: (performance.now() - startMs) / 1_000,
+    cpu: totalCpu(ensemble) - cpuBefore,
+  };
   running = false;
   await delay(300);
   for (const [code, count] of errors) console.log(`  ${count} operations failed with ${code}`);
@@ -62,7 +88,9 @@ function print(what: string, shape: readonly [number, number], figures: Figures)
   const cpu = (figures.cpu / figures.operations) * 100_000;
   const p50 = figures.latencies.percentile(0.5).toFixed(2);
   const p99 = figures.latencies.percentile(0.99).toFixed(2);
-  console.log(`${what.padEnd(26)} c${String(shape[0]).padEnd(3)} d${String(shape[1]).padEnd(3)} ${String(rate).padStart(8)}/s  p50 ${p50.padStart(7)} ms  p99 ${p99.padStart(7)} ms  CPU ${cpu.toFixed(2)} s/100k`);
+  console.log(
+    `${what.padEnd(26)} c${String(shape[0]).padEnd(3)} d${String(shape[1]).padEnd(3)} ${String(rate).padStart(8)}/s  p50 ${p50.padStart(7)} ms  p99 ${p99.padStart(7)} ms  CPU ${cpu.toFixed(2)} s/100k`,
+  );
 }
 
 async function prepare(ensemble: ProcessEnsemble): Promise<void> {
@@ -86,10 +114,24 @@ try {
   await prepare(ensemble);
   const paths = Array.from({ length: keys }, (_, i) => `/bench/${i}`);
   for (const shape of shapes) {
-    const connections = await Promise.all(Array.from({ length: shape[0] }, (_, i) => LoadConnection.open(ensemble.urls[i % 3] ?? "")));
-    print("set 100 B", shape, await run(ensemble, connections, shape[1], (c, n) => c.write({ type: "setData", path: paths[n % keys] ?? "", data: payload, version: -1 })));
+    const connections = await Promise.all(
+      Array.from({ length: shape[0] }, (_, i) => LoadConnection.open(ensemble.urls[i % 3] ?? "")),
+    );
+    print(
+      "set 100 B",
+      shape,
+      await run(ensemble, connections, shape[1], (c, n) =>
+        c.write({ type: "setData", path: paths[n % keys] ?? "", data: payload, version: -1 }),
+      ),
+    );
     for (const connection of connections) connection.level = values.level === "linearizable" ? "linearizable" : "session";
-    print(`get 100 B (${values.level})`, shape, await run(ensemble, connections, shape[1], (c, n) => c.read({ type: "getData", path: paths[n % keys] ?? "", watch: false })));
+    print(
+      `get 100 B (${values.level})`,
+      shape,
+      await run(ensemble, connections, shape[1], (c, n) =>
+        c.read({ type: "getData", path: paths[n % keys] ?? "", watch: false }),
+      ),
+    );
     for (const connection of connections) connection.close();
   }
 } finally {

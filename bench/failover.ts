@@ -7,7 +7,9 @@ import { parseArgs } from "node:util";
 import { connect } from "../client/index.ts";
 import { ProcessEnsemble } from "../test/cluster/process-ensemble.ts";
 
-const { values } = parseArgs({ options: { runs: { type: "string", default: "10" }, signal: { type: "string", default: "SIGKILL" } } });
+const { values } = parseArgs({
+  options: { runs: { type: "string", default: "10" }, signal: { type: "string", default: "SIGKILL" } },
+});
 const signal = values.signal === "SIGSTOP" ? "SIGSTOP" : "SIGKILL";
 const ensemble = await ProcessEnsemble.start({ args: ["--log-level", "warn"] });
 const gaps: number[] = [];
@@ -46,4 +48,6 @@ try {
   await ensemble.close();
 }
 gaps.sort((a, b) => a - b);
-console.log(`gaps: min ${Math.round(gaps[0] ?? 0)}, median ${Math.round(gaps[Math.floor(gaps.length / 2)] ?? 0)}, max ${Math.round(gaps.at(-1) ?? 0)} ms over ${gaps.length} runs`);
+console.log(
+  `gaps: min ${Math.round(gaps[0] ?? 0)}, median ${Math.round(gaps[Math.floor(gaps.length / 2)] ?? 0)}, max ${Math.round(gaps.at(-1) ?? 0)} ms over ${gaps.length} runs`,
+);

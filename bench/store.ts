@@ -37,8 +37,24 @@ function newNode(): Znode {
   const at = zxid as Zxid;
   const nowMs = Date.now();
   return {
-    data: new Uint8Array(dataBytes).fill(zxid & 0xff), acl: 1, kind: "persistent", owner: 0, ttlMs: 0, czxid: at, mzxid: at, pzxid: at, ctimeMs: nowMs, mtimeMs: nowMs,
-    stampMs: zxid - 0x1_0000_0000, version: 0, aversion: 0, childCreates: 0, numChildren: 0, descendants: 0, hashHigh: Math.imul(zxid, 2_654_435_761) >>> 0, hashLow: zxid >>> 0,
+    data: new Uint8Array(dataBytes).fill(zxid & 0xff),
+    acl: 1,
+    kind: "persistent",
+    owner: 0,
+    ttlMs: 0,
+    czxid: at,
+    mzxid: at,
+    pzxid: at,
+    ctimeMs: nowMs,
+    mtimeMs: nowMs,
+    stampMs: zxid - 0x1_0000_0000,
+    version: 0,
+    aversion: 0,
+    childCreates: 0,
+    numChildren: 0,
+    descendants: 0,
+    hashHigh: Math.imul(zxid, 2_654_435_761) >>> 0,
+    hashLow: zxid >>> 0,
   };
 }
 
@@ -54,7 +70,9 @@ function report(what: string, count: number, startMs: number, startCpu: NodeJS.C
   const ms = performance.now() - startMs;
   const cpu = process.cpuUsage(startCpu);
   const cpuUs = (cpu.user + cpu.system) / count;
-  console.log(`${what}: ${((ms * 1_000) / count).toFixed(2)} µs each, ${cpuUs.toFixed(2)} µs of CPU, loop ${longestMs.toFixed(1)} ms, ${memory()}`);
+  console.log(
+    `${what}: ${((ms * 1_000) / count).toFixed(2)} µs each, ${cpuUs.toFixed(2)} µs of CPU, loop ${longestMs.toFixed(1)} ms, ${memory()}`,
+  );
 }
 
 let store: WriteBehindStore;
@@ -117,7 +135,9 @@ await puts("load in order", nodes, pathOf);
 reads("get, random", 300_000, () => store.get(pathOf(draw(nodes))));
 reads("get, one of 1,000", 300_000, () => store.get(pathOf(draw(1_000))));
 reads("get, absent", 300_000, (i) => store.get(`/app/dir000000/absent-${i}`));
-reads("children, page of 100", 10_000, () => store.children(`/app/dir${String(draw(Math.floor(nodes / perDirectory))).padStart(6, "0")}`, "", 100));
+reads("children, page of 100", 10_000, () =>
+  store.children(`/app/dir${String(draw(Math.floor(nodes / perDirectory))).padStart(6, "0")}`, "", 100),
+);
 await puts("update random", Math.min(nodes, 500_000), () => pathOf(draw(nodes)));
 await puts("update one of 1,000", 300_000, () => pathOf(draw(1_000)));
 await puts("update random again", Math.min(nodes, 500_000), () => pathOf(draw(nodes)));

@@ -33,7 +33,12 @@ const partWritesMax = 2_048;
 const lengthsBytes = 8;
 
 /** Packs writes from `start` on, as many as a part takes, at least one if there is one. `spare` is used when it is large enough. */
-export function packPart(writes: readonly KeyValueWrite[], start: number, token: number | undefined, spare: ArrayBuffer | undefined): { readonly part: BatchPart; readonly end: number } {
+export function packPart(
+  writes: readonly KeyValueWrite[],
+  start: number,
+  token: number | undefined,
+  spare: ArrayBuffer | undefined,
+): { readonly part: BatchPart; readonly end: number } {
   let length = 0;
   let end = start;
   while (end < writes.length && end - start < partWritesMax) {
@@ -65,7 +70,11 @@ function packWrite(bytes: Uint8Array, start: number, write: KeyValueWrite): numb
 }
 
 /** Calls `put` or `remove` for each write of the part. */
-export function unpackPart(part: BatchPart, put: (key: Uint8Array, value: Uint8Array) => void, remove: (key: Uint8Array) => void): void {
+export function unpackPart(
+  part: BatchPart,
+  put: (key: Uint8Array, value: Uint8Array) => void,
+  remove: (key: Uint8Array) => void,
+): void {
   const bytes = new Uint8Array(part.buffer, 0, part.length);
   let at = 0;
   while (at < bytes.length) {
@@ -90,5 +99,11 @@ function putLength(bytes: Uint8Array, at: number, value: number): number {
 }
 
 function getLength(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)) >>> 0;
+  return (
+    ((bytes[at] as number) |
+      ((bytes[at + 1] as number) << 8) |
+      ((bytes[at + 2] as number) << 16) |
+      ((bytes[at + 3] as number) << 24)) >>>
+    0
+  );
 }

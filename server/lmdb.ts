@@ -243,14 +243,26 @@ function readValue(environment: ReadEnvironment, key: Uint8Array, transaction: T
   return bytes === undefined ? undefined : new Uint8Array(bytes.buffer, bytes.byteOffset, environment.lastSize);
 }
 
-function readRange(environment: ReadEnvironment, start: Uint8Array, end: Uint8Array, limit: number, transaction: Transaction | undefined): Pair[] {
+function readRange(
+  environment: ReadEnvironment,
+  start: Uint8Array,
+  end: Uint8Array,
+  limit: number,
+  transaction: Transaction | undefined,
+): Pair[] {
   const pairs: Pair[] = [];
   const options = transaction === undefined ? { start, end, limit } : { start, end, limit, transaction };
   for (const { key, value } of environment.getRange(options)) pairs.push([plain(key), plain(value)]);
   return pairs;
 }
 
-function readKeys(environment: ReadEnvironment, start: Uint8Array, end: Uint8Array, limit: number, transaction: Transaction | undefined): Uint8Array[] {
+function readKeys(
+  environment: ReadEnvironment,
+  start: Uint8Array,
+  end: Uint8Array,
+  limit: number,
+  transaction: Transaction | undefined,
+): Uint8Array[] {
   const keys: Uint8Array[] = [];
   const options = transaction === undefined ? { start, end, limit } : { start, end, limit, transaction };
   for (const key of environment.getKeys(options)) keys.push(plain(key));
@@ -267,7 +279,10 @@ function startWriter(workerData: WriterData): Worker {
   const options = { workerData, resourceLimits: writerLimits };
   if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("./lmdb-writer.js", import.meta.url), options);
   const source = JSON.stringify(new URL("./lmdb-writer.ts", import.meta.url).href);
-  return new Worker(`import("tsx/esm/api").then((tsx) => { tsx.register(); return import(${source}); })`, { ...options, eval: true });
+  return new Worker(`import("tsx/esm/api").then((tsx) => { tsx.register(); return import(${source}); })`, {
+    ...options,
+    eval: true,
+  });
 }
 
 /**

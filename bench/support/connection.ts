@@ -6,7 +6,13 @@ import { performance } from "node:perf_hooks";
 import WebSocket from "ws";
 import type { WriteRequest } from "../../src/model/request.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
-import { decodeServerFrame, encodeClientMessage, type ServerWireMessage, type WireRequest, Writer } from "../../src/wire/client-codec.ts";
+import {
+  decodeServerFrame,
+  encodeClientMessage,
+  type ServerWireMessage,
+  type WireRequest,
+  Writer,
+} from "../../src/wire/client-codec.ts";
 
 type Reply = Extract<ServerWireMessage, { type: "reply" }>;
 
@@ -32,7 +38,14 @@ export class LoadConnection {
     return new Promise((resolve, reject) => {
       socket.on("error", reject);
       socket.on("open", () => {
-        encodeClientMessage(connection.#writer, { type: "connect", session: 0 as SessionId, password: new Uint8Array(0), timeoutMs, lastZxid: 0 as Zxid, clientVersion: "bench" });
+        encodeClientMessage(connection.#writer, {
+          type: "connect",
+          session: 0 as SessionId,
+          password: new Uint8Array(0),
+          timeoutMs,
+          lastZxid: 0 as Zxid,
+          clientVersion: "bench",
+        });
         connection.#send();
       });
       socket.once("message", (frame: Buffer) => {
@@ -67,7 +80,14 @@ export class LoadConnection {
     this.#xid += 1;
     this.#sentMs.set(this.#xid, performance.now());
     encodeClientMessage(this.#writer, {
-      type: "request", xid: this.#xid, request, level: { type: this.level }, seq, ackedSeq: seq === 0 ? 0 : this.#ackedSeq, guards: [], deadlineMs: 0,
+      type: "request",
+      xid: this.#xid,
+      request,
+      level: { type: this.level },
+      seq,
+      ackedSeq: seq === 0 ? 0 : this.#ackedSeq,
+      guards: [],
+      deadlineMs: 0,
     });
     if (this.#corked === 0) this.#send();
   }

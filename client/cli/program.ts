@@ -2,7 +2,7 @@
  * The client commands of `zabra`. Exit codes: 0 done, 1 refused or failed (the reason on stderr, and
  * as JSON with `--json`), 64 bad usage.
  */
-import { Command, CommanderError, Option } from "commander";
+import { type Command, CommanderError, Option } from "commander";
 import { type Client, connect } from "../client.ts";
 import { ZabraError } from "../error.ts";
 import { addLockCommands } from "./lock-commands.ts";
@@ -10,7 +10,18 @@ import { type GlobalOptions, printJson } from "./output.ts";
 import { addStatusCommand } from "./status-command.ts";
 import { addTreeCommands } from "./tree-commands.ts";
 
-export const clientCommands: ReadonlySet<string> = new Set(["get", "set", "create", "rm", "ls", "stat", "watch", "lock", "elect", "status"]);
+export const clientCommands: ReadonlySet<string> = new Set([
+  "get",
+  "set",
+  "create",
+  "rm",
+  "ls",
+  "stat",
+  "watch",
+  "lock",
+  "elect",
+  "status",
+]);
 
 const defaultHosts = "ws://127.0.0.1:2180,ws://127.0.0.1:2190,ws://127.0.0.1:2200";
 const usageExitCode = 64;
@@ -36,7 +47,8 @@ function withGlobals(command: Command): Command {
 
 async function withClient(options: GlobalOptions, action: (client: Client) => Promise<void>): Promise<void> {
   const timeoutMs = Number(options.timeout);
-  if (!Number.isInteger(timeoutMs) || timeoutMs < 1) throw new CommanderError(usageExitCode, "zabra.timeout", "error: --timeout must be a whole number of ms, at least 1");
+  if (!Number.isInteger(timeoutMs) || timeoutMs < 1)
+    throw new CommanderError(usageExitCode, "zabra.timeout", "error: --timeout must be a whole number of ms, at least 1");
   const level = options.level === "session" ? "session" : "linearizable";
   const client = await connect(options.connect, { callTimeoutMs: timeoutMs, connectTimeoutMs: timeoutMs, level });
   try {
@@ -62,7 +74,8 @@ function report(error: unknown): number {
     return error.exitCode === 0 ? 0 : usageExitCode;
   }
   const known = ZabraError.from(error);
-  if (process.argv.includes("--json")) printJson({ error: known.code, message: known.message, path: known.path, outcome: known.outcome });
+  if (process.argv.includes("--json"))
+    printJson({ error: known.code, message: known.message, path: known.path, outcome: known.outcome });
   else process.stderr.write(`zabra: ${known.message}${hint(known)}\n`);
   return 1;
 }

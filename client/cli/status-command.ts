@@ -24,8 +24,9 @@ async function status(options: GlobalOptions): Promise<void> {
   const urls = parseHosts(options.connect);
   const answers = await Promise.all(urls.map((url) => ask(url, Number(options.timeout))));
   if (!options.json) printLine("server  role       epoch  applied         sessions   znodes  up");
-  answers.forEach((answer, i) => print(urls[i] ?? "", answer, options.json));
-  if (answers.every((answer) => answer === undefined)) throw new ZabraError("TIMEOUT", { detail: `no server answers at ${urls.join(", ")}` });
+  for (const [i, answer] of answers.entries()) print(urls[i] ?? "", answer, options.json);
+  if (answers.every((answer) => answer === undefined))
+    throw new ZabraError("TIMEOUT", { detail: `no server answers at ${urls.join(", ")}` });
 }
 
 async function ask(url: string, timeoutMs: number): Promise<ServerStatus | undefined> {
@@ -42,5 +43,7 @@ function print(url: string, answer: ServerStatus | undefined, json: boolean): vo
   if (json) return printJson({ url, ...(answer ?? { error: "no answer" }) });
   if (answer === undefined) return printLine(`${url}  no answer`);
   const up = `${Math.round(answer.uptimeMs / 1000)} s`;
-  printLine(`${String(answer.id).padEnd(7)} ${answer.role.padEnd(10)} ${String(answer.epoch).padEnd(6)} ${String(answer.lastAppliedZxid).padEnd(15)} ${String(answer.sessions).padEnd(10)} ${String(answer.znodes).padEnd(7)} ${up}`);
+  printLine(
+    `${String(answer.id).padEnd(7)} ${answer.role.padEnd(10)} ${String(answer.epoch).padEnd(6)} ${String(answer.lastAppliedZxid).padEnd(15)} ${String(answer.sessions).padEnd(10)} ${String(answer.znodes).padEnd(7)} ${up}`,
+  );
 }

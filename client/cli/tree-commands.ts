@@ -17,18 +17,26 @@ export function addTreeCommands(program: Command, globals: Globals, withClient: 
 }
 
 function addReads(program: Command, globals: Globals, withClient: WithClient): void {
-  globals(program.command("get <path>").description("print a node's data"))
-    .action((path: string, options: GlobalOptions) => withClient(options, (client) => get(client, path, options)));
-  globals(program.command("stat <path>").description("print a node's metadata"))
-    .action((path: string, options: GlobalOptions) => withClient(options, (client) => stat(client, path, options)));
-  globals(program.command("ls [path]").description("list a node's children").option("-r, --recursive", "all descendants").option("-l, --long", "with version, size and owner"))
-    .action((path: string | undefined, options: LsOptions) => withClient(options, (client) => list(client, path ?? "/", options)));
+  globals(program.command("get <path>").description("print a node's data")).action((path: string, options: GlobalOptions) =>
+    withClient(options, (client) => get(client, path, options)),
+  );
+  globals(program.command("stat <path>").description("print a node's metadata")).action((path: string, options: GlobalOptions) =>
+    withClient(options, (client) => stat(client, path, options)),
+  );
+  globals(
+    program
+      .command("ls [path]")
+      .description("list a node's children")
+      .option("-r, --recursive", "all descendants")
+      .option("-l, --long", "with version, size and owner"),
+  ).action((path: string | undefined, options: LsOptions) => withClient(options, (client) => list(client, path ?? "/", options)));
 }
 
 async function get(client: Client, path: string, options: GlobalOptions): Promise<void> {
   const node = await client.get(path);
   if (options.json) printJson({ path, ...dataJson(node.data), stat: node.stat, zxid: node.zxid });
-  else process.stdout.write(node.data === undefined || process.stdout.isTTY !== true ? (node.data ?? "") : `${toText(node.data)}\n`);
+  else
+    process.stdout.write(node.data === undefined || process.stdout.isTTY !== true ? (node.data ?? "") : `${toText(node.data)}\n`);
 }
 
 async function stat(client: Client, path: string, options: GlobalOptions): Promise<void> {
@@ -50,7 +58,9 @@ async function list(client: Client, path: string, options: LsOptions): Promise<v
     else if (options.long === true) {
       const { version, dataLength, numChildren, ephemeralOwner } = entry.stat;
       const owner = ephemeralOwner === 0 ? "-" : String(ephemeralOwner);
-      printLine(`v${String(version).padEnd(5)} ${String(dataLength).padStart(8)} B ${String(numChildren).padStart(6)} children  owner ${owner.padEnd(12)} ${entry.path.slice(below)}`);
+      printLine(
+        `v${String(version).padEnd(5)} ${String(dataLength).padStart(8)} B ${String(numChildren).padStart(6)} children  owner ${owner.padEnd(12)} ${entry.path.slice(below)}`,
+      );
     } else printLine(entry.path.slice(below));
   }
 }
@@ -69,12 +79,32 @@ interface RemoveOptions extends WriteOptions {
 }
 
 function addWrites(program: Command, globals: Globals, withClient: WithClient): void {
-  globals(program.command("create <path> [data]").description("create a node").option("-s, --sequential", "append a ten-digit number").option("--container", "removed by the servers once it is empty again").option("--ttl <ms>", "removed when childless and unchanged for so long").option("-p, --parents", "create what is missing above it"))
-    .action((path: string, data: string | undefined, options: CreateOptions) => withClient(options, (client) => create(client, path, data, options)));
-  globals(program.command("set <path> <data>").description("replace a node's data").option("--version <n>", "only if the node has this version"))
-    .action((path: string, data: string, options: WriteOptions) => withClient(options, (client) => set(client, path, data, options)));
-  globals(program.command("rm <path>").description("delete a node").option("-r, --recursive", "with everything below it").option("--version <n>", "only if the node has this version"))
-    .action((path: string, options: RemoveOptions) => withClient(options, (client) => remove(client, path, options)));
+  globals(
+    program
+      .command("create <path> [data]")
+      .description("create a node")
+      .option("-s, --sequential", "append a ten-digit number")
+      .option("--container", "removed by the servers once it is empty again")
+      .option("--ttl <ms>", "removed when childless and unchanged for so long")
+      .option("-p, --parents", "create what is missing above it"),
+  ).action((path: string, data: string | undefined, options: CreateOptions) =>
+    withClient(options, (client) => create(client, path, data, options)),
+  );
+  globals(
+    program
+      .command("set <path> <data>")
+      .description("replace a node's data")
+      .option("--version <n>", "only if the node has this version"),
+  ).action((path: string, data: string, options: WriteOptions) =>
+    withClient(options, (client) => set(client, path, data, options)),
+  );
+  globals(
+    program
+      .command("rm <path>")
+      .description("delete a node")
+      .option("-r, --recursive", "with everything below it")
+      .option("--version <n>", "only if the node has this version"),
+  ).action((path: string, options: RemoveOptions) => withClient(options, (client) => remove(client, path, options)));
 }
 
 async function create(client: Client, path: string, data: string | undefined, options: CreateOptions): Promise<void> {
@@ -102,7 +132,8 @@ async function remove(client: Client, path: string, options: RemoveOptions): Pro
 
 function versionOf(options: WriteOptions): number {
   const version = options.version === undefined ? -1 : Number(options.version);
-  if (!Number.isInteger(version)) throw new ZabraError("BAD_ARGUMENTS", { detail: `--version must be a whole number, not ${options.version}` });
+  if (!Number.isInteger(version))
+    throw new ZabraError("BAD_ARGUMENTS", { detail: `--version must be a whole number, not ${options.version}` });
   return version;
 }
 
@@ -111,8 +142,12 @@ interface WatchOptions extends GlobalOptions {
 }
 
 function addWatch(program: Command, globals: Globals, withClient: WithClient): void {
-  globals(program.command("watch <path>").description("print what is there, then every change, until Ctrl-C").option("-r, --recursive", "the whole subtree"))
-    .action((path: string, options: WatchOptions) => withClient(options, (client) => watch(client, path, options)));
+  globals(
+    program
+      .command("watch <path>")
+      .description("print what is there, then every change, until Ctrl-C")
+      .option("-r, --recursive", "the whole subtree"),
+  ).action((path: string, options: WatchOptions) => withClient(options, (client) => watch(client, path, options)));
 }
 
 async function watch(client: Client, path: string, options: WatchOptions): Promise<void> {
@@ -121,9 +156,11 @@ async function watch(client: Client, path: string, options: WatchOptions): Promi
   process.once("SIGTERM", () => stop.abort());
   try {
     for await (const batch of client.subscribe(path, { recursive: options.recursive === true, signal: stop.signal })) {
-      const items = batch.type === "snapshot" ? batch.entries.map((entry) => ({ type: "is", zxid: batch.zxid, ...entry })) : batch.changes;
+      const items =
+        batch.type === "snapshot" ? batch.entries.map((entry) => ({ type: "is", zxid: batch.zxid, ...entry })) : batch.changes;
       for (const item of items) {
-        if (options.json) printJson({ type: item.type, path: item.path, zxid: item.zxid, stat: item.stat, ...dataJson(item.data) });
+        if (options.json)
+          printJson({ type: item.type, path: item.path, zxid: item.zxid, stat: item.stat, ...dataJson(item.data) });
         else printLine(`${formatZxid(item.zxid).padEnd(10)} ${item.type.padEnd(12)} ${item.path} ${toText(item.data)}`);
       }
     }

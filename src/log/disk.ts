@@ -7,7 +7,14 @@
  */
 export type DiskOperation =
   /** Writes at an offset (the file exists), then, with `sync`, fdatasync. */
-  | { readonly type: "write"; readonly token: number; readonly file: string; readonly offset: number; readonly chunks: readonly Uint8Array[]; readonly sync: boolean }
+  | {
+      readonly type: "write";
+      readonly token: number;
+      readonly file: string;
+      readonly offset: number;
+      readonly chunks: readonly Uint8Array[];
+      readonly sync: boolean;
+    }
   /** Makes a file of `bytes` zeros, written out, synced, and its directory synced. Makes the directory when it is missing. */
   | { readonly type: "create"; readonly token: number; readonly file: string; readonly bytes: number }
   /** Replaces a file's whole content atomically: temporary file, fsync, rename, directory fsync. Makes the directory when it is missing. */

@@ -16,8 +16,8 @@ import { crc32c } from "../model/crc32c.ts";
 import type { TokenSource } from "../model/tokens.ts";
 import { type Epoch, epochMax, makeEpoch, type ServerId } from "../model/zxid.ts";
 import type { Disk } from "./disk.ts";
-import { ByteReader, ByteWriter } from "./record-bytes.ts";
 import { viewOf } from "./format.ts";
+import { ByteReader, ByteWriter } from "./record-bytes.ts";
 
 export interface EpochRecord {
   readonly nodeId: ServerId;
@@ -84,10 +84,15 @@ export class EpochRecordFile {
   static open(disk: Disk, tokens: TokenSource): EpochRecordOpening {
     const copies = epochRecordFiles.map((file) => readCopy(disk, file));
     for (const copy of copies) {
-      if (copy.type === "newer") return { type: "newer", reason: `the epoch record has format version ${copy.version}, and this program knows versions up to ${version}` };
+      if (copy.type === "newer")
+        return {
+          type: "newer",
+          reason: `the epoch record has format version ${copy.version}, and this program knows versions up to ${version}`,
+        };
     }
     const best = newest(copies);
-    if (best === undefined) return copies.every((copy) => copy.type === "absent") ? { type: "absent" } : { type: "damaged", reason: damageOf(copies) };
+    if (best === undefined)
+      return copies.every((copy) => copy.type === "absent") ? { type: "absent" } : { type: "damaged", reason: damageOf(copies) };
     const file = new EpochRecordFile(disk, tokens, best.record, best.sequence);
     file.#enqueue(best.record);
     return { type: "ok", record: best.record, file };
@@ -201,7 +206,8 @@ function decodeCopy(bytes: Uint8Array): CopyReading {
   const body = bytes.subarray(headBytes);
   // The version is the seed of the checksum, so a flipped bit in it is not mistaken for a newer format.
   const found = view.getUint32(4, true);
-  if (view.getUint32(8, true) !== body.length || view.getUint32(12, true) !== crc32c(body, found)) return { type: "bad", reason: "fails its checksum" };
+  if (view.getUint32(8, true) !== body.length || view.getUint32(12, true) !== crc32c(body, found))
+    return { type: "bad", reason: "fails its checksum" };
   if (found > version) return { type: "newer", version: found };
   return decodeBody(new ByteReader(body));
 }
@@ -217,7 +223,18 @@ function decodeBody(reader: ByteReader): CopyReading {
   const acceptedEpoch = reader.number();
   const currentEpoch = reader.number();
   const generation = reader.number();
-  if (!reader.finished || foundation === undefined || acceptedEpoch > epochMax || currentEpoch > acceptedEpoch) return { type: "bad", reason: "has fields that make no sense" };
-  const record = { nodeId, clusterId, foundation, member, voters, observers, acceptedEpoch: makeEpoch(acceptedEpoch), currentEpoch: makeEpoch(currentEpoch), generation };
+  if (!reader.finished || foundation === undefined || acceptedEpoch > epochMax || currentEpoch > acceptedEpoch)
+    return { type: "bad", reason: "has fields that make no sense" };
+  const record = {
+    nodeId,
+    clusterId,
+    foundation,
+    member,
+    voters,
+    observers,
+    acceptedEpoch: makeEpoch(acceptedEpoch),
+    currentEpoch: makeEpoch(currentEpoch),
+    generation,
+  };
   return { type: "ok", sequence, record };
 }

@@ -75,7 +75,13 @@ export function putBatchHeader(bytes: Uint8Array, view: DataView, header: BatchH
 }
 
 /** The header at `at` of `bytes`, which is `offset` in the file; undefined unless it was written there, in this segment, whole. */
-export function getBatchHeader(bytes: Uint8Array, at: number, offset: number, sequence: number, salt: number): BatchHeader | undefined {
+export function getBatchHeader(
+  bytes: Uint8Array,
+  at: number,
+  offset: number,
+  sequence: number,
+  salt: number,
+): BatchHeader | undefined {
   if (at + batchHeaderBytes > bytes.length) return undefined;
   const view = viewOf(bytes);
   if (view.getUint32(at, true) !== batchMagic) return undefined;

@@ -8,7 +8,7 @@ import type { Zxid } from "../model/zxid.ts";
 import type { Disk } from "./disk.ts";
 import type { LogEntry } from "./entry.ts";
 import { FileWindow } from "./file-window.ts";
-import { alignUp, batchHeaderBytes, type BatchHeader, getBatchHeader, RecordCursor } from "./format.ts";
+import { alignUp, type BatchHeader, batchHeaderBytes, getBatchHeader, RecordCursor } from "./format.ts";
 import type { Segment } from "./segment.ts";
 
 const windowBytes = 128 * 1024;

@@ -16,7 +16,7 @@ import { assert, must } from "../model/assert.ts";
 import { crc32c } from "../model/crc32c.ts";
 import type { Limits } from "../model/limits.ts";
 import type { TokenSource } from "../model/tokens.ts";
-import { counterOf, epochOf, follows, zeroZxid, type Zxid } from "../model/zxid.ts";
+import { counterOf, epochOf, follows, type Zxid, zeroZxid } from "../model/zxid.ts";
 import { type Batch, BatchPool } from "./batch.ts";
 import type { Disk } from "./disk.ts";
 import type { LogEntry } from "./entry.ts";
@@ -25,7 +25,7 @@ import { segmentSalt } from "./format.ts";
 import { findRecordEnd, readHistory } from "./history.ts";
 import { encodeManifest } from "./manifest.ts";
 import { MemoryTail } from "./memory-tail.ts";
-import { recover, type Recovered } from "./recovery.ts";
+import { type Recovered, recover } from "./recovery.ts";
 import { Segment, segmentFile, sequenceOf } from "./segment.ts";
 
 export type { LogEntry } from "./entry.ts";
@@ -50,7 +50,8 @@ export function openLog(options: LogOptions): LogOpening {
   const recovery = recover(options.disk, options.directory);
   if (recovery.type === "damaged") return recovery;
   if (recovery.type === "ok") return { type: "ok", log: new Log(options, recovery.base, recovery), tornTailCut: recovery.torn };
-  if (options.existing === true) return { type: "damaged", reason: `${options.directory} is missing: all entries of the log are lost` };
+  if (options.existing === true)
+    return { type: "damaged", reason: `${options.directory} is missing: all entries of the log are lost` };
   return { type: "ok", log: new Log(options, zeroZxid, undefined), tornTailCut: false };
 }
 

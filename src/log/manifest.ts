@@ -20,7 +20,9 @@ export interface Manifest {
   readonly segments: readonly SegmentFacts[];
 }
 
-export type ManifestReading = { readonly type: "ok"; readonly manifest: Manifest } | { readonly type: "bad"; readonly reason: string };
+export type ManifestReading =
+  | { readonly type: "ok"; readonly manifest: Manifest }
+  | { readonly type: "bad"; readonly reason: string };
 
 /** "ZABM" */
 const magic = 0x4d42_415a;
@@ -65,7 +67,8 @@ export function decodeManifest(bytes: Uint8Array): ManifestReading {
   const body = bytes.subarray(headBytes);
   // The version is the seed of the checksum, so a flipped bit in it is not mistaken for a newer format.
   const found = view.getUint32(4, true);
-  if (view.getUint32(8, true) !== body.length || view.getUint32(12, true) !== crc32c(body, found)) return bad("checksum does not match");
+  if (view.getUint32(8, true) !== body.length || view.getUint32(12, true) !== crc32c(body, found))
+    return bad("checksum does not match");
   if (found !== version) return bad(`format version ${found} is not known to this program, which writes version ${version}`);
   return decodeBody(body);
 }
@@ -77,7 +80,8 @@ function decodeBody(body: Uint8Array): ManifestReading {
   const segments: SegmentFacts[] = [];
   for (let at = fixedBytes; at < body.length; at += segmentBytes) {
     const segment = getSegment(view, at);
-    if (segment === undefined || !fits(segments.at(-1), segment, at + segmentBytes === body.length)) return bad("segments do not follow each other");
+    if (segment === undefined || !fits(segments.at(-1), segment, at + segmentBytes === body.length))
+      return bad("segments do not follow each other");
     segments.push(segment);
   }
   return { type: "ok", manifest: { logSalt: view.getUint32(0, true), nextSequence: view.getUint32(4, true), segments } };
@@ -88,7 +92,15 @@ function getSegment(view: DataView, at: number): SegmentFacts | undefined {
   const last = getZxid(view, at + 16);
   if (prev === undefined || last === undefined) return undefined;
   const sealed = view.getUint32(at + 28, true) === 1;
-  return { sequence: view.getUint32(at, true), alignment: view.getUint32(at + 4, true), prev, last, end: view.getUint32(at + 24, true), bytes: view.getUint32(at + 32, true), sealed };
+  return {
+    sequence: view.getUint32(at, true),
+    alignment: view.getUint32(at + 4, true),
+    prev,
+    last,
+    end: view.getUint32(at + 24, true),
+    bytes: view.getUint32(at + 32, true),
+    sealed,
+  };
 }
 
 function fits(before: SegmentFacts | undefined, segment: SegmentFacts, isLast: boolean): boolean {

@@ -11,7 +11,7 @@ import { formatZxid } from "../model/zxid.ts";
 import type { Disk } from "./disk.ts";
 import { EpochRuns } from "./epoch-runs.ts";
 import { FileWindow } from "./file-window.ts";
-import { alignUp, batchHeaderBytes, getBatchHeader, RecordCursor, segmentSalt, type BatchHeader } from "./format.ts";
+import { alignUp, type BatchHeader, batchHeaderBytes, getBatchHeader, RecordCursor, segmentSalt } from "./format.ts";
 import { baseOf, decodeManifest, type Manifest } from "./manifest.ts";
 import { Segment, sequenceOf } from "./segment.ts";
 
@@ -38,7 +38,8 @@ export function recover(disk: Disk, directory: string): Recovery {
   const size = disk.size(file);
   if (size === undefined) return recoverWithoutManifest(disk, directory);
   const reading = decodeManifest(disk.read(file, 0, size));
-  if (reading.type === "bad") return { type: "damaged", reason: `${file} is damaged: ${reading.reason}; all entries of the log are in doubt` };
+  if (reading.type === "bad")
+    return { type: "damaged", reason: `${file} is damaged: ${reading.reason}; all entries of the log are in doubt` };
   return recoverSegments(disk, directory, reading.manifest);
 }
 
@@ -63,14 +64,25 @@ function recoverSegments(disk: Disk, directory: string, manifest: Manifest): Rec
     const size = disk.size(segment.file);
     const zxids = range(facts.prev, facts.sealed ? facts.last : undefined);
     if (size === undefined) return { type: "damaged", reason: `${segment.file} is missing: ${zxids}` };
-    if (size < facts.bytes) return { type: "damaged", reason: `${segment.file} has ${size} bytes and had ${facts.bytes}: ${zxids}` };
+    if (size < facts.bytes)
+      return { type: "damaged", reason: `${segment.file} has ${size} bytes and had ${facts.bytes}: ${zxids}` };
     segment.size = size;
     const reason = facts.sealed ? scan.sealed(segment, facts.end, facts.last) : scan.open(segment);
     if (reason !== undefined) return { type: "damaged", reason };
     segments.push(segment);
   }
   const { logSalt, nextSequence } = manifest;
-  return { type: "ok", logSalt, nextSequence, base, segments, runs: scan.runs, last: scan.last, proven: scan.proven, torn: scan.torn };
+  return {
+    type: "ok",
+    logSalt,
+    nextSequence,
+    base,
+    segments,
+    runs: scan.runs,
+    last: scan.last,
+    proven: scan.proven,
+    torn: scan.torn,
+  };
 }
 
 /** What the log is found to hold, segment by segment. Its methods return the damage in words, undefined when there is none. */
@@ -107,8 +119,12 @@ class Scan {
     const offset = segment.nextOffset;
     // A whole header that does not continue the log was not left by a crash of ours.
     const misplaced = headerAt(window, segment, offset);
-    if (misplaced !== undefined && !continues(misplaced, segment, this.last)) return damage(segment, offset, this.last, misplaced.last);
-    const from = misplaced === undefined ? offset + segment.alignment : alignUp(offset + batchHeaderBytes + misplaced.bodyBytes, segment.alignment);
+    if (misplaced !== undefined && !continues(misplaced, segment, this.last))
+      return damage(segment, offset, this.last, misplaced.last);
+    const from =
+      misplaced === undefined
+        ? offset + segment.alignment
+        : alignUp(offset + batchHeaderBytes + misplaced.bodyBytes, segment.alignment);
     const proof = findProof(window, segment, from, offset);
     if (proof !== undefined) return damage(segment, offset, this.last, proof.prev);
     if (misplaced !== undefined) this.proven = this.last;
@@ -125,7 +141,11 @@ class Scan {
     const at = window.show(offset, bytes);
     if (at + bytes > window.bytes.length) return false;
     const cut = bytes < batchHeaderBytes + header.bodyBytes;
-    const zxids = wholeBatch(new RecordCursor(window.bytes, at + batchHeaderBytes, at + bytes, header.prev, segment.salt), header, cut);
+    const zxids = wholeBatch(
+      new RecordCursor(window.bytes, at + batchHeaderBytes, at + bytes, header.prev, segment.salt),
+      header,
+      cut,
+    );
     if (zxids === undefined) return false;
     for (const zxid of zxids) this.runs.push(zxid);
     this.last = zxids.at(-1) ?? this.last;

@@ -35,7 +35,8 @@ export function crc32cOf(bytes: Uint8Array, start: number, end: number, seed: nu
   let crc = ~seed;
   let at = start;
   for (const lastRound = end - 16; at <= lastRound; at += 16) {
-    const low = crc ^ ((b[at] as number) | ((b[at + 1] as number) << 8) | ((b[at + 2] as number) << 16) | ((b[at + 3] as number) << 24));
+    const low =
+      crc ^ ((b[at] as number) | ((b[at + 1] as number) << 8) | ((b[at + 2] as number) << 16) | ((b[at + 3] as number) << 24));
     crc =
       (t[3840 + (low & 0xff)] as number) ^
       (t[3584 + ((low >>> 8) & 0xff)] as number) ^

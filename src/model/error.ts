@@ -6,7 +6,11 @@
 
 export const errorTable = {
   OK: { number: 0, sentence: "ok", retryable: false },
-  RUNTIME_INCONSISTENCY: { number: -2, sentence: "not attempted: an earlier operation of the same multi failed", retryable: false },
+  RUNTIME_INCONSISTENCY: {
+    number: -2,
+    sentence: "not attempted: an earlier operation of the same multi failed",
+    retryable: false,
+  },
   MARSHALLING_ERROR: { number: -5, sentence: "the request could not be decoded", retryable: false },
   UNIMPLEMENTED: { number: -6, sentence: "the operation is not known here", retryable: false },
   BAD_ARGUMENTS: { number: -8, sentence: "an argument is not valid", retryable: false },

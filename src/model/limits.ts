@@ -201,6 +201,9 @@ export function checkLimits(limits: Limits): void {
   assert(limits.session_timeout_ms_min <= limits.session_timeout_ms_default, "session_timeout_ms_default is below the minimum");
   assert(limits.session_timeout_ms_default <= limits.session_timeout_ms_max, "session_timeout_ms_default is above the maximum");
   assert(limits.data_bytes_max <= limits.frame_bytes_max, "data_bytes_max must fit a frame");
-  assert(limits.replies_per_session_max >= limits.outstanding_per_connection_max, "the reply table must hold every outstanding request");
+  assert(
+    limits.replies_per_session_max >= limits.outstanding_per_connection_max,
+    "the reply table must hold every outstanding request",
+  );
   assert(limits.history_bytes_min <= limits.history_bytes_max, "history_bytes_min is above history_bytes_max");
 }

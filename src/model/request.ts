@@ -91,13 +91,36 @@ export interface SkipRequest {
 }
 
 export type WriteRequest =
-  | CreateRequest | DeleteRequest | SetDataRequest | SetAclRequest | DeleteRecursiveRequest | MultiRequest
-  | CreateSessionRequest | RenewSessionRequest | CloseSessionRequest | SkipRequest;
+  | CreateRequest
+  | DeleteRequest
+  | SetDataRequest
+  | SetAclRequest
+  | DeleteRecursiveRequest
+  | MultiRequest
+  | CreateSessionRequest
+  | RenewSessionRequest
+  | CloseSessionRequest
+  | SkipRequest;
 
-export interface ExistsRequest { readonly type: "exists"; readonly path: string; readonly watch: boolean }
-export interface GetDataRequest { readonly type: "getData"; readonly path: string; readonly watch: boolean }
-export interface GetChildrenRequest { readonly type: "getChildren"; readonly path: string; readonly watch: boolean }
-export interface GetAclRequest { readonly type: "getAcl"; readonly path: string }
+export interface ExistsRequest {
+  readonly type: "exists";
+  readonly path: string;
+  readonly watch: boolean;
+}
+export interface GetDataRequest {
+  readonly type: "getData";
+  readonly path: string;
+  readonly watch: boolean;
+}
+export interface GetChildrenRequest {
+  readonly type: "getChildren";
+  readonly path: string;
+  readonly watch: boolean;
+}
+export interface GetAclRequest {
+  readonly type: "getAcl";
+  readonly path: string;
+}
 /** A page of the nodes under `path`, in path order, all pages at one zxid. */
 export interface ListRequest {
   readonly type: "list";
@@ -121,16 +144,35 @@ export interface MultiReadRequest {
   readonly type: "multiRead";
   readonly reads: readonly (GetDataRequest | GetChildrenRequest | ExistsRequest)[];
 }
-export interface GetEphemeralsRequest { readonly type: "getEphemerals"; readonly prefix: string }
+export interface GetEphemeralsRequest {
+  readonly type: "getEphemerals";
+  readonly prefix: string;
+}
 /** All descendants, the node itself not counted. O(1). */
-export interface CountSubtreeRequest { readonly type: "countSubtree"; readonly path: string }
-export interface WhoAmIRequest { readonly type: "whoAmI" }
+export interface CountSubtreeRequest {
+  readonly type: "countSubtree";
+  readonly path: string;
+}
+export interface WhoAmIRequest {
+  readonly type: "whoAmI";
+}
 /** A quorum barrier: answered once this server has applied all that was committed anywhere before. */
-export interface SyncRequest { readonly type: "sync"; readonly path: string }
+export interface SyncRequest {
+  readonly type: "sync";
+  readonly path: string;
+}
 
 export type ReadRequest =
-  | ExistsRequest | GetDataRequest | GetChildrenRequest | GetAclRequest | ListRequest | MultiReadRequest
-  | GetEphemeralsRequest | CountSubtreeRequest | WhoAmIRequest | SyncRequest;
+  | ExistsRequest
+  | GetDataRequest
+  | GetChildrenRequest
+  | GetAclRequest
+  | ListRequest
+  | MultiReadRequest
+  | GetEphemeralsRequest
+  | CountSubtreeRequest
+  | WhoAmIRequest
+  | SyncRequest;
 
 /** A stream of every change at (or, recursive, under) `path`, answered by `none` once registered; events come as `streamEvents`. */
 export interface SubscribeRequest {
@@ -143,14 +185,32 @@ export interface SubscribeRequest {
   readonly fromZxid: Zxid | undefined;
   readonly withData: boolean;
 }
-export interface UnsubscribeRequest { readonly type: "unsubscribe"; readonly stream: number }
+export interface UnsubscribeRequest {
+  readonly type: "unsubscribe";
+  readonly stream: number;
+}
 /** The server resolved the credentials to an identity already; undefined when they were refused. */
-export interface AddAuthRequest { readonly type: "addAuth"; readonly identity: AuthId | undefined }
+export interface AddAuthRequest {
+  readonly type: "addAuth";
+  readonly identity: AuthId | undefined;
+}
 /** ZooKeeper's persistent watches, and removal of one-shot or persistent ones. */
-export interface AddWatchRequest { readonly type: "addWatch"; readonly path: string; readonly recursive: boolean }
+export interface AddWatchRequest {
+  readonly type: "addWatch";
+  readonly path: string;
+  readonly recursive: boolean;
+}
 export type WatcherType = "children" | "data" | "any" | "persistent" | "persistentRecursive";
-export interface RemoveWatchesRequest { readonly type: "removeWatches"; readonly path: string; readonly kind: WatcherType }
-export interface CheckWatchesRequest { readonly type: "checkWatches"; readonly path: string; readonly kind: WatcherType }
+export interface RemoveWatchesRequest {
+  readonly type: "removeWatches";
+  readonly path: string;
+  readonly kind: WatcherType;
+}
+export interface CheckWatchesRequest {
+  readonly type: "checkWatches";
+  readonly path: string;
+  readonly kind: WatcherType;
+}
 /** Re-registration after a reconnect: what changed after `relativeZxid` fires at once, the rest is armed. */
 export interface SetWatchesRequest {
   readonly type: "setWatches";
@@ -163,8 +223,13 @@ export interface SetWatchesRequest {
 }
 /** Acts on the connection alone. */
 export type LocalRequest =
-  | SubscribeRequest | UnsubscribeRequest | AddAuthRequest | AddWatchRequest | RemoveWatchesRequest
-  | CheckWatchesRequest | SetWatchesRequest;
+  | SubscribeRequest
+  | UnsubscribeRequest
+  | AddAuthRequest
+  | AddWatchRequest
+  | RemoveWatchesRequest
+  | CheckWatchesRequest
+  | SetWatchesRequest;
 
 export type Request = WriteRequest | ReadRequest | LocalRequest;
 export type RequestType = Request["type"];
@@ -191,7 +256,13 @@ export interface Guard {
  */
 export type TxnSource =
   | { readonly type: "session"; readonly session: SessionId; readonly seq: number; readonly ackedSeq: number }
-  | { readonly type: "origin"; readonly session: SessionId | 0; readonly server: ServerId; readonly boot: number; readonly counter: number }
+  | {
+      readonly type: "origin";
+      readonly session: SessionId | 0;
+      readonly server: ServerId;
+      readonly boot: number;
+      readonly counter: number;
+    }
   | { readonly type: "internal"; readonly session: SessionId | 0 };
 
 /** A write on its way to `prepare` at the leader. */
@@ -215,7 +286,12 @@ export type Result =
   | { readonly type: "stat"; readonly stat: Stat }
   | { readonly type: "data"; readonly data: Uint8Array | undefined; readonly stat: Stat }
   | { readonly type: "children"; readonly names: readonly string[]; readonly stat: Stat }
-  | { readonly type: "list"; readonly entries: readonly ListEntry[]; readonly zxid: Zxid; readonly cursor: ListCursor | undefined }
+  | {
+      readonly type: "list";
+      readonly entries: readonly ListEntry[];
+      readonly zxid: Zxid;
+      readonly cursor: ListCursor | undefined;
+    }
   | { readonly type: "acl"; readonly acl: Acl; readonly stat: Stat }
   /** One outcome an operation of the branch taken. Of a failed multi: OK before the failing one, its code, RUNTIME_INCONSISTENCY after. */
   | { readonly type: "multi"; readonly branch: "then" | "otherwise"; readonly outcomes: readonly Outcome[] }

@@ -31,8 +31,19 @@ export interface Change {
 /** A stream's delivery. A txn's changes are never split over two deliveries. */
 export type StreamDelivery =
   /** Part of the snapshot at `zxid`; `done` on its last part. */
-  | { readonly type: "snapshot"; readonly stream: number; readonly zxid: Zxid; readonly done: boolean; readonly entries: readonly { readonly path: string; readonly stat: Stat; readonly data: Uint8Array | undefined }[] }
+  | {
+      readonly type: "snapshot";
+      readonly stream: number;
+      readonly zxid: Zxid;
+      readonly done: boolean;
+      readonly entries: readonly { readonly path: string; readonly stat: Stat; readonly data: Uint8Array | undefined }[];
+    }
   /** Changes in zxid order, and a bookmark: everything up to `zxid` has been delivered. */
   | { readonly type: "changes"; readonly stream: number; readonly zxid: Zxid; readonly changes: readonly Change[] }
   /** The stream has ended: COMPACTED (detail: oldest zxid), SLOW_CONSUMER, NO_AUTH … */
-  | { readonly type: "end"; readonly stream: number; readonly code: "COMPACTED" | "SLOW_CONSUMER" | "NO_AUTH" | "LIMIT"; readonly detail: string };
+  | {
+      readonly type: "end";
+      readonly stream: number;
+      readonly code: "COMPACTED" | "SLOW_CONSUMER" | "NO_AUTH" | "LIMIT";
+      readonly detail: string;
+    };

@@ -2,21 +2,29 @@
  * The server's side of its clients: handshakes, requests into slots, forwards to the leader, answers
  * in slot order. Holds no replicated state: what it knows of a session comes from the state machine.
  */
-import { assert } from "../model/assert.ts";
+
 import type { AuthId } from "../model/acl.ts";
+import { assert } from "../model/assert.ts";
 import type { ClientMessage } from "../model/client-message.ts";
 import type { ErrorCode } from "../model/error.ts";
 import { type Limits, sessionValidForMs } from "../model/limits.ts";
 import { operations } from "../model/operation.ts";
-import { failure, type LocalRequest, type Outcome, type ReadRequest, type TxnSource, type WriteRequest } from "../model/request.ts";
+import {
+  failure,
+  type LocalRequest,
+  type Outcome,
+  type ReadRequest,
+  type TxnSource,
+  type WriteRequest,
+} from "../model/request.ts";
 import type { ConnectionId, ServerId, SessionId, Zxid } from "../model/zxid.ts";
 import type { ForwardedWrite, RequestMessage, ResumedMessage } from "../zab/message.ts";
 import { Connection, type PendingConnect, type ReadSlot, type WriteSlot } from "./connection.ts";
 import type { EffectsBuilder } from "./effects-builder.ts";
 import type { Protocol } from "./event.ts";
 import type { ConfirmBatch, LeaderAccess } from "./leader-access.ts";
-import type { StateMachine } from "./state-machine.ts";
 import type { LocalRequests } from "./local-requests.ts";
+import type { StateMachine } from "./state-machine.ts";
 
 type RequestIn = Extract<ClientMessage, { type: "request" }>;
 type ConnectIn = Extract<ClientMessage, { type: "connect" }>;
@@ -78,14 +86,16 @@ export class Clients {
     this.#connections.delete(id);
     this.#ready.delete(connection);
     this.#waitingApply.delete(connection);
-    if (connection.session !== 0 && this.#bySession.get(connection.session) === connection) this.#bySession.delete(connection.session);
+    if (connection.session !== 0 && this.#bySession.get(connection.session) === connection)
+      this.#bySession.delete(connection.session);
     this.#forgetCounters(connection);
     this.#parts.locals.dropConnection(id);
   }
 
   #forgetCounters(connection: Connection): void {
     if (connection.connecting !== undefined) this.#byCounter.delete(connection.connecting.counter);
-    for (const slot of connection.undecided()) if (slot.forward.write.source.type === "origin") this.#byCounter.delete(slot.number);
+    for (const slot of connection.undecided())
+      if (slot.forward.write.source.type === "origin") this.#byCounter.delete(slot.number);
   }
 
   onMessage(id: ConnectionId, message: ClientMessage): void {
@@ -102,7 +112,10 @@ export class Clients {
   #onConnect(connection: Connection, message: ConnectIn): void {
     if (connection.connecting !== undefined || connection.session !== 0) return this.close(connection, "a second handshake");
     const { limits } = this.#parts;
-    const timeoutMs = Math.min(Math.max(Math.floor(message.timeoutMs), limits.session_timeout_ms_min), limits.session_timeout_ms_max);
+    const timeoutMs = Math.min(
+      Math.max(Math.floor(message.timeoutMs), limits.session_timeout_ms_min),
+      limits.session_timeout_ms_max,
+    );
     connection.connecting = {
       session: message.session,
       passwordHash: message.passwordHash,
@@ -123,13 +136,24 @@ export class Clients {
 
   #sendConnect(connection: Connection, connecting: PendingConnect): void {
     const { session, passwordHash, timeoutMs } = connecting;
-    if (session !== 0) return this.#parts.access.send({ type: "resume", connection: connection.id, session, passwordHash, timeoutMs });
+    if (session !== 0)
+      return this.#parts.access.send({ type: "resume", connection: connection.id, session, passwordHash, timeoutMs });
     this.#parts.access.forward(this.#createSession(connection, connecting));
   }
 
   #createSession(connection: Connection, connecting: PendingConnect): ForwardedWrite {
-    const source: TxnSource = { type: "origin", session: 0, server: this.#parts.id, boot: this.#parts.boot, counter: connecting.counter };
-    const request: WriteRequest = { type: "createSession", timeoutMs: connecting.timeoutMs, passwordHash: connecting.passwordHash };
+    const source: TxnSource = {
+      type: "origin",
+      session: 0,
+      server: this.#parts.id,
+      boot: this.#parts.boot,
+      counter: connecting.counter,
+    };
+    const request: WriteRequest = {
+      type: "createSession",
+      timeoutMs: connecting.timeoutMs,
+      passwordHash: connecting.passwordHash,
+    };
     return { connection: connection.id, generation: 0, write: { source, request, guards: [], identities: [] } };
   }
 
@@ -205,11 +229,24 @@ export class Clients {
   }
 
   #onWrite(connection: Connection, message: RequestIn, request: WriteRequest): void {
-    if (request.type === "createSession" || request.type === "renewSession") return this.close(connection, "not a client's operation");
+    if (request.type === "createSession" || request.type === "renewSession")
+      return this.close(connection, "not a client's operation");
     const source = this.#source(connection, message);
     const number = source.type === "session" ? source.seq : source.type === "origin" ? source.counter : 0;
-    const forward = { connection: connection.id, generation: connection.generation, write: { source, request, guards: message.guards, identities: connection.identities } };
-    const slot: WriteSlot = { type: "write", xid: message.xid, requestType: request.type, number, forward, outcome: undefined, zxid: 0 as Zxid };
+    const forward = {
+      connection: connection.id,
+      generation: connection.generation,
+      write: { source, request, guards: message.guards, identities: connection.identities },
+    };
+    const slot: WriteSlot = {
+      type: "write",
+      xid: message.xid,
+      requestType: request.type,
+      number,
+      forward,
+      outcome: undefined,
+      zxid: 0 as Zxid,
+    };
     connection.push(slot);
     if (source.type === "session" && this.#answeredBefore(connection, slot, source.session, source.seq)) return;
     this.#parts.access.forward(forward);
@@ -217,7 +254,8 @@ export class Clients {
 
   #source(connection: Connection, message: RequestIn): TxnSource {
     const session = connection.session;
-    if (connection.protocol === "native" && session !== 0) return { type: "session", session, seq: message.seq, ackedSeq: message.ackedSeq };
+    if (connection.protocol === "native" && session !== 0)
+      return { type: "session", session, seq: message.seq, ackedSeq: message.ackedSeq };
     return { type: "origin", session, server: this.#parts.id, boot: this.#parts.boot, counter: this.#nextCounter(connection) };
   }
 
@@ -236,8 +274,19 @@ export class Clients {
   #onRead(connection: Connection, message: RequestIn, request: ReadRequest | LocalRequest): void {
     const local = operations[request.type].class === "local";
     const level = request.type === "sync" ? "linearizable" : local ? "session" : message.level.type;
-    const waitMs = message.deadlineMs > 0 ? Math.min(message.deadlineMs, this.#parts.limits.request_wait_ms) : this.#parts.limits.request_wait_ms;
-    const slot: ReadSlot = { type: "read", xid: message.xid, request, level, deadlineMs: this.#nowMs + waitMs, readZxid: 0 as Zxid, batch: 0 };
+    const waitMs =
+      message.deadlineMs > 0
+        ? Math.min(message.deadlineMs, this.#parts.limits.request_wait_ms)
+        : this.#parts.limits.request_wait_ms;
+    const slot: ReadSlot = {
+      type: "read",
+      xid: message.xid,
+      request,
+      level,
+      deadlineMs: this.#nowMs + waitMs,
+      readZxid: 0 as Zxid,
+      batch: 0,
+    };
     if (level === "linearizable") slot.readZxid = this.#parts.leaseZxid();
     else if (message.level.type === "atLeast" && !local) slot.readZxid = message.level.zxid;
     connection.push(slot);
@@ -298,7 +347,8 @@ export class Clients {
   #onRefusal(id: ConnectionId, number: number, code: ErrorCode, detail: string): void {
     const connection = this.#connections.get(id);
     if (connection === undefined) return;
-    if (connection.connecting?.counter === number && connection.connecting.session === 0) return this.#refuse(connection, code, detail);
+    if (connection.connecting?.counter === number && connection.connecting.session === 0)
+      return this.#refuse(connection, code, detail);
     const slot = connection.write(number);
     if (slot !== undefined) this.#complete(connection, slot, failure(code, detail), this.#parts.machine().appliedZxid);
   }
@@ -315,7 +365,8 @@ export class Clients {
   onNewLeader(left: readonly ConfirmBatch[]): void {
     const { access } = this.#parts;
     const sessions = [];
-    for (const connection of this.#bySession.values()) sessions.push({ session: connection.session as SessionId, connection: connection.id, generation: connection.generation });
+    for (const connection of this.#bySession.values())
+      sessions.push({ session: connection.session as SessionId, connection: connection.id, generation: connection.generation });
     if (sessions.length > 0) access.send({ type: "register", sessions });
     for (const connection of this.#connections.values()) this.#sendAgain(connection);
     for (const batch of left) this.#gatherAgain(batch);
@@ -360,7 +411,8 @@ export class Clients {
 
   /** A client may have sent the same number twice on one connection: both get the one outcome. */
   #completeAll(connection: Connection, number: number, outcome: Outcome, zxid: Zxid): void {
-    for (let slot = connection.write(number); slot !== undefined; slot = connection.write(number)) this.#complete(connection, slot, outcome, zxid);
+    for (let slot = connection.write(number); slot !== undefined; slot = connection.write(number))
+      this.#complete(connection, slot, outcome, zxid);
   }
 
   #complete(connection: Connection, slot: WriteSlot, outcome: Outcome, zxid: Zxid): void {
@@ -426,7 +478,14 @@ export class Clients {
     return true;
   }
 
-  #reply(connection: Connection, xid: number, requestType: WriteSlot["requestType"] | ReadSlot["request"]["type"], zxid: Zxid, outcome: Outcome, level: ReadSlot["level"]): void {
+  #reply(
+    connection: Connection,
+    xid: number,
+    requestType: WriteSlot["requestType"] | ReadSlot["request"]["type"],
+    zxid: Zxid,
+    outcome: Outcome,
+    level: ReadSlot["level"],
+  ): void {
     this.#parts.effects.reply(connection.id, { type: "reply", xid, requestType, zxid, outcome, level });
   }
 
@@ -456,7 +515,8 @@ export class Clients {
   close(connection: Connection, reason: string): void {
     if (connection.closing) return;
     connection.closing = true;
-    if (connection.session !== 0 && this.#bySession.get(connection.session) === connection) this.#bySession.delete(connection.session);
+    if (connection.session !== 0 && this.#bySession.get(connection.session) === connection)
+      this.#bySession.delete(connection.session);
     this.#parts.effects.closeClient(connection.id, reason);
   }
 

@@ -26,7 +26,12 @@ export type Event =
   | { readonly type: "storeSynced"; readonly token: number }
   | { readonly type: "storeFailed"; readonly reason: string }
   /** `identities`: those every connection has (world, ip). */
-  | { readonly type: "clientConnected"; readonly connection: ConnectionId; readonly protocol: Protocol; readonly identities: readonly AuthId[] }
+  | {
+      readonly type: "clientConnected";
+      readonly connection: ConnectionId;
+      readonly protocol: Protocol;
+      readonly identities: readonly AuthId[];
+    }
   | { readonly type: "clientMessage"; readonly connection: ConnectionId; readonly message: ClientMessage }
   | { readonly type: "clientClosed"; readonly connection: ConnectionId }
   /** The connection's output buffer has room again (true) or has not (false): streams pause. */

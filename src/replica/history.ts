@@ -1,10 +1,11 @@
 /** The retained log as changes, for streams: only what is applied here, decoded anew from the log's bytes. */
+
+import type { Log } from "../log/log.ts";
 import type { Change } from "../model/watch.ts";
 import type { Zxid } from "../model/zxid.ts";
 import { changesOf } from "../tree/changes.ts";
 import type { History, HistoryTxn } from "../watch/stream.ts";
 import { decodeTxn } from "../wire/txn-codec.ts";
-import type { Log } from "../log/log.ts";
 
 export class LogHistory implements History {
   readonly #log: () => Log;

@@ -52,7 +52,14 @@ export class LeaderAccess {
 
   /** The batch of this turn. */
   gather(nowMs: number): ConfirmBatch {
-    this.#gathering ??= { id: this.#nextId++, read: false, touched: new Set(), heartbeats: [], readers: new Set(), sentMs: nowMs };
+    this.#gathering ??= {
+      id: this.#nextId++,
+      read: false,
+      touched: new Set(),
+      heartbeats: [],
+      readers: new Set(),
+      sentMs: nowMs,
+    };
     return this.#gathering;
   }
 

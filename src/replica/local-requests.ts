@@ -3,12 +3,20 @@
  * watches, streams, identities. A read and the watch it sets happen in one call, so no change can fall
  * between them.
  */
+
+import { type AuthId, permission } from "../model/acl.ts";
 import { assertNever } from "../model/assert.ts";
-import { permission, type AuthId } from "../model/acl.ts";
-import {
-  failure, okOutcome, type AddWatchRequest, type LocalRequest, type Outcome, type ReadRequest, type SetWatchesRequest, type SubscribeRequest,
-} from "../model/request.ts";
 import { operations } from "../model/operation.ts";
+import {
+  type AddWatchRequest,
+  failure,
+  type LocalRequest,
+  type Outcome,
+  okOutcome,
+  type ReadRequest,
+  type SetWatchesRequest,
+  type SubscribeRequest,
+} from "../model/request.ts";
 import type { WatchEvent } from "../model/watch.ts";
 import type { ConnectionId } from "../model/zxid.ts";
 import { catchUp } from "../watch/catch-up.ts";
@@ -42,7 +50,9 @@ export class LocalRequests {
   }
 
   #read(connection: Connection, request: ReadRequest, nowMs: number): Outcome {
-    const outcome = this.#parts.machine().read(request, { session: connection.session, identities: connection.identities, nowMs });
+    const outcome = this.#parts
+      .machine()
+      .read(request, { session: connection.session, identities: connection.identities, nowMs });
     if (!("watch" in request) || !request.watch || !armsWatch(request.type, outcome)) return outcome;
     const kind = request.type === "getChildren" ? "child" : "data";
     return this.#parts.watches.add(connection.id, kind, request.path) ? outcome : failure("LIMIT", "watches_per_connection_max");
@@ -50,14 +60,22 @@ export class LocalRequests {
 
   #local(connection: Connection, request: LocalRequest, nowMs: number): Outcome {
     switch (request.type) {
-      case "addAuth": return this.#addAuth(connection, request.identity);
-      case "addWatch": return this.#addWatch(connection, request);
-      case "removeWatches": return this.#parts.watches.remove(connection.id, request.path, request.kind) ? okOutcome : failure("NO_WATCHER");
-      case "checkWatches": return this.#parts.watches.has(connection.id, request.path, request.kind) ? okOutcome : failure("NO_WATCHER");
-      case "setWatches": return this.#setWatches(connection, request);
-      case "subscribe": return this.#subscribe(connection, request, nowMs);
-      case "unsubscribe": return this.#parts.streams().unsubscribe(connection.id, request.stream) ? okOutcome : failure("NO_WATCHER");
-      default: return assertNever(request);
+      case "addAuth":
+        return this.#addAuth(connection, request.identity);
+      case "addWatch":
+        return this.#addWatch(connection, request);
+      case "removeWatches":
+        return this.#parts.watches.remove(connection.id, request.path, request.kind) ? okOutcome : failure("NO_WATCHER");
+      case "checkWatches":
+        return this.#parts.watches.has(connection.id, request.path, request.kind) ? okOutcome : failure("NO_WATCHER");
+      case "setWatches":
+        return this.#setWatches(connection, request);
+      case "subscribe":
+        return this.#subscribe(connection, request, nowMs);
+      case "unsubscribe":
+        return this.#parts.streams().unsubscribe(connection.id, request.stream) ? okOutcome : failure("NO_WATCHER");
+      default:
+        return assertNever(request);
     }
   }
 
@@ -69,7 +87,9 @@ export class LocalRequests {
   }
 
   #addWatch(connection: Connection, request: AddWatchRequest): Outcome {
-    return this.#parts.watches.addPersistent(connection.id, request.path, request.recursive) ? okOutcome : failure("LIMIT", "watches_per_connection_max");
+    return this.#parts.watches.addPersistent(connection.id, request.path, request.recursive)
+      ? okOutcome
+      : failure("LIMIT", "watches_per_connection_max");
   }
 
   #setWatches(connection: Connection, request: SetWatchesRequest): Outcome {

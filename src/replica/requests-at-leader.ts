@@ -7,7 +7,7 @@
 import type { ErrorCode } from "../model/error.ts";
 import type { Limits } from "../model/limits.ts";
 import type { TxnSource, Write } from "../model/request.ts";
-import { makeZxid, type ConnectionId, type ServerId, type SessionId, type Zxid } from "../model/zxid.ts";
+import { type ConnectionId, makeZxid, type ServerId, type SessionId, type Zxid } from "../model/zxid.ts";
 import { ExpiryQueue } from "../session/expiry-queue.ts";
 import type { Txn } from "../tree/txn.ts";
 import type { Leader } from "../zab/leader.ts";
@@ -77,7 +77,8 @@ export class RequestsAtLeader {
 
   /** Every session gets its full timeout again: after an election, or when our clock was in doubt. */
   restartTimers(): void {
-    for (const session of this.#parts.machine.sessions()) this.#expiry.touch(session.id, session.timeoutMs, this.#now.monotonicMs);
+    for (const session of this.#parts.machine.sessions())
+      this.#expiry.touch(session.id, session.timeoutMs, this.#now.monotonicMs);
   }
 
   beginTurn(now: Now): void {
@@ -105,7 +106,8 @@ export class RequestsAtLeader {
 
   #onWrite(from: ServerId, forwarded: ForwardedWrite): void {
     if (!this.#parts.leader.proposing || this.#queue.length > 0) {
-      if (this.#queue.length >= this.#parts.limits.outstanding_txns_max) return this.#refuse(from, forwarded, "OVERLOADED", "outstanding_txns_max");
+      if (this.#queue.length >= this.#parts.limits.outstanding_txns_max)
+        return this.#refuse(from, forwarded, "OVERLOADED", "outstanding_txns_max");
       this.#queue.push({ from, forwarded });
       return;
     }
@@ -123,7 +125,8 @@ export class RequestsAtLeader {
     const { write } = forwarded;
     if (this.#moved(from, forwarded)) return;
     if (this.#full()) return this.#refuse(from, forwarded, "OVERLOADED", "outstanding_txns_max");
-    if (this.#parts.freeBytes() < this.#parts.limits.free_space_reserve_bytes) return this.#refuse(from, forwarded, "READ_ONLY", "free_space_reserve_bytes");
+    if (this.#parts.freeBytes() < this.#parts.limits.free_space_reserve_bytes)
+      return this.#refuse(from, forwarded, "READ_ONLY", "free_space_reserve_bytes");
     const prepared = this.#parts.machine.prepare(write, this.#context());
     if (prepared.type === "txn") this.#propose(prepared.txn);
     else if (prepared.type === "refuse") this.#refuse(from, forwarded, prepared.code, prepared.detail);
@@ -132,7 +135,11 @@ export class RequestsAtLeader {
 
   #full(): boolean {
     const { limits, leader } = this.#parts;
-    return this.outstanding >= limits.outstanding_txns_max || this.#outstandingBytes >= limits.outstanding_bytes_max || !leader.counterLeft;
+    return (
+      this.outstanding >= limits.outstanding_txns_max ||
+      this.#outstandingBytes >= limits.outstanding_bytes_max ||
+      !leader.counterLeft
+    );
   }
 
   #context(): { zxid: Zxid; wallMs: number; stampMs: number } {
@@ -167,7 +174,13 @@ export class RequestsAtLeader {
   }
 
   #refuse(from: ServerId, forwarded: ForwardedWrite, code: ErrorCode, detail: string): void {
-    this.#parts.answer(from, { type: "refusal", connection: forwarded.connection, number: numberOf(forwarded.write.source), code, detail });
+    this.#parts.answer(from, {
+      type: "refusal",
+      connection: forwarded.connection,
+      number: numberOf(forwarded.write.source),
+      code,
+      detail,
+    });
   }
 
   // ---- sessions
@@ -182,7 +195,8 @@ export class RequestsAtLeader {
       this.#parts.answer(from, { type: "moved", session, connection: forwarded.connection });
       return true;
     }
-    if (owner === undefined) this.#owners.set(session, { server: from, connection: forwarded.connection, generation: forwarded.generation });
+    if (owner === undefined)
+      this.#owners.set(session, { server: from, connection: forwarded.connection, generation: forwarded.generation });
     return false;
   }
 
@@ -204,7 +218,11 @@ export class RequestsAtLeader {
   #resume(from: ServerId, message: ResumeMessage): void {
     const { machine } = this.#parts;
     const { session, connection } = message;
-    const code = !machine.sessionLive(session) ? "SESSION_EXPIRED" : machine.passwordMatches(session, message.passwordHash) ? "OK" : "AUTH_FAILED";
+    const code = !machine.sessionLive(session)
+      ? "SESSION_EXPIRED"
+      : machine.passwordMatches(session, message.passwordHash)
+        ? "OK"
+        : "AUTH_FAILED";
     if (code !== "OK") return this.#answerResume(from, message, code, 0);
     const changed = machine.sessionTimeoutMs(session) !== message.timeoutMs;
     if (changed && !this.#renew(message)) return this.#answerResume(from, message, "OVERLOADED", 0);
@@ -217,7 +235,12 @@ export class RequestsAtLeader {
   /** A changed timeout is a logged txn: a new leader must know it. */
   #renew(message: ResumeMessage): boolean {
     if (!this.#parts.leader.proposing || this.#full()) return false;
-    const write: Write = { source: { type: "internal", session: message.session }, request: { type: "renewSession", timeoutMs: message.timeoutMs }, guards: [], identities: [] };
+    const write: Write = {
+      source: { type: "internal", session: message.session },
+      request: { type: "renewSession", timeoutMs: message.timeoutMs },
+      guards: [],
+      identities: [],
+    };
     const prepared = this.#parts.machine.prepare(write, this.#context());
     if (prepared.type === "txn") this.#propose(prepared.txn);
     return prepared.type === "txn";
@@ -227,7 +250,14 @@ export class RequestsAtLeader {
     const last = this.#proposed[this.#proposed.length - 1];
     const renewed = last?.body.type === "renewSession" && last.body.session === message.session ? last.zxid : undefined;
     const zxid = renewed ?? this.#parts.leader.committed;
-    this.#parts.answer(from, { type: "resumed", connection: message.connection, code, generation, zxid, timeoutMs: message.timeoutMs });
+    this.#parts.answer(from, {
+      type: "resumed",
+      connection: message.connection,
+      code,
+      generation,
+      zxid,
+      timeoutMs: message.timeoutMs,
+    });
   }
 
   #nextGeneration(): number {
@@ -250,7 +280,12 @@ export class RequestsAtLeader {
   #expire(): void {
     for (const session of this.#expiry.expired(this.#now.monotonicMs, expiredPerTurn)) {
       if (this.#full()) return;
-      const write: Write = { source: { type: "internal", session }, request: { type: "closeSession" }, guards: [], identities: [] };
+      const write: Write = {
+        source: { type: "internal", session },
+        request: { type: "closeSession" },
+        guards: [],
+        identities: [],
+      };
       const prepared = this.#parts.machine.prepare(write, this.#context());
       if (prepared.type !== "txn") continue;
       this.#parts.mark("session expired");

@@ -7,10 +7,10 @@ import { type EpochRecord, EpochRecordFile } from "../log/epoch-record.ts";
 import { createLog, type Log, openLog } from "../log/log.ts";
 import { assert } from "../model/assert.ts";
 import type { TokenSource } from "../model/tokens.ts";
-import { zeroEpoch, zeroZxid, type Zxid } from "../model/zxid.ts";
+import { type Zxid, zeroEpoch, zeroZxid } from "../model/zxid.ts";
+import type { KeyValue } from "../tree/key-value.ts";
 import { SnapshotSink, SnapshotSource } from "../tree/snapshot-image.ts";
 import { openStore, type WriteBehindStore } from "../tree/write-behind-store.ts";
-import type { KeyValue } from "../tree/key-value.ts";
 import type { SnapshotInstall, SnapshotReader } from "../zab/context.ts";
 import type { Drivers, ReplicaOptions } from "./options.ts";
 
@@ -39,7 +39,13 @@ export function openStorage(options: ReplicaOptions, drivers: Drivers, tokens: T
   return openDirectories(options, drivers, tokens, opening.file, false);
 }
 
-function openDirectories(options: ReplicaOptions, drivers: Drivers, tokens: TokenSource, epochs: EpochRecordFile, fresh: boolean): StorageOpening {
+function openDirectories(
+  options: ReplicaOptions,
+  drivers: Drivers,
+  tokens: TokenSource,
+  epochs: EpochRecordFile,
+  fresh: boolean,
+): StorageOpening {
   const record = epochs.record;
   const generation = record.generation;
   const existing = !fresh && record.foundation === "founded";
@@ -65,7 +71,8 @@ function openEmpty(options: ReplicaOptions, drivers: Drivers, tokens: TokenSourc
   const epochs = EpochRecordFile.create(drivers.disk, tokens, emptyRecord(options, 1));
   removeLeftovers(drivers, tokens, 1);
   const opening = openDirectories(options, drivers, tokens, epochs, true);
-  const kept = opening.type === "ok" && (opening.storage.log.lastZxid !== zeroZxid || opening.storage.store.appliedZxid !== zeroZxid);
+  const kept =
+    opening.type === "ok" && (opening.storage.log.lastZxid !== zeroZxid || opening.storage.store.appliedZxid !== zeroZxid);
   if (!kept) return opening;
   return damaged(options, drivers, tokens, "the epoch record is missing, but the log has entries", undefined);
 }
@@ -88,9 +95,19 @@ function emptyRecord(options: ReplicaOptions, generation: number): EpochRecord {
  * Damage is not absence: without `--rejoin` the server stops; with it, it starts anew, keeps what it
  * promised, and counts nowhere until it is synchronised.
  */
-function damaged(options: ReplicaOptions, drivers: Drivers, tokens: TokenSource, reason: string, record: EpochRecord | undefined): StorageOpening {
+function damaged(
+  options: ReplicaOptions,
+  drivers: Drivers,
+  tokens: TokenSource,
+  reason: string,
+  record: EpochRecord | undefined,
+): StorageOpening {
   if (!options.rejoin) {
-    return { type: "refused", exitCode: 70, reason: `the data is damaged: ${reason}; start the server with --rejoin to fetch everything from its peers` };
+    return {
+      type: "refused",
+      exitCode: 70,
+      reason: `the data is damaged: ${reason}; start the server with --rejoin to fetch everything from its peers`,
+    };
   }
   const generation = nextGeneration(drivers);
   const kept = record ?? emptyRecord(options, generation);
@@ -108,7 +125,9 @@ function recordProblem(options: ReplicaOptions, record: EpochRecord): string | u
   if (record.nodeId !== options.id) return `the data directory belongs to server ${record.nodeId}, not to server ${options.id}`;
   const voters = options.ensemble.filter((server) => !server.observer).map((server) => server.id);
   const same = [...voters].sort((a, b) => a - b).join() === [...record.voters].sort((a, b) => a - b).join();
-  return same ? undefined : `the ensemble's voters were ${record.voters.join(",")} and are now ${voters.join(",")}: membership cannot be changed by configuration`;
+  return same
+    ? undefined
+    : `the ensemble's voters were ${record.voters.join(",")} and are now ${voters.join(",")}: membership cannot be changed by configuration`;
 }
 
 function generationOf(name: string): number | undefined {
@@ -128,7 +147,11 @@ function removeLeftovers(drivers: Drivers, tokens: TokenSource, keep: number): v
 }
 
 /** Ends the use of directories that a snapshot has replaced, or that were begun in vain. The log is removed once nothing of it is in flight. */
-export function retire(drivers: Drivers, tokens: TokenSource, old: { readonly log: Log; readonly kv: KeyValue; readonly generation: number }): Log {
+export function retire(
+  drivers: Drivers,
+  tokens: TokenSource,
+  old: { readonly log: Log; readonly kv: KeyValue; readonly generation: number },
+): Log {
   old.kv.close();
   old.log.remove();
   drivers.disk.submit({ type: "remove", token: tokens.next(), file: `store-${old.generation}` });

@@ -6,7 +6,15 @@
  */
 import { assert } from "../model/assert.ts";
 import type { Znode } from "./store.ts";
-import { decodeRecordAt, decodeZnodeAt, encodeRecord, encodeZnode, recordBytes, sealValue, znodeBytesMax } from "./znode-codec.ts";
+import {
+  decodeRecordAt,
+  decodeZnodeAt,
+  encodeRecord,
+  encodeZnode,
+  recordBytes,
+  sealValue,
+  znodeBytesMax,
+} from "./znode-codec.ts";
 
 /** Before each value: capacity and length, four bytes each. */
 const slotHeaderBytes = 8;
@@ -113,7 +121,9 @@ export class ValueArena {
       this.free(address);
     }
     const apart = this.#stagedIndex !== this.#tailIndex;
-    const capacity = apart ? (this.#chunks[this.#stagedIndex] as Uint8Array).length - slotHeaderBytes : Math.ceil(length / capacityStep) * capacityStep;
+    const capacity = apart
+      ? (this.#chunks[this.#stagedIndex] as Uint8Array).length - slotHeaderBytes
+      : Math.ceil(length / capacityStep) * capacityStep;
     this.#bytes += capacity;
     const reused = apart ? undefined : this.#free.get(capacity)?.pop();
     if (reused !== undefined) return this.#moveTo(reused, length);
@@ -159,7 +169,12 @@ export class ValueArena {
 }
 
 function wordAt(bytes: Uint8Array, at: number): number {
-  return (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24);
+  return (
+    (bytes[at] as number) |
+    ((bytes[at + 1] as number) << 8) |
+    ((bytes[at + 2] as number) << 16) |
+    ((bytes[at + 3] as number) << 24)
+  );
 }
 
 function setWordAt(bytes: Uint8Array, at: number, value: number): void {

@@ -86,7 +86,8 @@ export class Flush {
     const next = this.#nodes?.next();
     if (next === undefined || next.done === true) return false;
     const [path, address] = next.value;
-    for (let i = 0; i < this.#index - 1; i += 1) if ((this.#generations[i] as Generation).findNode(path) !== undefined) return true;
+    for (let i = 0; i < this.#index - 1; i += 1)
+      if ((this.#generations[i] as Generation).findNode(path) !== undefined) return true;
     this.#write(nodeKey(path), address);
     return true;
   }
@@ -95,7 +96,8 @@ export class Flush {
     const next = this.#records?.next();
     if (next === undefined || next.done === true) return false;
     const [name, address] = next.value;
-    for (let i = 0; i < this.#index - 1; i += 1) if ((this.#generations[i] as Generation).findRecord(name) !== undefined) return true;
+    for (let i = 0; i < this.#index - 1; i += 1)
+      if ((this.#generations[i] as Generation).findRecord(name) !== undefined) return true;
     this.#write(recordKey(name), address);
     return true;
   }

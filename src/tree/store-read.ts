@@ -6,7 +6,18 @@ import { joinPath } from "../model/path.ts";
 import type { KeyValueView } from "./key-value.ts";
 import type { Znode } from "./store.ts";
 import { type Generation, removed } from "./store-generation.ts";
-import { childrenEnd, childrenStart, nameAt, nameStart, nextKey, nodeKey, recordKey, recordName, recordsEnd, recordsStart } from "./store-keys.ts";
+import {
+  childrenEnd,
+  childrenStart,
+  nameAt,
+  nameStart,
+  nextKey,
+  nodeKey,
+  recordKey,
+  recordName,
+  recordsEnd,
+  recordsStart,
+} from "./store-keys.ts";
 import { decodeRecord, decodeZnode } from "./znode-codec.ts";
 
 /** A driver may offer keys without their values: children need no more. */
@@ -186,7 +197,11 @@ function firstAfter(names: readonly string[], after: string): number {
 }
 
 /** All records whose key starts with `prefix`, in order. */
-export function* readRecords(layers: Layers, view: KeyValueView, prefix: string): IterableIterator<readonly [key: string, value: Uint8Array]> {
+export function* readRecords(
+  layers: Layers,
+  view: KeyValueView,
+  prefix: string,
+): IterableIterator<readonly [key: string, value: Uint8Array]> {
   const dirty = touchedRecords(layers, prefix);
   let at = 0;
   for (const [key, value] of storedRecords(view, prefix)) {

@@ -34,7 +34,9 @@ export interface WriteBehindOptions {
   readonly limits: Limits;
 }
 
-export type StoreOpening = { readonly type: "ok"; readonly store: WriteBehindStore } | { readonly type: "damaged"; readonly reason: string };
+export type StoreOpening =
+  | { readonly type: "ok"; readonly store: WriteBehindStore }
+  | { readonly type: "damaged"; readonly reason: string };
 
 /** What one call of the scrub found. `done`: every value was read since the last time it was true. */
 export interface ScrubProgress {

@@ -171,7 +171,8 @@ function flagsOf(node: Znode): number {
 /** True when the value is what was written under this key. */
 export function isSound(key: Uint8Array, value: Uint8Array): boolean {
   if (value.length < crcBytes) return false;
-  const crc = ((value[0] as number) | ((value[1] as number) << 8) | ((value[2] as number) << 16) | ((value[3] as number) << 24)) >>> 0;
+  const crc =
+    ((value[0] as number) | ((value[1] as number) << 8) | ((value[2] as number) << 16) | ((value[3] as number) << 24)) >>> 0;
   return crc === crc32cOf(value, crcBytes, value.length, keySeed(key));
 }
 
@@ -233,8 +234,24 @@ function readZnode(flags: number): Znode {
   const descendants = children ? r.signed() : 0;
   const data = (flags & hasData) === 0 ? undefined : r.rest();
   return {
-    data, acl, kind: kinds[flags & 3] as NodeKind, owner, ttlMs, czxid, mzxid, pzxid, ctimeMs, mtimeMs, stampMs,
-    version, aversion, childCreates, numChildren, descendants, hashHigh, hashLow,
+    data,
+    acl,
+    kind: kinds[flags & 3] as NodeKind,
+    owner,
+    ttlMs,
+    czxid,
+    mzxid,
+    pzxid,
+    ctimeMs,
+    mtimeMs,
+    stampMs,
+    version,
+    aversion,
+    childCreates,
+    numChildren,
+    descendants,
+    hashHigh,
+    hashLow,
   };
 }
 

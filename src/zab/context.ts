@@ -41,7 +41,11 @@ export interface Digest {
 export interface ZabHost {
   send(peer: ServerId, message: PeerMessage): void;
   closeLink(peer: ServerId, reason: string): void;
-  log(level: "debug" | "info" | "warn" | "error", message: string, fields?: Readonly<Record<string, string | number | boolean>>): void;
+  log(
+    level: "debug" | "info" | "warn" | "error",
+    message: string,
+    fields?: Readonly<Record<string, string | number | boolean>>,
+  ): void;
   halt(exitCode: 70 | 78, reason: string): void;
   readonly appliedZxid: Zxid;
   /** The tree digest after `zxid`, while it is remembered. */

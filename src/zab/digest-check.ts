@@ -5,7 +5,7 @@
  * anew, the leader too. While nobody knows who is right, both sides stop serving but go on logging and
  * voting; when all voters have been heard and no quorum agrees, the server stops (exit 70).
  */
-import { zeroZxid, type ServerId, type Zxid } from "../model/zxid.ts";
+import { type ServerId, type Zxid, zeroZxid } from "../model/zxid.ts";
 import type { Digest, ZabContext } from "./context.ts";
 import type { DigestReplyMessage } from "./message.ts";
 import { allVoters, hasQuorum } from "./quorum.ts";

@@ -5,8 +5,9 @@
  * (`counts: false`). And whoever serves answers with its leader, so nobody who hears a live leader
  * helps another (pre-vote, Raft thesis §9.6).
  */
-import { makeZxid, zeroEpoch, zeroZxid, type Epoch, type ServerId, type Zxid } from "../model/zxid.ts";
+
 import { mutant } from "../model/mutant.ts";
+import { type Epoch, makeZxid, type ServerId, type Zxid, zeroEpoch, zeroZxid } from "../model/zxid.ts";
 import type { ZabContext } from "./context.ts";
 import type { VoteMessage } from "./message.ts";
 import { hasQuorum, isVoter } from "./quorum.ts";
@@ -134,7 +135,15 @@ export class Election {
   #notification(): VoteMessage {
     const vote = this.#vote ?? { leader: this.#context.id, epoch: zeroEpoch, zxid: zeroZxid };
     const counts = this.#vote !== undefined;
-    return { type: "vote", state: "looking", round: this.#round, leader: vote.leader, epoch: vote.epoch, zxid: vote.zxid, counts };
+    return {
+      type: "vote",
+      state: "looking",
+      round: this.#round,
+      leader: vote.leader,
+      epoch: vote.epoch,
+      zxid: vote.zxid,
+      counts,
+    };
   }
 
   #decide(): ElectionResult | undefined {
@@ -168,6 +177,11 @@ export class Election {
 }
 
 /** What a serving server answers to one that looks. */
-export function servingNotification(state: "leading" | "following" | "observing", leader: ServerId, epoch: Epoch, round: number): VoteMessage {
+export function servingNotification(
+  state: "leading" | "following" | "observing",
+  leader: ServerId,
+  epoch: Epoch,
+  round: number,
+): VoteMessage {
   return { type: "vote", state, round, leader, epoch, zxid: makeZxid(epoch, 0), counts: false };
 }

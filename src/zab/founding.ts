@@ -174,9 +174,11 @@ export class Founding {
 
   #mismatch(message: HelloMessage): string | undefined {
     const durable = this.#context.epochs.durable;
-    if (message.voters.join() !== this.#voters().join()) return `its voters are ${message.voters.join(",")}, ours ${this.#voters().join(",")}`;
+    if (message.voters.join() !== this.#voters().join())
+      return `its voters are ${message.voters.join(",")}, ours ${this.#voters().join(",")}`;
     const bothFounded = message.foundation === "founded" && durable.foundation === "founded";
-    if (bothFounded && message.clusterId !== durable.clusterId) return `it belongs to the ensemble ${message.clusterId}, we to ${durable.clusterId}`;
+    if (bothFounded && message.clusterId !== durable.clusterId)
+      return `it belongs to the ensemble ${message.clusterId}, we to ${durable.clusterId}`;
     return undefined;
   }
 

@@ -5,7 +5,17 @@
  * link that is open now.
  */
 import { assert } from "../model/assert.ts";
-import { counterOf, makeEpoch, makeZxid, nextZxid, zeroEpoch, zeroZxid, type Epoch, type ServerId, type Zxid } from "../model/zxid.ts";
+import {
+  counterOf,
+  type Epoch,
+  makeEpoch,
+  makeZxid,
+  nextZxid,
+  type ServerId,
+  type Zxid,
+  zeroEpoch,
+  zeroZxid,
+} from "../model/zxid.ts";
 import type { ZabContext } from "./context.ts";
 import { DigestCheck } from "./digest-check.ts";
 import { Handover } from "./handover.ts";
@@ -39,7 +49,13 @@ export class Leader {
   constructor(context: ZabContext, infos: ReadonlyMap<ServerId, FollowerInfoMessage>, leaseReads: boolean) {
     this.#context = context;
     this.#startedMs = context.nowMs;
-    this.lease = new Lease({ limits: context.limits, config: context.config, self: context.id, enabled: leaseReads, nowMs: context.nowMs });
+    this.lease = new Lease({
+      limits: context.limits,
+      config: context.config,
+      self: context.id,
+      enabled: leaseReads,
+      nowMs: context.nowMs,
+    });
     this.#digests = new DigestCheck(context);
     for (const [peer, info] of infos) this.#addHandler(peer, info);
   }
@@ -276,7 +292,8 @@ export class Leader {
   #onHeartbeatAck(handler: LearnerHandler, message: HeartbeatAckMessage): void {
     if (handler.installing) handler.progress();
     if (handler.votes) this.lease.onAck(handler.id, message.id, this.#context.nowMs);
-    if (handler.upToDateSent) this.#digests.onReport(handler.id, message.applied, { high: message.digestHigh, low: message.digestLow });
+    if (handler.upToDateSent)
+      this.#digests.onReport(handler.id, message.applied, { high: message.digestHigh, low: message.digestLow });
   }
 
   #advanceCommit(): void {
@@ -309,7 +326,8 @@ export class Leader {
   // ---- hand-over to the next epoch, in place
 
   #advanceHandover(): void {
-    if (this.#handover === undefined && counterOf(this.#context.log.lastZxid) >= this.#context.limits.handover_counter) this.#beginHandover(this.#epoch);
+    if (this.#handover === undefined && counterOf(this.#context.log.lastZxid) >= this.#context.limits.handover_counter)
+      this.#beginHandover(this.#epoch);
     const handover = this.#handover;
     if (handover === undefined) return;
     const outcome = handover.advance();
@@ -331,7 +349,12 @@ export class Leader {
     for (const handler of this.#handlers.values()) {
       if (!handler.live) continue;
       handler.newLeaderSent = handover.epoch;
-      this.#context.send(handler.id, { type: "newLeader", epoch: handover.epoch, zxid, member: handler.memberSent || !handler.info.rejoining });
+      this.#context.send(handler.id, {
+        type: "newLeader",
+        epoch: handover.epoch,
+        zxid,
+        member: handler.memberSent || !handler.info.rejoining,
+      });
     }
   }
 
@@ -372,7 +395,9 @@ export class Leader {
     return hasQuorum(this.#context.config, (id) => {
       if (id === this.#context.id) return true;
       const handler = this.#handlers.get(id);
-      return handler !== undefined && !handler.info.observer && !handler.info.rejoining ? has(handler) : handler !== undefined && handler.votes && has(handler);
+      return handler !== undefined && !handler.info.observer && !handler.info.rejoining
+        ? has(handler)
+        : handler !== undefined && handler.votes && has(handler);
     });
   }
 

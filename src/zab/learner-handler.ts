@@ -4,7 +4,7 @@
  * stream has caught up, and from then on the learner gets each turn's PROPOSAL directly.
  */
 import { assert } from "../model/assert.ts";
-import { zeroZxid, type Epoch, type ServerId, type Zxid } from "../model/zxid.ts";
+import { type Epoch, type ServerId, type Zxid, zeroZxid } from "../model/zxid.ts";
 import type { SnapshotReader, ZabContext } from "./context.ts";
 import { chunkCrc } from "./learner.ts";
 import type { AckEpochMessage, AckMessage, FollowerInfoMessage } from "./message.ts";
@@ -84,7 +84,12 @@ export class LearnerHandler {
     const ack = this.ackEpoch;
     assert(ack !== undefined, "synchronisation starts after ACKEPOCH");
     const log = this.#context.log;
-    const plan = planSync({ learnerTails: ack.tails, learnerLast: ack.lastZxid, leaderTails: log.tails(tailsCompared), leaderBase: log.base });
+    const plan = planSync({
+      learnerTails: ack.tails,
+      learnerLast: ack.lastZxid,
+      leaderTails: log.tails(tailsCompared),
+      leaderBase: log.base,
+    });
     this.progress();
     if (plan.type === "snap") {
       this.#snapshotWanted = true;

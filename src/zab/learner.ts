@@ -8,10 +8,17 @@
 import { assert } from "../model/assert.ts";
 import { crc32c } from "../model/crc32c.ts";
 import { mutant } from "../model/mutant.ts";
-import { zeroEpoch, zeroZxid, type Epoch, type ServerId, type Zxid } from "../model/zxid.ts";
+import { type Epoch, type ServerId, type Zxid, zeroEpoch, zeroZxid } from "../model/zxid.ts";
 import type { SnapshotInstall, ZabContext } from "./context.ts";
 import type {
-  CommitMessage, HeartbeatMessage, LeaderInfoMessage, NewLeaderMessage, PeerMessage, ProposalMessage, SnapChunkMessage, UpToDateMessage,
+  CommitMessage,
+  HeartbeatMessage,
+  LeaderInfoMessage,
+  NewLeaderMessage,
+  PeerMessage,
+  ProposalMessage,
+  SnapChunkMessage,
+  UpToDateMessage,
 } from "./message.ts";
 
 type Phase = "discovery" | "synchronisation" | "broadcast";
@@ -111,7 +118,12 @@ export class Learner {
     if (this.#infoSent || !context.settled) return;
     this.#infoSent = true;
     const { accepted } = context.durableEpochs();
-    context.send(this.leader, { type: "followerInfo", acceptedEpoch: accepted, observer: !context.isVoter, rejoining: context.isVoter && !context.record.member });
+    context.send(this.leader, {
+      type: "followerInfo",
+      acceptedEpoch: accepted,
+      observer: !context.isVoter,
+      rejoining: context.isVoter && !context.record.member,
+    });
   }
 
   #onLeaderInfo(message: LeaderInfoMessage): void {
@@ -147,17 +159,28 @@ export class Learner {
 
   #handle(message: PeerMessage): void {
     switch (message.type) {
-      case "leaderInfo": return this.#onLeaderInfo(message);
-      case "diff": return this.#onDiff(message.zxid);
-      case "trunc": return this.#onTrunc(message.zxid);
-      case "snap": return this.#onSnap(message.zxid);
-      case "snapChunk": return this.#onSnapChunk(message);
-      case "proposal": return this.#onProposal(message);
-      case "newLeader": return this.#onNewLeader(message);
-      case "upToDate": return this.#onUpToDate(message);
-      case "commit": return this.#onCommit(message);
-      case "fence": return this.#onFence(message.resync);
-      default: return;
+      case "leaderInfo":
+        return this.#onLeaderInfo(message);
+      case "diff":
+        return this.#onDiff(message.zxid);
+      case "trunc":
+        return this.#onTrunc(message.zxid);
+      case "snap":
+        return this.#onSnap(message.zxid);
+      case "snapChunk":
+        return this.#onSnapChunk(message);
+      case "proposal":
+        return this.#onProposal(message);
+      case "newLeader":
+        return this.#onNewLeader(message);
+      case "upToDate":
+        return this.#onUpToDate(message);
+      case "commit":
+        return this.#onCommit(message);
+      case "fence":
+        return this.#onFence(message.resync);
+      default:
+        return;
     }
   }
 
@@ -170,7 +193,10 @@ export class Learner {
   #onTrunc(to: Zxid): void {
     const context = this.#context;
     if (to < context.host.appliedZxid) {
-      context.host.halt(70, `the leader wants to cut the log to ${to}, but ${context.host.appliedZxid} is applied: a committed transaction was lost`);
+      context.host.halt(
+        70,
+        `the leader wants to cut the log to ${to}, but ${context.host.appliedZxid} is applied: a committed transaction was lost`,
+      );
       return;
     }
     context.mark("trunc");
@@ -337,7 +363,8 @@ export class Learner {
     const context = this.#context;
     const silent = context.nowMs - this.#heardMs;
     if (this.#phase === "broadcast" && silent >= context.limits.silence_ms) this.#fail("the leader is silent");
-    else if (this.#epoch === zeroEpoch && context.nowMs - this.#startedMs >= 3 * context.limits.promise_ms) this.#fail("the candidate did not answer");
+    else if (this.#epoch === zeroEpoch && context.nowMs - this.#startedMs >= 3 * context.limits.promise_ms)
+      this.#fail("the candidate did not answer");
     else if (silent >= context.limits.establish_ms) this.#fail("synchronisation makes no progress");
   }
 

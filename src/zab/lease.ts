@@ -4,10 +4,10 @@
  * `L = P·(1−ρ)/(1+ρ) − guard` from then, and it is also the read-index round for every request that
  * came before it was sent. Ids are fresh and belong to one epoch, so no ack crosses epochs.
  */
-import { leaseMs, type Limits } from "../model/limits.ts";
+import { type Limits, leaseMs } from "../model/limits.ts";
 import { mutant } from "../model/mutant.ts";
 import type { ServerId } from "../model/zxid.ts";
-import { quorumReached, type QuorumConfig } from "./quorum.ts";
+import { type QuorumConfig, quorumReached } from "./quorum.ts";
 
 const sendTimesKept = 256;
 

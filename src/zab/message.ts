@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from "../model/error.ts";
 import type { Write } from "../model/request.ts";
-import type { Epoch, ServerId, SessionId, Zxid, ConnectionId } from "../model/zxid.ts";
+import type { ConnectionId, Epoch, ServerId, SessionId, Zxid } from "../model/zxid.ts";
 
 /** One transaction in the log and on the links: the payload is an encoded Txn, the same bytes everywhere. */
 export interface LogEntry {
@@ -26,9 +26,19 @@ export interface HelloMessage {
   /** Random, one a process: tells a restarted peer. */
   readonly boot: number;
 }
-export interface FoundMessage { readonly type: "found"; readonly clusterId: string; readonly voters: readonly ServerId[] }
-export interface FoundAckMessage { readonly type: "foundAck"; readonly clusterId: string }
-export interface FoundedMessage { readonly type: "founded"; readonly clusterId: string }
+export interface FoundMessage {
+  readonly type: "found";
+  readonly clusterId: string;
+  readonly voters: readonly ServerId[];
+}
+export interface FoundAckMessage {
+  readonly type: "foundAck";
+  readonly clusterId: string;
+}
+export interface FoundedMessage {
+  readonly type: "founded";
+  readonly clusterId: string;
+}
 
 export interface VoteMessage {
   readonly type: "vote";
@@ -49,7 +59,10 @@ export interface FollowerInfoMessage {
   /** True until an established leader has made this wiped server a member again: it counts nowhere. */
   readonly rejoining: boolean;
 }
-export interface LeaderInfoMessage { readonly type: "leaderInfo"; readonly epoch: Epoch }
+export interface LeaderInfoMessage {
+  readonly type: "leaderInfo";
+  readonly epoch: Epoch;
+}
 export interface AckEpochMessage {
   readonly type: "ackEpoch";
   readonly epoch: Epoch;
@@ -63,9 +76,21 @@ export interface AckEpochMessage {
   readonly appliedZxid: Zxid;
 }
 /** How synchronisation starts; log entries follow as `proposal`, then `newLeader`. */
-export interface DiffMessage { readonly type: "diff"; readonly epoch: Epoch; readonly zxid: Zxid }
-export interface TruncMessage { readonly type: "trunc"; readonly epoch: Epoch; readonly zxid: Zxid }
-export interface SnapMessage { readonly type: "snap"; readonly epoch: Epoch; readonly zxid: Zxid }
+export interface DiffMessage {
+  readonly type: "diff";
+  readonly epoch: Epoch;
+  readonly zxid: Zxid;
+}
+export interface TruncMessage {
+  readonly type: "trunc";
+  readonly epoch: Epoch;
+  readonly zxid: Zxid;
+}
+export interface SnapMessage {
+  readonly type: "snap";
+  readonly epoch: Epoch;
+  readonly zxid: Zxid;
+}
 /** A part of the store image: pairs in key order, with a checksum over all. */
 export interface SnapChunkMessage {
   readonly type: "snapChunk";
@@ -75,7 +100,11 @@ export interface SnapChunkMessage {
   readonly crc: number;
   readonly done: boolean;
 }
-export interface SnapChunkAckMessage { readonly type: "snapChunkAck"; readonly epoch: Epoch; readonly index: number }
+export interface SnapChunkAckMessage {
+  readonly type: "snapChunkAck";
+  readonly epoch: Epoch;
+  readonly index: number;
+}
 /** Entries that directly follow `prev`. Also the carrier of a sync stream. */
 export interface ProposalMessage {
   readonly type: "proposal";
@@ -92,9 +121,22 @@ export interface NewLeaderMessage {
   readonly member: boolean;
 }
 /** Cumulative: everything up to `zxid` is durable at the sender. */
-export interface AckMessage { readonly type: "ack"; readonly epoch: Epoch; readonly zxid: Zxid; readonly newLeader: boolean }
-export interface UpToDateMessage { readonly type: "upToDate"; readonly epoch: Epoch; readonly committed: Zxid }
-export interface CommitMessage { readonly type: "commit"; readonly epoch: Epoch; readonly zxid: Zxid }
+export interface AckMessage {
+  readonly type: "ack";
+  readonly epoch: Epoch;
+  readonly zxid: Zxid;
+  readonly newLeader: boolean;
+}
+export interface UpToDateMessage {
+  readonly type: "upToDate";
+  readonly epoch: Epoch;
+  readonly committed: Zxid;
+}
+export interface CommitMessage {
+  readonly type: "commit";
+  readonly epoch: Epoch;
+  readonly zxid: Zxid;
+}
 export interface HeartbeatMessage {
   readonly type: "heartbeat";
   readonly epoch: Epoch;
@@ -111,10 +153,23 @@ export interface HeartbeatAckMessage {
   readonly digestLow: number;
 }
 /** Asks for the digest at a zxid, when two servers differ there. */
-export interface DigestQueryMessage { readonly type: "digestQuery"; readonly zxid: Zxid }
-export interface DigestReplyMessage { readonly type: "digestReply"; readonly zxid: Zxid; readonly known: boolean; readonly digestHigh: number; readonly digestLow: number }
+export interface DigestQueryMessage {
+  readonly type: "digestQuery";
+  readonly zxid: Zxid;
+}
+export interface DigestReplyMessage {
+  readonly type: "digestReply";
+  readonly zxid: Zxid;
+  readonly known: boolean;
+  readonly digestHigh: number;
+  readonly digestLow: number;
+}
 /** The receiver's tree differs from a quorum's: stop serving; `resync`: throw it away and synchronise anew. */
-export interface FenceMessage { readonly type: "fence"; readonly zxid: Zxid; readonly resync: boolean }
+export interface FenceMessage {
+  readonly type: "fence";
+  readonly zxid: Zxid;
+  readonly resync: boolean;
+}
 
 /** A client's write on its way to the leader. */
 export interface ForwardedWrite {
@@ -123,14 +178,39 @@ export interface ForwardedWrite {
   readonly generation: number;
   readonly write: Write;
 }
-export interface ForwardMessage { readonly type: "forward"; readonly writes: readonly ForwardedWrite[] }
+export interface ForwardMessage {
+  readonly type: "forward";
+  readonly writes: readonly ForwardedWrite[];
+}
 /** A forwarded write that consumed no zxid: OUT_OF_ORDER, OVERLOADED … `number` is its seq or origin counter. */
-export interface RefusalMessage { readonly type: "refusal"; readonly connection: ConnectionId; readonly number: number; readonly code: ErrorCode; readonly detail: string }
+export interface RefusalMessage {
+  readonly type: "refusal";
+  readonly connection: ConnectionId;
+  readonly number: number;
+  readonly code: ErrorCode;
+  readonly detail: string;
+}
 /** Asks the leader for a read index (`read`) and reports sessions heard from. One a turn. */
-export interface ConfirmMessage { readonly type: "confirm"; readonly id: number; readonly read: boolean; readonly touched: readonly SessionId[] }
+export interface ConfirmMessage {
+  readonly type: "confirm";
+  readonly id: number;
+  readonly read: boolean;
+  readonly touched: readonly SessionId[];
+}
 /** Sent inside the lease, or after a quorum round begun after receipt. `zxid`: apply up to here before answering. `ended`: sessions of `touched` that are closed or closing. */
-export interface ConfirmedMessage { readonly type: "confirmed"; readonly id: number; readonly zxid: Zxid; readonly ended: readonly SessionId[] }
-export interface ResumeMessage { readonly type: "resume"; readonly connection: ConnectionId; readonly session: SessionId; readonly passwordHash: Uint8Array; readonly timeoutMs: number }
+export interface ConfirmedMessage {
+  readonly type: "confirmed";
+  readonly id: number;
+  readonly zxid: Zxid;
+  readonly ended: readonly SessionId[];
+}
+export interface ResumeMessage {
+  readonly type: "resume";
+  readonly connection: ConnectionId;
+  readonly session: SessionId;
+  readonly passwordHash: Uint8Array;
+  readonly timeoutMs: number;
+}
 export interface ResumedMessage {
   readonly type: "resumed";
   readonly connection: ConnectionId;
@@ -141,19 +221,50 @@ export interface ResumedMessage {
   readonly timeoutMs: number;
 }
 /** The sessions whose connections this server holds, told again to each new leader. */
-export interface RegisterMessage { readonly type: "register"; readonly sessions: readonly { readonly session: SessionId; readonly connection: ConnectionId; readonly generation: number }[] }
+export interface RegisterMessage {
+  readonly type: "register";
+  readonly sessions: readonly { readonly session: SessionId; readonly connection: ConnectionId; readonly generation: number }[];
+}
 /** The session's connection is now elsewhere: close this one. */
-export interface MovedMessage { readonly type: "moved"; readonly session: SessionId; readonly connection: ConnectionId }
+export interface MovedMessage {
+  readonly type: "moved";
+  readonly session: SessionId;
+  readonly connection: ConnectionId;
+}
 
 export type ZabMessage =
-  | HelloMessage | FoundMessage | FoundAckMessage | FoundedMessage
-  | VoteMessage | FollowerInfoMessage | LeaderInfoMessage | AckEpochMessage
-  | DiffMessage | TruncMessage | SnapMessage | SnapChunkMessage | SnapChunkAckMessage
-  | ProposalMessage | NewLeaderMessage | AckMessage | UpToDateMessage | CommitMessage
-  | HeartbeatMessage | HeartbeatAckMessage | DigestQueryMessage | DigestReplyMessage | FenceMessage;
+  | HelloMessage
+  | FoundMessage
+  | FoundAckMessage
+  | FoundedMessage
+  | VoteMessage
+  | FollowerInfoMessage
+  | LeaderInfoMessage
+  | AckEpochMessage
+  | DiffMessage
+  | TruncMessage
+  | SnapMessage
+  | SnapChunkMessage
+  | SnapChunkAckMessage
+  | ProposalMessage
+  | NewLeaderMessage
+  | AckMessage
+  | UpToDateMessage
+  | CommitMessage
+  | HeartbeatMessage
+  | HeartbeatAckMessage
+  | DigestQueryMessage
+  | DigestReplyMessage
+  | FenceMessage;
 
 export type RequestMessage =
-  | ForwardMessage | RefusalMessage | ConfirmMessage | ConfirmedMessage
-  | ResumeMessage | ResumedMessage | RegisterMessage | MovedMessage;
+  | ForwardMessage
+  | RefusalMessage
+  | ConfirmMessage
+  | ConfirmedMessage
+  | ResumeMessage
+  | ResumedMessage
+  | RegisterMessage
+  | MovedMessage;
 
 export type PeerMessage = ZabMessage | RequestMessage;

@@ -4,7 +4,7 @@
  * role does; the log, the epoch record and their completions live on (a completion that was dropped at
  * a role change would leave memory behind the disk, schedule "a dropped completion").
  */
-import { zeroEpoch, zeroZxid, type Epoch, type ServerId, type Zxid } from "../model/zxid.ts";
+import { type Epoch, type ServerId, type Zxid, zeroEpoch, zeroZxid } from "../model/zxid.ts";
 import type { ZabContext } from "./context.ts";
 import { Election, servingNotification } from "./election.ts";
 import type { Founding } from "./founding.ts";

@@ -7,9 +7,9 @@
 import t from "tap";
 import { type Limits, tinyLimits } from "../../src/model/limits.ts";
 import { epochOf, makeEpoch, makeZxid, nextZxid, type Zxid, zeroZxid } from "../../src/model/zxid.ts";
-import { Random } from "../sim/random.ts";
 import { SimDisk } from "../sim/disk.ts";
-import { entriesOf, payloadOf, Process, tryOpen, zxid } from "./support.ts";
+import { Random } from "../sim/random.ts";
+import { entriesOf, Process, payloadOf, tryOpen, zxid } from "./support.ts";
 
 t.setTimeout(120_000);
 

@@ -1,6 +1,6 @@
 /** The epoch record: two copies, saves in order, durable when both are there; crashes, kills, damage and newer formats. */
 import t from "tap";
-import { encodeEpochRecord, type EpochRecord, EpochRecordFile, epochRecordFiles } from "../../src/log/epoch-record.ts";
+import { type EpochRecord, EpochRecordFile, encodeEpochRecord, epochRecordFiles } from "../../src/log/epoch-record.ts";
 import { InvariantError } from "../../src/model/assert.ts";
 import { crc32c } from "../../src/model/crc32c.ts";
 import { TokenSource } from "../../src/model/tokens.ts";
@@ -91,7 +91,12 @@ t.test("every bit flip and cut of one copy is survived, of both is damage", asyn
     checked += 1;
     disk.restoreFiles(new Map([...files, [first, bad]]));
     if (EpochRecordFile.open(disk, new TokenSource()).type !== "ok") t.fail("one good copy is enough");
-    disk.restoreFiles(new Map([[first, bad], [second, bad]]));
+    disk.restoreFiles(
+      new Map([
+        [first, bad],
+        [second, bad],
+      ]),
+    );
     const both = EpochRecordFile.open(disk, new TokenSource());
     if (both.type !== "damaged") t.fail(`both copies bad: ${both.type}`);
   };
@@ -120,7 +125,12 @@ t.test("one copy missing is survived, one missing and one bad is damage", async 
 t.test("the higher sequence wins, and the older copy is brought up before anything counts", async (t) => {
   const disk = makeDisk(2);
   const [first = "", second = ""] = epochRecordFiles;
-  disk.restoreFiles(new Map([[first, encodeEpochRecord(record(8), 41)], [second, encodeEpochRecord(record(9), 42)]]));
+  disk.restoreFiles(
+    new Map([
+      [first, encodeEpochRecord(record(8), 41)],
+      [second, encodeEpochRecord(record(9), 42)],
+    ]),
+  );
   const file = open(disk);
   t.equal(file.record.acceptedEpoch, 9);
   settle(disk, file);
@@ -177,7 +187,8 @@ t.test("crashes and kills: what was durable never falls back", async (t) => {
       if (opening.type !== "ok") return void t.fail(`seed ${seed}: ${JSON.stringify(opening)}`);
       file = opening.file;
       const found = file.record.acceptedEpoch;
-      if (found < durable || found > wanted) return void t.fail(`seed ${seed}: found ${found}, durable was ${durable}, wanted ${wanted}`);
+      if (found < durable || found > wanted)
+        return void t.fail(`seed ${seed}: found ${found}, durable was ${durable}, wanted ${wanted}`);
       if (found > durable) mixed += 1;
     }
   }

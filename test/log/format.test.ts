@@ -24,7 +24,14 @@ function walk(bytes: Uint8Array, salt: number, prev = zxid(2, 7)): { zxids: numb
 t.test("round trip", async (t) => {
   const salt = segmentSalt(99, 3);
   const bytes = sealed(salt);
-  t.same(getBatchHeader(bytes, 0, 8_192, 3, salt), { bodyBytes: bytes.length - 48, entries: 5, offset: 8_192, durableEnd: 5_000, prev: zxid(2, 7), last: zxid(3, 1) });
+  t.same(getBatchHeader(bytes, 0, 8_192, 3, salt), {
+    bodyBytes: bytes.length - 48,
+    entries: 5,
+    offset: 8_192,
+    durableEnd: 5_000,
+    prev: zxid(2, 7),
+    last: zxid(3, 1),
+  });
   t.same(walk(bytes, salt), { zxids: [zxid(2, 8), zxid(2, 9), zxid(2, 10), zxid(2, 11), zxid(3, 1)], bad: false });
 });
 

@@ -2,12 +2,15 @@
 import t, { type Test } from "tap";
 import { InvariantError } from "../../src/model/assert.ts";
 import { type Limits, tinyLimits } from "../../src/model/limits.ts";
-import { zeroZxid, type Zxid } from "../../src/model/zxid.ts";
-import { entriesOf, makeDisk, payloadOf, Process, start, zxid, zxidsOf } from "./support.ts";
+import { type Zxid, zeroZxid } from "../../src/model/zxid.ts";
+import { entriesOf, makeDisk, Process, payloadOf, start, zxid, zxidsOf } from "./support.ts";
 
 function same(t: Test, process: Process, wanted: Zxid[], length: number): void {
   const found = entriesOf(process.log);
-  t.same(found.map((entry) => entry.zxid), wanted);
+  t.same(
+    found.map((entry) => entry.zxid),
+    wanted,
+  );
   for (const entry of found) t.ok(Buffer.from(entry.payload).equals(payloadOf(entry.zxid, length)), `payload of ${entry.zxid}`);
 }
 
@@ -37,7 +40,11 @@ t.test("an entry is durable when its fdatasync is done, and not before", async (
   t.equal(process.log.syncingSinceMs, 100);
   t.equal(process.log.durableZxid, zeroZxid);
   t.equal(process.log.idle, false);
-  t.same(process.log.readAfter(zeroZxid, 100)?.map((entry) => entry.zxid), [zxid(1, 1)], "readable from memory at once");
+  t.same(
+    process.log.readAfter(zeroZxid, 100)?.map((entry) => entry.zxid),
+    [zxid(1, 1)],
+    "readable from memory at once",
+  );
   process.turn(200);
   t.equal(process.log.durableZxid, zxid(1, 1));
   t.equal(process.log.syncingSinceMs, undefined);
@@ -73,7 +80,8 @@ t.test("gaps are refused", async (t) => {
 t.test("a restart finds everything again, over several segments and epochs", async (t) => {
   const disk = makeDisk(5);
   const first = start(disk);
-  for (let epoch = 1; epoch <= 3; epoch += 1) for (let counter = 1; counter <= 40; counter += 1) first.write(epoch, counter, counter, 300);
+  for (let epoch = 1; epoch <= 3; epoch += 1)
+    for (let counter = 1; counter <= 40; counter += 1) first.write(epoch, counter, counter, 300);
   t.ok(disk.list("log-1").filter((name) => name.startsWith("segment")).length > 3, "several segments");
   const wanted = [...counters(1, 1, 40), ...counters(2, 1, 40), ...counters(3, 1, 40)];
   same(t, first, wanted, 300);
@@ -98,7 +106,10 @@ t.test("entries larger than a segment, and empty ones", async (t) => {
   first.write(1, 3, 4, 40_000);
   const second = start(disk, tinyLimits, first.nowMs);
   second.settle();
-  t.same(entriesOf(second.log).map((entry) => entry.payload.length), [50_000, 0, 40_000, 40_000]);
+  t.same(
+    entriesOf(second.log).map((entry) => entry.payload.length),
+    [50_000, 0, 40_000, 40_000],
+  );
   t.ok(Buffer.from(entriesOf(second.log)[3]?.payload ?? []).equals(payloadOf(zxid(1, 4), 40_000)));
 });
 
@@ -133,7 +144,15 @@ t.test("what is not durable stays in memory, beyond the bound", async (t) => {
 });
 
 t.test("truncate: inside a batch, at a segment's start, to the base, to the end", async (t) => {
-  for (const [cut, batch] of [[7, 10], [10, 10], [60, 1], [1, 1], [0, 5], [99, 20], [100, 10]] as const) {
+  for (const [cut, batch] of [
+    [7, 10],
+    [10, 10],
+    [60, 1],
+    [1, 1],
+    [0, 5],
+    [99, 20],
+    [100, 10],
+  ] as const) {
     const disk = makeDisk(9);
     const first = start(disk);
     for (let counter = 1; counter <= 100; counter += batch) first.write(4, counter, counter + batch - 1, 200);

@@ -10,7 +10,7 @@ import { recover } from "../../src/log/recovery.ts";
 import { segmentFile } from "../../src/log/segment.ts";
 import { type Limits, tinyLimits } from "../../src/model/limits.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
-import { directory, entriesOf, makeDisk, payloadOf, type Process, start, tryOpen, zxid } from "./support.ts";
+import { directory, entriesOf, makeDisk, type Process, payloadOf, start, tryOpen, zxid } from "./support.ts";
 
 t.setTimeout(120_000);
 
@@ -23,7 +23,10 @@ class FrozenDisk implements Disk {
     this.files = files;
   }
   list(name: string): string[] {
-    return [...this.files.keys()].filter((file) => file.startsWith(`${name}/`)).map((file) => file.slice(name.length + 1)).sort();
+    return [...this.files.keys()]
+      .filter((file) => file.startsWith(`${name}/`))
+      .map((file) => file.slice(name.length + 1))
+      .sort();
   }
   size(file: string): number | undefined {
     return this.files.get(file)?.length;
@@ -93,7 +96,8 @@ function read(disk: Disk): Found {
   if (recovery.type === "empty") return [];
   const entries = readHistory(disk, recovery.segments, { after: recovery.base, until: recovery.last, bytesMax: 1e9 });
   for (const entry of entries) {
-    if (!Buffer.from(entry.payload).equals(payloadOf(entry.zxid, entry.payload.length))) throw new Error(`wrong bytes for ${entry.zxid}`);
+    if (!Buffer.from(entry.payload).equals(payloadOf(entry.zxid, entry.payload.length)))
+      throw new Error(`wrong bytes for ${entry.zxid}`);
   }
   return entries.map((entry) => entry.zxid);
 }
@@ -157,7 +161,8 @@ for (const marked of [false, true]) {
       }
       const without = new Map(small.files);
       without.delete(file);
-      if (small.proven.some((range) => range.file === file) || file.includes("manifest")) t.equal(read(new FrozenDisk(without)), "damaged", `${file} missing`);
+      if (small.proven.some((range) => range.file === file) || file.includes("manifest"))
+        t.equal(read(new FrozenDisk(without)), "damaged", `${file} missing`);
     }
   });
 }
@@ -170,7 +175,9 @@ t.test("zeros instead of a sector: damage where proven, a cut in the last batch"
         const holed = content.slice();
         holed.fill(0, offset, offset + 512);
         const found = read(new FrozenDisk(new Map([...small.files, [file, holed]])));
-        const touched = file.includes("manifest") || small.proven.some((range) => range.file === file && range.from < offset + 512 && offset < range.to);
+        const touched =
+          file.includes("manifest") ||
+          small.proven.some((range) => range.file === file && range.from < offset + 512 && offset < range.to);
         t.equal(judge(small, found, touched), "", `${file} ${offset}`);
       }
     }
@@ -184,7 +191,8 @@ t.test("the reason names file, offset and zxids", async (t) => {
   disk.flipBit(segmentFile(directory, 1), 512 + 100, 3);
   const opening = tryOpen(disk, limits);
   t.equal(opening.type, "damaged");
-  if (opening.type === "damaged") t.equal(opening.reason, "log-1/segment-00000001 is damaged at offset 512: entries after 7:1 up to 7:2 cannot be read");
+  if (opening.type === "damaged")
+    t.equal(opening.reason, "log-1/segment-00000001 is damaged at offset 512: entries after 7:1 up to 7:2 cannot be read");
 });
 
 t.test("a torn tail is cut into a new segment, and stays cut", async (t) => {
@@ -203,7 +211,10 @@ t.test("a torn tail is cut into a new segment, and stays cut", async (t) => {
   t.equal(third.opening.type === "ok" && third.opening.tornTailCut, false);
   third.settle();
   third.write(8, 1, 2);
-  t.same(entriesOf(start(disk, limits, third.nowMs).log).map((entry) => entry.zxid), [zxid(7, 1), zxid(7, 2), zxid(8, 1), zxid(8, 2)]);
+  t.same(
+    entriesOf(start(disk, limits, third.nowMs).log).map((entry) => entry.zxid),
+    [zxid(7, 1), zxid(7, 2), zxid(8, 1), zxid(8, 2)],
+  );
 });
 
 t.test("stale bytes behind a cut (schedule 17)", async (t) => {
@@ -228,7 +239,10 @@ t.test("bytes of another segment or offset never pass for ours", async (t) => {
   const segment = files.get(segmentFile(directory, 1)) ?? new Uint8Array(0);
   // A misdirected write: batch 3 again in the next slot.
   segment.set(segment.subarray(2 * 512, 3 * 512), 3 * 512);
-  t.same(read(new FrozenDisk(files)), [1, 2, 3].map((counter) => zxid(1, counter)));
+  t.same(
+    read(new FrozenDisk(files)),
+    [1, 2, 3].map((counter) => zxid(1, counter)),
+  );
   // A lost write: batch 2 is what was there before it.
   segment.fill(0, 512, 2 * 512);
   t.equal(read(new FrozenDisk(files)), "damaged");

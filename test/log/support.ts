@@ -15,7 +15,8 @@ export function zxid(epoch: number, counter: number): Zxid {
 /** `length` bytes that depend on zxid and `branch`, so that no entry passes for another, also after a cut. */
 export function payloadOf(id: Zxid, length: number, branch = 0): Uint8Array {
   const bytes = new Uint8Array(length);
-  for (let index = 0; index < length; index += 1) bytes[index] = (counterOf(id) * 7 + epochOf(id) * 31 + index * 13 + branch * 101) & 0xff;
+  for (let index = 0; index < length; index += 1)
+    bytes[index] = (counterOf(id) * 7 + epochOf(id) * 31 + index * 13 + branch * 101) & 0xff;
   return bytes;
 }
 

@@ -27,7 +27,8 @@ t.test("every length, offset and seed agrees with the slow one, and continues", 
       const part = bytes.slice(start, end);
       if (crc32cOf(bytes, start, end, seed) !== slow(part, seed)) return void t.fail(`${start} … ${end}`);
       const middle = start + ((end - start) >> 1);
-      if (crc32cOf(bytes, middle, end, crc32cOf(bytes, start, middle, seed)) !== crc32c(part, seed)) return void t.fail(`continued ${start} … ${end}`);
+      if (crc32cOf(bytes, middle, end, crc32cOf(bytes, start, middle, seed)) !== crc32c(part, seed))
+        return void t.fail(`continued ${start} … ${end}`);
     }
   }
   t.pass();

@@ -76,19 +76,40 @@ t.test("commits become visible with their events, and are there when opened agai
   opened.kv.commit([write("a", "2"), write("c", undefined), write("never", undefined)], 8);
   t.equal(valueOf(opened.kv, "a"), undefined, "not in the loop's own turn");
   await opened.until(() => opened.events.length === 4);
-  t.same(opened.events.map((event) => ("token" in event ? [event.type, event.token] : [])), [["storeCommitted", 7], ["storeSynced", 7], ["storeCommitted", 8], ["storeSynced", 8]]);
-  t.same(["a", "b", "c"].map((key) => valueOf(opened.kv, key)), ["2", "", undefined]);
+  t.same(
+    opened.events.map((event) => ("token" in event ? [event.type, event.token] : [])),
+    [
+      ["storeCommitted", 7],
+      ["storeSynced", 7],
+      ["storeCommitted", 8],
+      ["storeSynced", 8],
+    ],
+  );
+  t.same(
+    ["a", "b", "c"].map((key) => valueOf(opened.kv, key)),
+    ["2", "", undefined],
+  );
   await opened.close();
   const again = new Opened(directory);
-  t.same(again.kv.range(first, end, 10).map(([key, value]) => [textOf(key), textOf(value)]), [["a", "2"], ["b", ""]]);
+  t.same(
+    again.kv.range(first, end, 10).map(([key, value]) => [textOf(key), textOf(value)]),
+    [
+      ["a", "2"],
+      ["b", ""],
+    ],
+  );
   await again.close();
 });
 
 t.test("ranges: bounds, limits, order of bytes, keys alone", async (t) => {
   const opened = new Opened(newDirectory(t));
   const keys = ["a", "a\u0000", "a\u0001", "ab", "b", "é", "€"];
-  await opened.commit(keys.map((key) => write(key, key)), 1);
-  const names = (start: string, to: string, limit: number): string[] => opened.kv.range(bytesOf(start), bytesOf(to), limit).map(([key]) => textOf(key));
+  await opened.commit(
+    keys.map((key) => write(key, key)),
+    1,
+  );
+  const names = (start: string, to: string, limit: number): string[] =>
+    opened.kv.range(bytesOf(start), bytesOf(to), limit).map(([key]) => textOf(key));
   t.same(names("a", "b", 100), ["a", "a\u0000", "a\u0001", "ab"]);
   t.same(names("a\u0000", "b", 2), ["a\u0000", "a\u0001"]);
   t.same(names("ac", "€", 100), ["b", "é"]);
@@ -105,7 +126,12 @@ t.test("an image stays still, however many transactions follow", async (t) => {
   const images: { image: KeyValueImage; round: number }[] = [];
   const value = "v".repeat(400);
   for (let round = 0; round < 30; round += 1) {
-    await opened.commit(Array.from({ length: 200 }, (_, i) => write(`k${(i * 7 + round) % 500}`, `${round} ${value}`)).concat(write("round", String(round))), round);
+    await opened.commit(
+      Array.from({ length: 200 }, (_, i) => write(`k${(i * 7 + round) % 500}`, `${round} ${value}`)).concat(
+        write("round", String(round)),
+      ),
+      round,
+    );
     images.push({ image: opened.kv.image(), round });
     if (images.length > 8) images.shift()?.image.release();
     for (const { image, round } of images) t.equal(valueOf(image, "round"), String(round));
@@ -127,7 +153,10 @@ t.test("a failed commit is reported once, leaves nothing, and nothing follows it
   await opened.until(() => opened.events.some((event) => event.type === "storeFailed"));
   opened.kv.commit([write("a", "4")], 4);
   await opened.close();
-  t.same(opened.events.map((event) => event.type), ["storeCommitted", "storeSynced", "storeFailed"]);
+  t.same(
+    opened.events.map((event) => event.type),
+    ["storeCommitted", "storeSynced", "storeFailed"],
+  );
   const again = new Opened(directory);
   t.equal(valueOf(again.kv, "a"), "1");
   await again.close();
@@ -182,11 +211,15 @@ t.test("the tree store and a snapshot over LMDB", async (t) => {
 
 /** ZABRA_LMDB_ROUNDS=100 for the long run. */
 const rounds = Number(process.env["ZABRA_LMDB_ROUNDS"] ?? 6);
-const childPath = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./lmdb-child.ts" : "./lmdb-child.js", import.meta.url));
+const childPath = fileURLToPath(
+  new URL(import.meta.url.endsWith(".ts") ? "./lmdb-child.ts" : "./lmdb-child.js", import.meta.url),
+);
 
 /** Runs the child until it has printed `lines` numbers and `ms` more, then kills it; the last number printed. */
 async function runAndKill(directory: string, after: number, lines: number, ms: number): Promise<number> {
-  const child: ChildProcess = spawn(process.execPath, [...process.execArgv, childPath, directory, String(after)], { stdio: ["ignore", "pipe", "inherit"] });
+  const child: ChildProcess = spawn(process.execPath, [...process.execArgv, childPath, directory, String(after)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   let printed = "";
   child.stdout?.setEncoding("utf8");
   child.stdout?.on("data", (text: string) => {
@@ -195,7 +228,9 @@ async function runAndKill(directory: string, after: number, lines: number, ms: n
     if (before < lines && printed.split("\n").length - 1 >= lines) setTimeout(() => child.kill("SIGKILL"), ms);
   });
   if (lines === 0) setTimeout(() => child.kill("SIGKILL"), ms);
-  const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => child.on("close", (code, signal) => resolve([code, signal])));
+  const [code, signal] = await new Promise<[number | null, string | null]>((resolve) =>
+    child.on("close", (code, signal) => resolve([code, signal])),
+  );
   if (signal !== "SIGKILL") throw new Error(`the child ended with ${code ?? signal}`);
   return Number(printed.split("\n").at(-2) ?? after);
 }
@@ -203,7 +238,9 @@ async function runAndKill(directory: string, after: number, lines: number, ms: n
 t.test("a process that exits in the middle of a transaction ends, with its code", async (t) => {
   const directory = newDirectory(t);
   for (const afterMs of [0, 30, 100]) {
-    const child = spawn(process.execPath, [...process.execArgv, childPath, directory, "0", String(afterMs)], { stdio: ["ignore", "ignore", "inherit"] });
+    const child = spawn(process.execPath, [...process.execArgv, childPath, directory, "0", String(afterMs)], {
+      stdio: ["ignore", "ignore", "inherit"],
+    });
     const code = await new Promise((resolve) => child.on("close", resolve));
     t.equal(code, 70, `${afterMs} ms after the start`);
   }
@@ -216,7 +253,12 @@ t.test("killed at any moment, it holds whole batches, all synced ones included",
   let held = 0;
   let unreported = 0;
   for (let round = 0; round < rounds; round += 1) {
-    const synced = await runAndKill(directory, held, round % 6 === 5 ? 0 : 1 + random.below(6), random.below(round % 6 === 5 ? 400 : 30));
+    const synced = await runAndKill(
+      directory,
+      held,
+      round % 6 === 5 ? 0 : 1 + random.below(6),
+      random.below(round % 6 === 5 ? 400 : 30),
+    );
     const opened = new Opened(directory);
     const found = Number(valueOf(opened.kv, numberKey) ?? 0);
     if (found < synced) t.fail(`round ${round}: ${synced} was synced and ${found} is there`);
@@ -226,7 +268,8 @@ t.test("killed at any moment, it holds whole batches, all synced ones included",
     const pairs = opened.kv.range(first, end, 100_000);
     t.equal(pairs.length, content.size, `round ${round}: after batch ${held}`);
     for (const [key, value] of pairs) {
-      if (!Buffer.from(value).equals(content.get(textOf(key)) ?? new Uint8Array(0))) t.fail(`round ${round}: ${textOf(key)} is not as of batch ${held}`);
+      if (!Buffer.from(value).equals(content.get(textOf(key)) ?? new Uint8Array(0)))
+        t.fail(`round ${round}: ${textOf(key)} is not as of batch ${held}`);
     }
     await opened.close();
   }

@@ -28,6 +28,10 @@ export interface AnyClient {
   readonly id: NodeId;
   readonly session: SessionId | undefined;
   readonly connected: boolean;
+  /** A call can be made. */
+  readonly ready: boolean;
+  /** No call is open, and it is where it should be in a healthy world. */
+  readonly settled: boolean;
   readonly server: number;
   readonly outstanding: number;
   /** Goes only to this server when set (scenarios). */
@@ -118,6 +122,14 @@ export class SimClient implements AnyClient {
 
   get session(): SessionId | undefined {
     return this.#session?.id;
+  }
+
+  get ready(): boolean {
+    return this.#session !== undefined;
+  }
+
+  get settled(): boolean {
+    return this.outstanding === 0 && this.#connected;
   }
 
   get connected(): boolean {

@@ -50,6 +50,15 @@ export class SdkClient implements AnyClient {
     return this.#machine.session?.id;
   }
 
+  get ready(): boolean {
+    return true;
+  }
+
+  /** It opens a session when one is wanted: without calls it may rest without. */
+  get settled(): boolean {
+    return this.#calls.size === 0 && (this.connected || this.session === undefined);
+  }
+
   get connected(): boolean {
     return this.#machine.state.type === "connected";
   }
@@ -67,8 +76,8 @@ export class SdkClient implements AnyClient {
   }
 
   call(request: Request, isWrite: boolean, level: ReadLevel = { type: "linearizable" }, guards: readonly Guard[] = []): Operation | undefined {
-    const session = this.session;
-    if (session === undefined) return undefined;
+    // Without a session one is opened for the call; whose it is, is known when it is sent.
+    const session = this.session ?? (0 as SessionId);
     // One-shot watches are re-armed over reconnects by the machine; the naive client checks them.
     const asked = "watch" in request ? { ...request, watch: false } : { ...request };
     const operation = this.#p.history.begin({ client: this.id, session, request: asked, isWrite, level, seq: 0, guards, invokedAt: this.#p.scheduler.now, sessionFloor: this.#machine.lastZxid });
@@ -196,7 +205,7 @@ export class SdkClient implements AnyClient {
     if (message.type === "heartbeat") return message;
     if (message.type === "request") {
       const operation = this.#byRequest.get(message.request);
-      if (operation !== undefined && message.seq > 0) {
+      if (operation !== undefined) {
         operation.seq = message.seq;
         operation.session = this.session ?? operation.session;
       }

@@ -105,7 +105,7 @@ export function heal(cluster: Cluster, workload: Workload): void {
   cluster.until("one leader, all serve", () => allServe(cluster), 15_000);
   cluster.run(500);
   workload.stop();
-  cluster.until("every call ends", () => cluster.clients.every((client) => client.outstanding === 0 && client.connected), 20_000);
+  cluster.until("every call ends", () => cluster.clients.every((client) => client.settled), 20_000);
   cluster.until("all trees are flushed at one zxid", () => allFlushed(cluster), 10_000);
   const difference = replicaDifference(cluster);
   if (difference !== undefined) throw new Violation("replicas are alike", difference);

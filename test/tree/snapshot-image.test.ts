@@ -28,7 +28,8 @@ function fill(kv: SimKeyValue, count: number, zxid: number): WriteBehindStore {
   store.putRecord("session/1", Uint8Array.of(1));
   store.setApplied(zxid as Zxid);
   store.flush(0);
-  for (const event of kv.advance(0)) event.type === "storeCommitted" ? store.onStoreCommitted(event.token) : store.onStoreSynced(event.token);
+  for (const event of kv.advance(0))
+    event.type === "storeCommitted" ? store.onStoreCommitted(event.token) : store.onStoreSynced(event.token);
   return store;
 }
 
@@ -46,13 +47,17 @@ t.test("an image arrives whole, in bounded parts, while the source goes on", (t)
     parts += 1;
     const bytes = part.pairs.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
     const last = part.pairs.at(-1);
-    t.ok(part.pairs.length > 0 && bytes - (last?.[1].length ?? 0) - (last?.[0].length ?? 0) < tinyLimits.snapshot_chunk_bytes, "bounded");
+    t.ok(
+      part.pairs.length > 0 && bytes - (last?.[1].length ?? 0) - (last?.[0].length ?? 0) < tinyLimits.snapshot_chunk_bytes,
+      "bounded",
+    );
     t.equal(sink.write(part.pairs), undefined);
     t.ok(sink.pending > 0);
     store.put(`/later${parts}`, plainNode(parts));
     store.setApplied((100 + parts) as Zxid);
     if (!store.flushing) store.flush(0);
-    for (const event of from.advance(0)) event.type === "storeCommitted" ? store.onStoreCommitted(event.token) : store.onStoreSynced(event.token);
+    for (const event of from.advance(0))
+      event.type === "storeCommitted" ? store.onStoreCommitted(event.token) : store.onStoreSynced(event.token);
     if (part.done) break;
     t.equal(sink.synced, false);
   }
@@ -61,7 +66,8 @@ t.test("an image arrives whole, in bounded parts, while the source goes on", (t)
   t.ok(parts > 20);
   t.equal(sink.synced, false);
   while (sink.pending > 0) {
-    for (const event of to.advance(0)) t.ok(event.type === "storeCommitted" ? sink.onStoreCommitted(event.token) : sink.onStoreSynced(event.token));
+    for (const event of to.advance(0))
+      t.ok(event.type === "storeCommitted" ? sink.onStoreCommitted(event.token) : sink.onStoreSynced(event.token));
   }
   t.equal(sink.synced, true);
   t.same(to.range(firstKey, endKey, 10_000), wanted);

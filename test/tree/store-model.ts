@@ -10,8 +10,24 @@ const safeMax = Number.MAX_SAFE_INTEGER;
 export function plainNode(zxid: number, data?: Uint8Array): Znode {
   const stamp = zxid as Zxid;
   return {
-    data, acl: 1, kind: "persistent", owner: 0, ttlMs: 0, czxid: stamp, mzxid: stamp, pzxid: stamp, ctimeMs: 1_700_000_000_000, mtimeMs: 1_700_000_000_000,
-    stampMs: 12, version: 0, aversion: 0, childCreates: 0, numChildren: 0, descendants: 0, hashHigh: zxid >>> 0, hashLow: ~zxid >>> 0,
+    data,
+    acl: 1,
+    kind: "persistent",
+    owner: 0,
+    ttlMs: 0,
+    czxid: stamp,
+    mzxid: stamp,
+    pzxid: stamp,
+    ctimeMs: 1_700_000_000_000,
+    mtimeMs: 1_700_000_000_000,
+    stampMs: 12,
+    version: 0,
+    aversion: 0,
+    childCreates: 0,
+    numChildren: 0,
+    descendants: 0,
+    hashHigh: zxid >>> 0,
+    hashLow: ~zxid >>> 0,
   };
 }
 
@@ -23,11 +39,23 @@ export function randomNode(random: Random): Znode {
   const ctimeMs = safe();
   return {
     data: random.chance(0.2) ? undefined : randomBytes(random, random.pick([0, 1, 20, 100, 3_000])),
-    acl: small(), kind: random.pick(kinds), owner: random.chance(0.5) ? 0 : (safe() as SessionId), ttlMs: random.chance(0.5) ? 0 : safe(),
-    czxid, mzxid: random.chance(0.5) ? czxid : (safe() as Zxid), pzxid: random.chance(0.5) ? czxid : (safe() as Zxid),
-    ctimeMs, mtimeMs: random.chance(0.5) ? ctimeMs : safe(), stampMs: safe(), version: signed(), aversion: signed(),
-    childCreates: signed(), numChildren: small(), descendants: small(),
-    hashHigh: random.chance(0.5) ? random.next() : random.next() | 0, hashLow: random.chance(0.5) ? random.next() : random.next() | 0,
+    acl: small(),
+    kind: random.pick(kinds),
+    owner: random.chance(0.5) ? 0 : (safe() as SessionId),
+    ttlMs: random.chance(0.5) ? 0 : safe(),
+    czxid,
+    mzxid: random.chance(0.5) ? czxid : (safe() as Zxid),
+    pzxid: random.chance(0.5) ? czxid : (safe() as Zxid),
+    ctimeMs,
+    mtimeMs: random.chance(0.5) ? ctimeMs : safe(),
+    stampMs: safe(),
+    version: signed(),
+    aversion: signed(),
+    childCreates: signed(),
+    numChildren: small(),
+    descendants: small(),
+    hashHigh: random.chance(0.5) ? random.next() : random.next() | 0,
+    hashLow: random.chance(0.5) ? random.next() : random.next() | 0,
   };
 }
 
@@ -51,8 +79,14 @@ export class NaiveStore {
 
   children(parent: string, after: string, limit: number): string[] {
     const prefix = parent === "/" ? "/" : `${parent}/`;
-    const names = [...this.nodes.keys()].filter((path) => path !== "/" && path.startsWith(prefix) && !path.slice(prefix.length).includes("/"));
-    return names.map((path) => path.slice(prefix.length)).filter((name) => name > after).sort().slice(0, limit);
+    const names = [...this.nodes.keys()].filter(
+      (path) => path !== "/" && path.startsWith(prefix) && !path.slice(prefix.length).includes("/"),
+    );
+    return names
+      .map((path) => path.slice(prefix.length))
+      .filter((name) => name > after)
+      .sort()
+      .slice(0, limit);
   }
 
   recordsOf(prefix: string): [string, Uint8Array][] {

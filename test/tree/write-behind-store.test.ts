@@ -65,7 +65,8 @@ class Run {
   pass(): void {
     this.now += this.random.below(200);
     for (const event of this.kv.advance(this.now)) {
-      const ours = event.type === "storeCommitted" ? this.store.onStoreCommitted(event.token) : this.store.onStoreSynced(event.token);
+      const ours =
+        event.type === "storeCommitted" ? this.store.onStoreCommitted(event.token) : this.store.onStoreSynced(event.token);
       if (!ours) throw new Error("a completion without an owner");
     }
     if (this.store.shouldFlush(this.now) || (!this.store.flushing && this.random.chance(0.05))) {
@@ -109,12 +110,20 @@ class Run {
       const parent = r.pick(["/", "/a", "/ä", "/a/b", "/zz"]);
       const after = r.chance(0.5) ? "" : this.path().slice(1, 3).replace("/", "");
       const limit = r.pick([1, 2, 5, 1_000]);
-      same(this.store.children(parent, after, limit), this.model.children(parent, after, limit), `children of ${parent} after ${after}`);
+      same(
+        this.store.children(parent, after, limit),
+        this.model.children(parent, after, limit),
+        `children of ${parent} after ${after}`,
+      );
       const key = `s/${r.below(12)}`;
       same(this.store.record(key), this.model.records.get(key), key);
       for (const { image, model } of this.images) {
         same(image.get(path), model.nodes.get(path), `image ${image.zxid} ${path}`);
-        same(image.children(parent, after, limit), model.children(parent, after, limit), `image ${image.zxid} children of ${parent}`);
+        same(
+          image.children(parent, after, limit),
+          model.children(parent, after, limit),
+          `image ${image.zxid} children of ${parent}`,
+        );
       }
       this.seen.pages += 1;
     }
@@ -133,7 +142,8 @@ class Run {
 }
 
 function same(found: unknown, wanted: unknown, what: string): void {
-  if (JSON.stringify(found) !== JSON.stringify(wanted)) throw new Error(`${what}: ${JSON.stringify(found)} and not ${JSON.stringify(wanted)}`);
+  if (JSON.stringify(found) !== JSON.stringify(wanted))
+    throw new Error(`${what}: ${JSON.stringify(found)} and not ${JSON.stringify(wanted)}`);
 }
 
 t.test("reads what was put, through flushes, images and crashes", (t) => {
@@ -161,7 +171,8 @@ function make(limits = tinyLimits): { kv: SimKeyValue; store: WriteBehindStore; 
   if (opening.type !== "ok") throw new Error(opening.reason);
   const store = opening.store;
   const settle = (): void => {
-    for (const event of kv.advance(0)) (event.type === "storeCommitted" ? store.onStoreCommitted(event.token) : store.onStoreSynced(event.token));
+    for (const event of kv.advance(0))
+      event.type === "storeCommitted" ? store.onStoreCommitted(event.token) : store.onStoreSynced(event.token);
   };
   return { kv, store, settle };
 }
@@ -287,10 +298,13 @@ t.test("a flipped bit in any stored value is found at read and by the scrub", (t
     const opening = openStore({ kv, tokens: new TokenSource(), limits: tinyLimits });
     if (opening.type === "damaged") t.match(opening.reason, /the applied zxid fails its checksum/);
     else {
-      t.throws(() => {
-        for (const path of paths) opening.store.get(path);
-        for (let i = 0; i < 5; i += 1) opening.store.record(`r${i}`);
-      }, { message: /the tree store is damaged: .* fails its checksum/ });
+      t.throws(
+        () => {
+          for (const path of paths) opening.store.get(path);
+          for (let i = 0; i < 5; i += 1) opening.store.record(`r${i}`);
+        },
+        { message: /the tree store is damaged: .* fails its checksum/ },
+      );
       let progress = opening.store.verifyAll(4);
       for (let steps = 0; progress.damage === undefined && steps < 20; steps += 1) progress = opening.store.verifyAll(4);
       t.match(progress.damage, /fails its checksum/);

@@ -1,7 +1,15 @@
 import t from "tap";
-import { describeKey, nodeKey, recordKey } from "../../src/tree/store-keys.ts";
 import type { Znode } from "../../src/tree/store.ts";
-import { decodeRecord, decodeZnode, encodeRecord, encodeZnode, isSound, sealValue, znodeBytesMax } from "../../src/tree/znode-codec.ts";
+import { describeKey, nodeKey, recordKey } from "../../src/tree/store-keys.ts";
+import {
+  decodeRecord,
+  decodeZnode,
+  encodeRecord,
+  encodeZnode,
+  isSound,
+  sealValue,
+  znodeBytesMax,
+} from "../../src/tree/znode-codec.ts";
 import { Random } from "../sim/random.ts";
 import { plainNode, randomBytes, randomNode } from "./store-model.ts";
 
