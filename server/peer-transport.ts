@@ -65,6 +65,7 @@ export class PeerTransport implements PeerPort, PeerLinkOwner {
         member,
         link: undefined,
         linkNumber: 0,
+        stoodAtMs: 0,
         backOffMs: backOffMinMs,
         redial: undefined,
         complained: false,

@@ -65,6 +65,8 @@ export class Founding {
       return false;
     }
     this.#hellos.set(peer, message);
+    // Its ack may have been lost with an earlier link; a hello tells what is durable there just as well.
+    if (message.foundation === "founding" && message.clusterId === this.#attempt) this.#acked.add(peer);
     if (message.foundation === "founded") this.#meetFounded(message);
     return true;
   }

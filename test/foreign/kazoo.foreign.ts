@@ -46,7 +46,9 @@ function memberAt(ensemble: ProcessEnsemble, address: string): number {
 
 function whyNot(): string | undefined {
   const found = spawnSync(python, ["-c", "import kazoo"], { encoding: "utf8" });
-  return found.status === 0 ? undefined : `NOT TESTED: ${python} with kazoo is missing (pip install kazoo): ${found.error?.message ?? found.stderr.trim().split("\n").at(-1)}`;
+  if (found.status === 0) return undefined;
+  const problem = found.error?.message ?? found.stderr.trim().split("\n").at(-1);
+  return `NOT TESTED: ${python} with kazoo is missing (pip install kazoo): ${problem}`;
 }
 
 async function withEnsemble(t: Test): Promise<void> {

@@ -163,7 +163,8 @@ export class ReplyChecks {
 
   #read(operation: Operation, outcome: Outcome): void {
     const { zxid, request } = operation;
-    if (zxid === 0 && outcome.code !== "OK") return;
+    // NO_QUORUM says that nothing was read.
+    if (outcome.code === "NO_QUORUM" || (zxid === 0 && outcome.code !== "OK")) return;
     if (operation.level.type === "linearizable" || request.type === "sync") this.#linear(operation);
     if (operation.level.type === "atLeast") {
       const wanted = operation.level.zxid;

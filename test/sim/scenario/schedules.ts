@@ -468,6 +468,28 @@ function logCutBelowStore(seed: number, trace: Trace): string[] {
   return ["played"];
 }
 
+/** A write is prepared and not committed; the client reconnects and sends it again while the leader is full: whatever it is told, `failed` must be true. */
+function refusedAlthoughPrepared(seed: number, trace: Trace): string[] {
+  const stage = new Stage(seed, { limits: { outstanding_txns_max: 4 }, clients: 1, callMs: 250, sdkShare: 1, ...traced(trace) });
+  const { cluster, random } = stage;
+  stage.start(1);
+  const leader = stage.leaderId;
+  const client = cluster.client(0);
+  client.pinned = leader;
+  client.disconnect();
+  cluster.until("at the leader", () => client.connected && client.server === leader);
+  for (const id of stage.others(leader)) cluster.network.block(leader, id);
+  for (let i = 0; i < 5 + random.below(4); i += 1) stage.create(0, `/n${i}`);
+  cluster.run(random.between(5, 40));
+  client.disconnect();
+  cluster.run(400);
+  cluster.network.unblockAll();
+  cluster.run(500);
+  client.pinned = undefined;
+  stage.finish();
+  return cluster.history.operations.some((operation) => operation.state === "failed" && operation.seq > 0) ? ["called failed"] : [];
+}
+
 export const schedules: readonly Schedule[] = [
   { name: "1 the hand-over overlaps the old epoch", seeds: 10, play: handoverOverlaps, mustSee: ["B acked NEWLEADER(E′)"] },
   { name: "3 rejoin through a leader that is already deposed", seeds: 8, play: rejoinThroughDeposedLeader, mustSee: ["the deposed leader still leads", "its client is not answered"] },
@@ -490,5 +512,6 @@ export const schedules: readonly Schedule[] = [
   { name: "21b a pause before the effects", seeds: 3, play: pausedLeader("pause", "before the effects"), mustSee: ["another epoch meanwhile"] },
   { name: "23 an expiry over epochs", seeds: 6, play: expiryOverEpochs, mustSee: ["expired"] },
   { name: "24 a refusal is logged", seeds: 4, play: refusalIsLogged, mustSee: ["sent twice"] },
+  { name: "27 refused although prepared", seeds: 6, play: refusedAlthoughPrepared, mustSee: [] },
   { name: "26 SNAP past live streams", seeds: 3, play: snapPastStreams, mustSee: ["SNAP"] },
 ];

@@ -19,6 +19,7 @@ export interface StageOptions {
   readonly limits?: Partial<Limits>;
   readonly sessionTimeoutMs?: number;
   readonly callMs?: number;
+  readonly sdkShare?: number;
   readonly trace?: (line: string) => void;
 }
 
@@ -33,7 +34,7 @@ export class Stage {
     this.cluster = new Cluster({
       seed, voters: options.voters ?? 3, observers: 0, clients: options.clients ?? 2, limits: { ...tinyLimits, ...options.limits },
       sessionTimeoutMs: options.sessionTimeoutMs ?? 6_000,
-      ...(options.callMs === undefined ? {} : { callMs: options.callMs }), ...(options.trace === undefined ? {} : { trace: options.trace }),
+      ...(options.callMs === undefined ? {} : { callMs: options.callMs }), ...(options.sdkShare === undefined ? {} : { sdkShare: options.sdkShare }), ...(options.trace === undefined ? {} : { trace: options.trace }),
     });
     this.cluster.checks.durability.every = 5;
     this.random = this.cluster.random.fork("script");
