@@ -252,7 +252,7 @@ function readRange(
 ): Pair[] {
   const pairs: Pair[] = [];
   const options = transaction === undefined ? { start, end, limit } : { start, end, limit, transaction };
-  for (const { key, value } of environment.getRange(options)) pairs.push([plain(key), plain(value)]);
+  for (const { key, value } of environment.getRange(options)) pairs.push([key, value]);
   return pairs;
 }
 
@@ -265,13 +265,8 @@ function readKeys(
 ): Uint8Array[] {
   const keys: Uint8Array[] = [];
   const options = transaction === undefined ? { start, end, limit } : { start, end, limit, transaction };
-  for (const key of environment.getKeys(options)) keys.push(plain(key));
+  for (const key of environment.getKeys(options)) keys.push(key);
   return keys;
-}
-
-/** Not a Buffer, whose `slice` does not copy. */
-function plain(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** The writer is the file beside this one. From source (development, under tsx) a thread must load its TypeScript loader itself. */

@@ -26,7 +26,9 @@ class Run {
   readonly ended: Promise<number>;
 
   constructor(args: readonly string[]) {
-    this.child = spawn(process.execPath, [command, "server", "--log-level", "error", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    this.child = spawn(process.execPath, [command, "server", "--log-level", "error", ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.on("data", (chunk: Buffer) => {
         this.output += chunk.toString();
@@ -85,7 +87,14 @@ function contents(path: string): readonly string[] {
   const names = readdirSync(path, { recursive: true, encoding: "utf8" }).sort();
   // A lock whose process is gone, and what an interrupted replace leaves, mean nothing.
   const data = names.filter((name) => !/^zabra\.lock$|\/lock\.mdb$|\.tmp$/.test(name));
-  return data.filter((name) => statSync(join(path, name)).isFile()).map((name) => `${name} ${createHash("sha256").update(readFileSync(join(path, name))).digest("hex")}`);
+  return data
+    .filter((name) => statSync(join(path, name)).isFile())
+    .map(
+      (name) =>
+        `${name} ${createHash("sha256")
+          .update(readFileSync(join(path, name)))
+          .digest("hex")}`,
+    );
 }
 
 async function refused(t: Tap, args: readonly string[], message: RegExp): Promise<void> {
@@ -112,10 +121,22 @@ t.test("a port in use", async (t) => {
   t.teardown(() => server.close());
   const [peer = 0] = await freePorts(1);
   const before = contents(path);
-  await refused(t, ["--data-dir", path, "--http", `127.0.0.1:${port}`, "--zk", "127.0.0.1:0"], new RegExp(`^zabra: http: 127.0.0.1:${port} is in use by another process$`, "m"));
-  await refused(t, ["--data-dir", path, "--http", "127.0.0.1:0", "--zk", `127.0.0.1:${port}`], new RegExp(`^zabra: zk: 127.0.0.1:${port} is in use by another process$`, "m"));
+  await refused(
+    t,
+    ["--data-dir", path, "--http", `127.0.0.1:${port}`, "--zk", "127.0.0.1:0"],
+    new RegExp(`^zabra: http: 127.0.0.1:${port} is in use by another process$`, "m"),
+  );
+  await refused(
+    t,
+    ["--data-dir", path, "--http", "127.0.0.1:0", "--zk", `127.0.0.1:${port}`],
+    new RegExp(`^zabra: zk: 127.0.0.1:${port} is in use by another process$`, "m"),
+  );
   const three = `1=127.0.0.1:${port},2=127.0.0.1:${peer},3=127.0.0.1:${peer + 1}`;
-  await refused(t, ["--data-dir", join(directory, "fresh"), ...anyPorts, "--ensemble", three], new RegExp(`^zabra: peer: 127.0.0.1:${port} is in use by another process$`, "m"));
+  await refused(
+    t,
+    ["--data-dir", join(directory, "fresh"), ...anyPorts, "--ensemble", three],
+    new RegExp(`^zabra: peer: 127.0.0.1:${port} is in use by another process$`, "m"),
+  );
   t.same(contents(path).map(nameOf), before.map(nameOf), "no file came or went");
   t.equal(await stillHolds(path), "as it was");
 });
@@ -127,7 +148,11 @@ function nameOf(line: string): string {
 t.test("the data directory of another server", async (t) => {
   const path = await founded("another");
   const before = contents(path);
-  await refused(t, ["--id", "2", "--data-dir", path, ...anyPorts], /^zabra: the data directory belongs to server 1, not to server 2$/m);
+  await refused(
+    t,
+    ["--id", "2", "--data-dir", path, ...anyPorts],
+    /^zabra: the data directory belongs to server 1, not to server 2$/m,
+  );
   t.same(contents(path), before);
   t.equal(await stillHolds(path), "as it was");
 });
@@ -136,7 +161,11 @@ t.test("a data directory in use", async (t) => {
   const path = await founded("in-use");
   const first = new Run(["--data-dir", path, ...anyPorts]);
   const client = await connect(await first.url());
-  await refused(t, ["--data-dir", path, ...anyPorts], new RegExp(`^zabra: data-dir: .* is in use by process ${first.child.pid}$`, "m"));
+  await refused(
+    t,
+    ["--data-dir", path, ...anyPorts],
+    new RegExp(`^zabra: data-dir: .* is in use by process ${first.child.pid}$`, "m"),
+  );
   t.equal(toText((await client.get("/kept")).data), "as it was", "the first goes on");
   await client.close();
   await first.stop();
@@ -152,7 +181,11 @@ t.test("a data directory of a newer format", async (t) => {
     writeFileSync(join(path, file), bytes);
   }
   const before = contents(path);
-  await refused(t, ["--data-dir", path, ...anyPorts], /^zabra: the epoch record has format version 2, and this program knows versions up to 1$/m);
+  await refused(
+    t,
+    ["--data-dir", path, ...anyPorts],
+    /^zabra: the epoch record has format version 2, and this program knows versions up to 1$/m,
+  );
   await refused(t, ["--data-dir", path, ...anyPorts, "--rejoin"], /format version 2/);
   t.same(contents(path), before);
 });
@@ -189,7 +222,10 @@ t.test("an empty directory in place of a lost one", async (t) => {
   ensemble.wipe(3);
   ensemble.startServer(3);
   t.equal(await ensemble.exitCode(3), 78);
-  t.match(ensemble.member(3).output, /^zabra: the data directory is empty but the ensemble .* already counts server 3: .*--rejoin/m);
+  t.match(
+    ensemble.member(3).output,
+    /^zabra: the data directory is empty but the ensemble .* already counts server 3: .*--rejoin/m,
+  );
   ensemble.startServer(3, ["--rejoin"]);
   await ensemble.waitServing();
   const back = await connect(ensemble.urls[2] ?? "");
@@ -203,13 +239,36 @@ t.test("an empty directory in place of a lost one", async (t) => {
   cpSync(own, foreign, { recursive: true });
   const foreignId = "f".repeat(32);
   const record = encodeEpochRecord(
-    { nodeId: 3, clusterId: foreignId, foundation: "founded", member: true, voters: [1, 2, 3], observers: [], acceptedEpoch: makeEpoch(1_000), currentEpoch: makeEpoch(1_000), generation: generationOf(own) },
+    {
+      nodeId: 3,
+      clusterId: foreignId,
+      foundation: "founded",
+      member: true,
+      voters: [1, 2, 3],
+      observers: [],
+      acceptedEpoch: makeEpoch(1_000),
+      currentEpoch: makeEpoch(1_000),
+      generation: generationOf(own),
+    },
     1_000_000,
   );
   for (const file of epochRecordFiles) writeFileSync(join(foreign, file), record);
   const { http, peer } = ensemble.member(3);
   const members = ensemble.members.map((member) => `${member.id}=127.0.0.1:${member.peer}`).join(",");
-  const stranger = new Run(["--id", "3", "--data-dir", foreign, "--ensemble", members, "--http", `127.0.0.1:${http}`, "--zk", "off", "--peer", `127.0.0.1:${peer}`]);
+  const stranger = new Run([
+    "--id",
+    "3",
+    "--data-dir",
+    foreign,
+    "--ensemble",
+    members,
+    "--http",
+    `127.0.0.1:${http}`,
+    "--zk",
+    "off",
+    "--peer",
+    `127.0.0.1:${peer}`,
+  ]);
   await stranger.until((run) => /belongs to the ensemble [0-9a-f]{32}, we to f{32}/.test(run.output));
   // Long enough for many attempts.
   await delay(1_500);

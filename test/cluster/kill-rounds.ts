@@ -34,7 +34,9 @@ export interface KillReport {
 
 export async function killRounds(ensemble: ProcessEnsemble, options: KillOptions): Promise<void> {
   const lost: string[] = [];
-  const clients = await connectWriters(ensemble.urls, options.writers ?? 8, options.sessionTimeoutMs, (index) => lost.push(`writer ${index} lost its session`));
+  const clients = await connectWriters(ensemble.urls, options.writers ?? 8, options.sessionTimeoutMs, (index) =>
+    lost.push(`writer ${index} lost its session`),
+  );
   for (let round = 1; round <= options.rounds; round += 1) {
     for (const kill of options.kinds ?? kills) {
       const workload = await Workload.begin(`/kill-${round}-${kill}`, clients);
@@ -48,7 +50,13 @@ export async function killRounds(ensemble: ProcessEnsemble, options: KillOptions
   await Promise.all(clients.map((client) => client.close()));
 }
 
-async function killAndBack(ensemble: ProcessEnsemble, workload: Workload, kill: Kill, round: number, options: KillOptions): Promise<readonly number[]> {
+async function killAndBack(
+  ensemble: ProcessEnsemble,
+  workload: Workload,
+  kill: Kill,
+  round: number,
+  options: KillOptions,
+): Promise<readonly number[]> {
   await workload.everyWriterAcked();
   await delay(options.writeMs ?? 300);
   const victims = await victimsOf(ensemble, kill, round);
@@ -68,11 +76,15 @@ async function victimsOf(ensemble: ProcessEnsemble, kill: Kill, round: number): 
   const followers = ensemble.members.map((member) => member.id).filter((id) => id !== leader);
   const turn = followers[round % followers.length] ?? leader;
   switch (kill) {
-    case "leader": return [leader];
-    case "follower": return [turn];
+    case "leader":
+      return [leader];
+    case "follower":
+      return [turn];
     // With the leader, and without.
-    case "two": return round % 2 === 1 ? [leader, turn] : followers.slice(0, 2);
-    case "all": return [leader, ...followers];
+    case "two":
+      return round % 2 === 1 ? [leader, turn] : followers.slice(0, 2);
+    case "all":
+      return [leader, ...followers];
   }
 }
 

@@ -27,7 +27,10 @@ const path = "/paused";
 export async function pauseLeader(ensemble: ProcessEnsemble, sleepMs: number): Promise<PauseReport> {
   const leader = await ensemble.leader();
   const others = ensemble.members.filter((member) => member.id !== leader).map((member) => member.id);
-  const client = await connect(others.map((id) => ensemble.urls[id - 1] ?? ""), { sessionTimeoutMs: 60_000, callTimeoutMs: 60_000 });
+  const client = await connect(
+    others.map((id) => ensemble.urls[id - 1] ?? ""),
+    { sessionTimeoutMs: 60_000, callTimeoutMs: 60_000 },
+  );
   await client.ensurePath(path);
   let value = 0;
   await client.set(path, "0");
@@ -52,11 +55,20 @@ export async function pauseLeader(ensemble: ProcessEnsemble, sleepMs: number): P
   const problems = sleepers.flatMap((sleeper) => sleeper.problems);
   const late = await connect(ensemble.urls[leader - 1] ?? "");
   const { data } = await late.get(path);
-  if (new TextDecoder().decode(data) !== String(value)) problems.push(`after it came back, the old leader reads ${new TextDecoder().decode(data)}, not ${value}`);
+  if (new TextDecoder().decode(data) !== String(value))
+    problems.push(`after it came back, the old leader reads ${new TextDecoder().decode(data)}, not ${value}`);
   await Promise.all([late.close(), client.close()]);
   for (const sleeper of sleepers) sleeper.close();
   const sum = (of: (sleeper: Sleeper) => number): number => sleepers.reduce((total, sleeper) => total + of(sleeper), 0);
-  return { leader, newLeader, serviceMs: Math.round(serviceMs), answered: sum((s) => s.answered), refused: sum((s) => s.refused), closed: sum((s) => s.closed), problems };
+  return {
+    leader,
+    newLeader,
+    serviceMs: Math.round(serviceMs),
+    answered: sum((s) => s.answered),
+    refused: sum((s) => s.refused),
+    closed: sum((s) => s.closed),
+    problems,
+  };
 }
 
 async function leaderAmong(ensemble: ProcessEnsemble, ids: readonly number[]): Promise<number> {
@@ -101,7 +113,8 @@ class Sleeper {
       this.answered += 1;
       const seen = Number(Buffer.from(reply.outcome.result.data ?? []).toString());
       if (reply.level !== "linearizable") this.problems.push(`a linearizable read was answered at level ${reply.level}`);
-      if (!(seen >= atLeast)) this.problems.push(`the old leader answered ${seen} to a read sent after ${atLeast} was acknowledged`);
+      if (!(seen >= atLeast))
+        this.problems.push(`the old leader answered ${seen} to a read sent after ${atLeast} was acknowledged`);
     }
   }
 

@@ -90,7 +90,15 @@ export class ProcessEnsemble {
     const member = this.member(id);
     if (member.child !== undefined) throw new Error(`server ${id} runs already`);
     mkdirSync(this.dataDirectory(id), { recursive: true });
-    const words = [...(this.#options.prefix ?? []), this.#options.node ?? process.execPath, ...(this.#options.nodeArgs ?? []), command, "server", ...this.#arguments(member), ...args];
+    const words = [
+      ...(this.#options.prefix ?? []),
+      this.#options.node ?? process.execPath,
+      ...(this.#options.nodeArgs ?? []),
+      command,
+      "server",
+      ...this.#arguments(member),
+      ...args,
+    ];
     const [program = "", ...rest] = words;
     const child = spawn(program, rest, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...this.#options.env } });
     member.child = child;
@@ -109,9 +117,21 @@ export class ProcessEnsemble {
   #arguments(member: Member): string[] {
     const ensemble = this.members.map((other) => `${other.id}=127.0.0.1:${other.peer}`).join(",");
     return [
-      "--id", String(member.id), "--data-dir", this.dataDirectory(member.id), "--ensemble", ensemble,
-      "--http", `127.0.0.1:${member.http}`, "--zk", `127.0.0.1:${member.zk}`, "--peer", `127.0.0.1:${member.peer}`,
-      "--log-level", "info", ...(this.#options.args ?? []),
+      "--id",
+      String(member.id),
+      "--data-dir",
+      this.dataDirectory(member.id),
+      "--ensemble",
+      ensemble,
+      "--http",
+      `127.0.0.1:${member.http}`,
+      "--zk",
+      `127.0.0.1:${member.zk}`,
+      "--peer",
+      `127.0.0.1:${member.peer}`,
+      "--log-level",
+      "info",
+      ...(this.#options.args ?? []),
     ];
   }
 
@@ -158,12 +178,16 @@ export class ProcessEnsemble {
   }
 
   /** Resolves once every running server (or those named) is ready. */
-  async waitServing(ids: readonly number[] = this.members.filter((member) => member.child !== undefined).map((member) => member.id), deadlineMs = 30_000): Promise<void> {
+  async waitServing(
+    ids: readonly number[] = this.members.filter((member) => member.child !== undefined).map((member) => member.id),
+    deadlineMs = 30_000,
+  ): Promise<void> {
     const endMs = performance.now() + deadlineMs;
     for (const id of ids) {
       while (!(await this.#ready(id))) {
         if (performance.now() > endMs) throw new Error(`server ${id} does not serve within ${deadlineMs} ms\n${this.outputs()}`);
-        if (this.member(id).exit !== undefined && this.member(id).child === undefined) throw new Error(`server ${id} ended\n${this.outputs()}`);
+        if (this.member(id).exit !== undefined && this.member(id).child === undefined)
+          throw new Error(`server ${id} ended\n${this.outputs()}`);
         await delay(10);
       }
     }
@@ -187,7 +211,9 @@ export class ProcessEnsemble {
 
   /** What every server says of itself, for a failure's message. */
   async diagnosis(): Promise<string> {
-    const pages = await Promise.all(this.members.map(async ({ id }) => `--- status ${id}: ${JSON.stringify(await this.status(id))}`));
+    const pages = await Promise.all(
+      this.members.map(async ({ id }) => `--- status ${id}: ${JSON.stringify(await this.status(id))}`),
+    );
     return [this.outputs(), ...pages].join("\n");
   }
 

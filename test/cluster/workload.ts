@@ -53,9 +53,21 @@ export class Workload {
     for (const [index, client] of clients.entries()) {
       await client.create(`${directory}/c${index}`);
       await client.create(`${directory}/own-${index}`, "0");
-      const account: Account = { created: new Map(), createsUnknown: new Set(), setsAcked: 0, setsUnknown: 0, lastSet: 0, lastAckMs: performance.now(), longestGapMs: 0 };
+      const account: Account = {
+        created: new Map(),
+        createsUnknown: new Set(),
+        setsAcked: 0,
+        setsUnknown: 0,
+        lastSet: 0,
+        lastAckMs: performance.now(),
+        longestGapMs: 0,
+      };
       workload.#accounts.push(account);
-      workload.#loops.push(workload.#createLoop(client, index, account), workload.#setLoop(client, index, account), workload.#counterLoop(client, account));
+      workload.#loops.push(
+        workload.#createLoop(client, index, account),
+        workload.#setLoop(client, index, account),
+        workload.#counterLoop(client, account),
+      );
     }
     return workload;
   }
@@ -119,7 +131,10 @@ export class Workload {
   async #createLoop(client: Client, index: number, account: Account): Promise<void> {
     for (let number = 1; this.#running; number += 1) {
       try {
-        const { path } = await client.create(`${this.directory}/c${index}/n-`, String(number), { sequential: true, timeoutMs: callTimeoutMs });
+        const { path } = await client.create(`${this.directory}/c${index}/n-`, String(number), {
+          sequential: true,
+          timeoutMs: callTimeoutMs,
+        });
         account.created.set(number, path);
         this.#acked(account);
       } catch (error) {
@@ -133,7 +148,9 @@ export class Workload {
     while (this.#running) {
       account.lastSet += 1;
       try {
-        const { stat } = await client.set(`${this.directory}/own-${index}`, String(account.lastSet), { timeoutMs: callTimeoutMs });
+        const { stat } = await client.set(`${this.directory}/own-${index}`, String(account.lastSet), {
+          timeoutMs: callTimeoutMs,
+        });
         account.setsAcked += 1;
         this.#acked(account);
         if (stat.version < account.setsAcked || stat.version > account.setsAcked + account.setsUnknown) {
@@ -152,7 +169,8 @@ export class Workload {
       try {
         const read = await client.get(path, { timeoutMs: callTimeoutMs });
         const value = Number(toText(read.data));
-        if (value < acked) this.#problems.push(`a linearizable read saw ${value} after ${acked} increments had been acknowledged`);
+        if (value < acked)
+          this.#problems.push(`a linearizable read saw ${value} after ${acked} increments had been acknowledged`);
         if (value !== read.stat.version) this.#problems.push(`the counter is ${value} at version ${read.stat.version}`);
         await client.set(path, String(value + 1), { version: read.stat.version, timeoutMs: callTimeoutMs });
         this.#counterAcked += 1;
@@ -173,7 +191,8 @@ export class Workload {
     await reader.sync();
     for (const [index, account] of this.#accounts.entries()) {
       const entries: ListEntry[] = [];
-      for await (const entry of reader.list(`${this.directory}/c${index}`, { level: "session", withData: true, pageSize: 5_000 })) entries.push(entry);
+      for await (const entry of reader.list(`${this.directory}/c${index}`, { level: "session", withData: true, pageSize: 5_000 }))
+        entries.push(entry);
       problems.push(...checkCreates(index, account, entries));
       const own = await reader.get(`${this.directory}/own-${index}`, { level: "session" });
       problems.push(...checkOwn(index, account, toText(own.data) ?? "", own.stat.version));
@@ -186,7 +205,11 @@ export class Workload {
     const { data, stat } = await reader.get(`${this.directory}/counter`, { level: "session" });
     const low = this.#counterAcked;
     const fits = Number(toText(data)) === stat.version && stat.version >= low && stat.version <= low + this.#counterUnknown;
-    return fits ? [] : [`the counter is ${toText(data)} at version ${stat.version}; ${low} increments were acknowledged, ${this.#counterUnknown} are unknown`];
+    return fits
+      ? []
+      : [
+          `the counter is ${toText(data)} at version ${stat.version}; ${low} increments were acknowledged, ${this.#counterUnknown} are unknown`,
+        ];
   }
 }
 
@@ -197,11 +220,13 @@ function checkCreates(index: number, account: Account, entries: readonly ListEnt
     const number = Number(new TextDecoder().decode(entry.data));
     if (found.has(number)) problems.push(`create ${number} of writer ${index} was applied twice`);
     found.set(number, entry.path);
-    if (!account.created.has(number) && !account.createsUnknown.has(number)) problems.push(`create ${number} of writer ${index} was refused, and yet ${entry.path} exists`);
+    if (!account.created.has(number) && !account.createsUnknown.has(number))
+      problems.push(`create ${number} of writer ${index} was refused, and yet ${entry.path} exists`);
   }
   let last = "";
   for (const [number, path] of account.created) {
-    if (found.get(number) !== path) problems.push(`create ${number} of writer ${index} was acknowledged as ${path}, and is ${found.get(number) ?? "lost"}`);
+    if (found.get(number) !== path)
+      problems.push(`create ${number} of writer ${index} was acknowledged as ${path}, and is ${found.get(number) ?? "lost"}`);
     if (path <= last) problems.push(`writer ${index}: ${path} was created after ${last}`);
     last = path;
   }
@@ -211,14 +236,22 @@ function checkCreates(index: number, account: Account, entries: readonly ListEnt
 function checkOwn(index: number, account: Account, data: string, version: number): readonly string[] {
   const problems: string[] = [];
   if (version < account.setsAcked || version > account.setsAcked + account.setsUnknown) {
-    problems.push(`the node of writer ${index} has version ${version} after ${account.setsAcked} acknowledged sets (${account.setsUnknown} unknown)`);
+    problems.push(
+      `the node of writer ${index} has version ${version} after ${account.setsAcked} acknowledged sets (${account.setsUnknown} unknown)`,
+    );
   }
-  if (account.setsUnknown === 0 && Number(data) !== account.lastSet) problems.push(`the node of writer ${index} holds ${data}, and ${account.lastSet} was written last`);
+  if (account.setsUnknown === 0 && Number(data) !== account.lastSet)
+    problems.push(`the node of writer ${index} holds ${data}, and ${account.lastSet} was written last`);
   return problems;
 }
 
 /** Connected, and noting when a session was lost. */
-export async function connectWriters(urls: readonly string[], count: number, sessionTimeoutMs: number, onLost: (index: number) => void): Promise<readonly Client[]> {
+export async function connectWriters(
+  urls: readonly string[],
+  count: number,
+  sessionTimeoutMs: number,
+  onLost: (index: number) => void,
+): Promise<readonly Client[]> {
   const clients = await Promise.all(Array.from({ length: count }, () => connect(urls, { sessionTimeoutMs, callTimeoutMs })));
   for (const [index, client] of clients.entries()) {
     client.onState((state) => {

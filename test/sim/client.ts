@@ -15,7 +15,16 @@ import type { Scheduler } from "./scheduler.ts";
 import type { SimServer } from "./server.ts";
 import { describe, type Trace } from "./trace.ts";
 
-const notFinal = new Set(["OVERLOADED", "OUT_OF_ORDER", "NO_QUORUM", "SESSION_MOVED", "READ_ONLY", "TIMEOUT", "CONNECTION_LOSS", "THROTTLED"]);
+const notFinal = new Set([
+  "OVERLOADED",
+  "OUT_OF_ORDER",
+  "NO_QUORUM",
+  "SESSION_MOVED",
+  "READ_ONLY",
+  "TIMEOUT",
+  "CONNECTION_LOSS",
+  "THROTTLED",
+]);
 
 export interface StreamSpec {
   readonly path: string;
@@ -156,13 +165,26 @@ export class SimClient implements AnyClient {
 
   // ---- calls
 
-  call(request: Request, isWrite: boolean, level: ReadLevel = { type: "linearizable" }, guards: readonly Guard[] = []): Operation | undefined {
+  call(
+    request: Request,
+    isWrite: boolean,
+    level: ReadLevel = { type: "linearizable" },
+    guards: readonly Guard[] = [],
+  ): Operation | undefined {
     const session = this.#session;
     if (session === undefined || session.closing) return undefined;
     const seq = isWrite ? session.nextSeq : 0;
     if (isWrite) session.nextSeq += 1;
     const operation = this.#p.history.begin({
-      client: this.id, session: session.id, request, isWrite, level, seq, guards, invokedAt: this.#p.scheduler.now, sessionFloor: session.lastZxid,
+      client: this.id,
+      session: session.id,
+      request,
+      isWrite,
+      level,
+      seq,
+      guards,
+      invokedAt: this.#p.scheduler.now,
+      sessionFloor: session.lastZxid,
     });
     if (isWrite) session.writes.push(operation);
     else this.#reads.push(operation);
@@ -182,8 +204,14 @@ export class SimClient implements AnyClient {
     const first = session.writes[0];
     const skipped = operation.state === "skipped";
     this.#transmit({
-      type: "request", xid: this.#xid, request: skipped ? { type: "skip" } : operation.request, level: operation.level, seq: operation.seq,
-      ackedSeq: operation.isWrite ? (first?.seq ?? session.nextSeq) - 1 : 0, guards: skipped ? [] : operation.guards, deadlineMs: 0,
+      type: "request",
+      xid: this.#xid,
+      request: skipped ? { type: "skip" } : operation.request,
+      level: operation.level,
+      seq: operation.seq,
+      ackedSeq: operation.isWrite ? (first?.seq ?? session.nextSeq) - 1 : 0,
+      guards: skipped ? [] : operation.guards,
+      deadlineMs: 0,
     });
   }
 
@@ -235,8 +263,11 @@ export class SimClient implements AnyClient {
     this.#connectSentAt = this.#p.scheduler.now;
     if (session === undefined) this.#newHash = makeHash(this.#p.random);
     this.#transmit({
-      type: "connect", session: session?.id ?? 0, passwordHash: session?.passwordHash ?? (this.#newHash as Uint8Array),
-      timeoutMs: session?.timeoutMs ?? this.#p.timeoutMs, lastZxid: session?.lastZxid ?? (0 as Zxid),
+      type: "connect",
+      session: session?.id ?? 0,
+      passwordHash: session?.passwordHash ?? (this.#newHash as Uint8Array),
+      timeoutMs: session?.timeoutMs ?? this.#p.timeoutMs,
+      lastZxid: session?.lastZxid ?? (0 as Zxid),
     });
   }
 
@@ -300,13 +331,20 @@ export class SimClient implements AnyClient {
     this.#heardAt = this.#p.scheduler.now;
     this.#p.trace.mix(this.id, message.type.length, this.#heartbeatId);
     switch (message.type) {
-      case "connected": return this.#onConnected(message);
-      case "refused": return this.#onRefused(message.code);
-      case "reply": return this.#onReply(message);
-      case "heartbeat": return this.#onHeartbeat(message.id, message.validForMs);
-      case "watchEvent": return this.#onWatchEvent(message.event);
-      case "stream": return this.#onStream(message.delivery);
-      case "goaway": return this.disconnect();
+      case "connected":
+        return this.#onConnected(message);
+      case "refused":
+        return this.#onRefused(message.code);
+      case "reply":
+        return this.#onReply(message);
+      case "heartbeat":
+        return this.#onHeartbeat(message.id, message.validForMs);
+      case "watchEvent":
+        return this.#onWatchEvent(message.event);
+      case "stream":
+        return this.#onStream(message.delivery);
+      case "goaway":
+        return this.disconnect();
     }
   }
 
@@ -314,8 +352,13 @@ export class SimClient implements AnyClient {
     const { watcher } = this.#p;
     if (this.#session === undefined) {
       this.#session = {
-        id: message.session, passwordHash: this.#newHash as Uint8Array, timeoutMs: message.timeoutMs,
-        nextSeq: 1, writes: [], lastZxid: message.zxid, closing: false,
+        id: message.session,
+        passwordHash: this.#newHash as Uint8Array,
+        timeoutMs: message.timeoutMs,
+        nextSeq: 1,
+        writes: [],
+        lastZxid: message.zxid,
+        closing: false,
       };
       watcher.sessionBegan(this, message.session, message.timeoutMs);
     } else {
@@ -421,8 +464,21 @@ export class SimClient implements AnyClient {
     stream.id = this.#xid;
     stream.subscribed = true;
     this.#transmit({
-      type: "request", xid: this.#xid, level: { type: "session" }, seq: 0, ackedSeq: 0, guards: [], deadlineMs: 0,
-      request: { type: "subscribe", stream: stream.id, path: stream.spec.path, recursive: stream.spec.recursive, withData: stream.spec.withData, fromZxid: stream.position },
+      type: "request",
+      xid: this.#xid,
+      level: { type: "session" },
+      seq: 0,
+      ackedSeq: 0,
+      guards: [],
+      deadlineMs: 0,
+      request: {
+        type: "subscribe",
+        stream: stream.id,
+        path: stream.spec.path,
+        recursive: stream.spec.recursive,
+        withData: stream.spec.withData,
+        fromZxid: stream.position,
+      },
     });
   }
 
@@ -438,7 +494,8 @@ export class SimClient implements AnyClient {
       this.#p.scheduler.after(20, () => this.#subscribe());
     }
     const session = this.#session;
-    if (session !== undefined && delivery.type === "changes" && delivery.zxid > session.lastZxid) session.lastZxid = delivery.zxid;
+    if (session !== undefined && delivery.type === "changes" && delivery.zxid > session.lastZxid)
+      session.lastZxid = delivery.zxid;
   }
 }
 

@@ -11,7 +11,7 @@ import { Violation } from "./check/violation.ts";
 import { type AnyClient, SimClient } from "./client.ts";
 import { SimClock } from "./clock.ts";
 import { History } from "./history.ts";
-import { Network, type NetworkOptions, calmNetwork } from "./network.ts";
+import { calmNetwork, Network, type NetworkOptions } from "./network.ts";
 import { PeerLinks } from "./peers.ts";
 import { Random } from "./random.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -59,11 +59,18 @@ export class Cluster {
     this.limits = options.limits ?? tinyLimits;
     this.trace = new Trace(this.scheduler, options.trace);
     this.network = new Network(this.scheduler, this.random.fork("net"), options.network ?? calmNetwork);
-    this.peers = new PeerLinks(this.network, this.scheduler, this.random.fork("dial"), { encode: encodePeer, decode: decodePeer });
+    this.peers = new PeerLinks(this.network, this.scheduler, this.random.fork("dial"), {
+      encode: encodePeer,
+      decode: decodePeer,
+    });
     const count = options.voters + options.observers;
     this.ensemble = Array.from({ length: count }, (_, i) => ({ id: i + 1, observer: i >= options.voters }));
     this.checks = new Checks({
-      scheduler: this.scheduler, limits: this.limits, voters: options.voters, history: this.history, servers: this.servers,
+      scheduler: this.scheduler,
+      limits: this.limits,
+      voters: options.voters,
+      history: this.history,
+      servers: this.servers,
       haltExpected: options.haltExpected ?? (() => false),
     });
     this.#makeServers(options);
@@ -76,11 +83,25 @@ export class Cluster {
     const random = this.random.fork("clock");
     const drift = options.drift ?? 0;
     for (const { id } of this.ensemble) {
-      const clock = new SimClock(0, 1 + random.between(-drift, drift), 1_000 + random.below(1_000_000), 1_700_000_000_000 + random.below(100_000));
+      const clock = new SimClock(
+        0,
+        1 + random.between(-drift, drift),
+        1_000 + random.below(1_000_000),
+        1_700_000_000_000 + random.below(100_000),
+      );
       this.servers.push(
         new SimServer({
-          id, ensemble: this.ensemble, limits: this.limits, leaseReads: options.leaseReads ?? true, scheduler: this.scheduler, network: this.network,
-          peers: this.peers, clock, random: this.random.fork(`server ${id}`), trace: this.trace, watcher: this.checks,
+          id,
+          ensemble: this.ensemble,
+          limits: this.limits,
+          leaseReads: options.leaseReads ?? true,
+          scheduler: this.scheduler,
+          network: this.network,
+          peers: this.peers,
+          clock,
+          random: this.random.fork(`server ${id}`),
+          trace: this.trace,
+          watcher: this.checks,
         }),
       );
       this.checks.promises.add(id, clock);
@@ -95,9 +116,17 @@ export class Cluster {
       const Client = random.chance(options.sdkShare ?? 0) ? SdkClient : SimClient;
       this.clients.push(
         new Client({
-          id, scheduler: this.scheduler, network: this.network, servers: this.servers, clock: new SimClock(0, 1 + random.between(-drift, drift), random.below(10_000), 0),
-          random: this.random.fork(`client ${id}`), trace: this.trace, history: this.history, watcher: this.checks,
-          timeoutMs: options.sessionTimeoutMs ?? this.limits.session_timeout_ms_default, callMs: options.callMs ?? 8_000,
+          id,
+          scheduler: this.scheduler,
+          network: this.network,
+          servers: this.servers,
+          clock: new SimClock(0, 1 + random.between(-drift, drift), random.below(10_000), 0),
+          random: this.random.fork(`client ${id}`),
+          trace: this.trace,
+          history: this.history,
+          watcher: this.checks,
+          timeoutMs: options.sessionTimeoutMs ?? this.limits.session_timeout_ms_default,
+          callMs: options.callMs ?? 8_000,
         }),
       );
     }
@@ -174,7 +203,10 @@ export class Cluster {
       if (s === undefined) return `  s${server.id} down`;
       return `  s${s.id} ${s.role} serving=${s.serving} epoch=${s.epoch} leader=${s.leader ?? "-"} logged=${s.lastLoggedZxid} committed=${s.lastCommittedZxid} applied=${s.lastAppliedZxid} peers=${s.peers.join(",")} ${s.waitingFor}`;
     });
-    const clients = this.clients.map((client) => `  c${client.id % 100} connected=${client.connected} session=${client.session ?? "-"} server=${client.server} open=${client.outstanding}`);
+    const clients = this.clients.map(
+      (client) =>
+        `  c${client.id % 100} connected=${client.connected} session=${client.session ?? "-"} server=${client.server} open=${client.outstanding}`,
+    );
     return [...lines, ...clients].join("\n");
   }
 }

@@ -1,7 +1,7 @@
 /** The virtual disk does what it says: order, latency, what a crash may and may not do, and misuse. */
 import t from "tap";
-import { Random } from "./random.ts";
 import { SimDisk, type SimDiskOptions } from "./disk.ts";
+import { Random } from "./random.ts";
 
 function make(seed: number, options: SimDiskOptions = {}): SimDisk {
   return new SimDisk(new Random(seed), options);
@@ -20,10 +20,14 @@ function filled(value: number, length: number): Uint8Array {
 t.test("operations on one file complete in order, after their latency", async (t) => {
   const disk = make(1, { latencyMinMs: 1, latencyMaxMs: 50 });
   disk.submit({ type: "create", token: 1, file: "d/f", bytes: 2_048 });
-  for (let token = 2; token < 20; token += 1) disk.submit({ type: "write", token, file: "d/f", offset: 0, chunks: [filled(token, 10)], sync: true });
+  for (let token = 2; token < 20; token += 1)
+    disk.submit({ type: "write", token, file: "d/f", offset: 0, chunks: [filled(token, 10)], sync: true });
   t.same(disk.advance(0.5), []);
   t.equal(disk.read("d/f", 0, 1)[0], 19, "reads see what was submitted");
-  t.same(settle(disk), Array.from({ length: 19 }, (_, index) => index + 1));
+  t.same(
+    settle(disk),
+    Array.from({ length: 19 }, (_, index) => index + 1),
+  );
   t.same(disk.list(""), ["d"]);
   t.same(disk.list("d"), ["f"]);
   t.equal(disk.size("d/f"), 2_048);
@@ -45,7 +49,8 @@ t.test("what a completed sync covered survives every crash; the rest is each sec
     if (!content.subarray(2_048).every((byte) => byte === 0)) return void t.fail("bytes that nobody wrote");
     seen.add([1_024, 1_536].map((start) => kind(content.subarray(start, start + 512))).join());
   }
-  for (const one of ["new", "old", "torn", "garbage"]) for (const other of ["new", "old"]) t.ok(seen.has(`${one},${other}`), `${one},${other}`);
+  for (const one of ["new", "old", "torn", "garbage"])
+    for (const other of ["new", "old"]) t.ok(seen.has(`${one},${other}`), `${one},${other}`);
 });
 
 function kind(sector: Uint8Array): string {
@@ -64,7 +69,8 @@ t.test("a sync covers what was submitted before it on the file, not after", asyn
     disk.submit({ type: "write", token: 3, file: "f", offset: 256, chunks: [filled(2, 10)], sync: true });
     while (disk.pendingOperations === 2) disk.advance(disk.nextCompletionMs() ?? 0);
     disk.crash();
-    if (disk.pendingOperations === 0 && ![1, 2].includes(disk.read("f", 256, 1)[0] ?? 0)) return void t.fail("the first sync was lost");
+    if (disk.pendingOperations === 0 && ![1, 2].includes(disk.read("f", 256, 1)[0] ?? 0))
+      return void t.fail("the first sync was lost");
     t.equal(disk.read("f", 0, 1)[0], 1);
   }
 });

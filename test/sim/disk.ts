@@ -84,7 +84,15 @@ export class SimDisk implements Disk {
 
   constructor(random: RandomSource, options: SimDiskOptions = {}) {
     this.#random = random;
-    this.#options = { latencyMinMs: 0.1, latencyMaxMs: 2, lostProbability: 0.35, tornProbability: 0.15, garbageProbability: 0.1, freeBytes: 2 ** 40, ...options };
+    this.#options = {
+      latencyMinMs: 0.1,
+      latencyMaxMs: 2,
+      lostProbability: 0.35,
+      tornProbability: 0.15,
+      garbageProbability: 0.1,
+      freeBytes: 2 ** 40,
+      ...options,
+    };
     this.#freeBytes = this.#options.freeBytes;
   }
 
@@ -136,8 +144,10 @@ export class SimDisk implements Disk {
 
   #checkNoConflict(operation: DiskOperation): void {
     for (const other of this.#pending) {
-      const inside = other.operation.file.startsWith(`${operation.file}/`) || operation.file.startsWith(`${other.operation.file}/`);
-      if (inside) throw new Error(`${operation.type} ${operation.file} while ${other.operation.type} ${other.operation.file} is pending`);
+      const inside =
+        other.operation.file.startsWith(`${operation.file}/`) || operation.file.startsWith(`${other.operation.file}/`);
+      if (inside)
+        throw new Error(`${operation.type} ${operation.file} while ${other.operation.type} ${other.operation.file} is pending`);
       if (other.operation.file === operation.file && operation.type === "write" && other.operation.type === "replace") {
         throw new Error(`write to ${operation.file} while it is being replaced`);
       }
@@ -182,7 +192,8 @@ export class SimDisk implements Disk {
   /** When the next operation completes; undefined when none is pending. */
   nextCompletionMs(): number | undefined {
     let next: number | undefined;
-    for (const pending of this.#pending) next = Math.min(next ?? Number.POSITIVE_INFINITY, Math.max(pending.atMs, this.#stalledUntilMs));
+    for (const pending of this.#pending)
+      next = Math.min(next ?? Number.POSITIVE_INFINITY, Math.max(pending.atMs, this.#stalledUntilMs));
     return next;
   }
 
@@ -220,7 +231,10 @@ export class SimDisk implements Disk {
     if (file === undefined) return;
     // A later create or replace of the same file is still under way: the platter's content is this one's.
     const later = this.#pending.some((other) => other.operation.file === name && other.operation.type !== "write");
-    const content = pending.operation.type === "replace" ? pending.operation.content.slice() : new Uint8Array(pending.operation.type === "create" ? pending.operation.bytes : 0);
+    const content =
+      pending.operation.type === "replace"
+        ? pending.operation.content.slice()
+        : new Uint8Array(pending.operation.type === "create" ? pending.operation.bytes : 0);
     file.previous = later ? { content } : undefined;
     this.#graves.delete(name);
   }
@@ -267,7 +281,8 @@ export class SimDisk implements Disk {
     for (const [sector, platter] of file.platter) this.#crashSector(file, sector, platter, writing.has(sector));
     // The length of a file that grew is itself not synced.
     const grown = file.content.length - file.platterSize;
-    if (grown > 0 && file.unsynced.length > 0) file.content = file.content.slice(0, file.platterSize + this.#random.below(grown + 1));
+    if (grown > 0 && file.unsynced.length > 0)
+      file.content = file.content.slice(0, file.platterSize + this.#random.below(grown + 1));
     settle(file);
   }
 

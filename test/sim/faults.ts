@@ -8,7 +8,21 @@ import type { Random } from "./random.ts";
 import type { PauseKind, PausePoint, SimServer } from "./server.ts";
 
 export const faultKinds = [
-  "crash", "crash all", "partition", "one way", "isolate leader", "clog", "pause", "suspend", "wall jump", "break link", "slow disk", "wipe", "client cut", "client disconnect", "lag and crash",
+  "crash",
+  "crash all",
+  "partition",
+  "one way",
+  "isolate leader",
+  "clog",
+  "pause",
+  "suspend",
+  "wall jump",
+  "break link",
+  "slow disk",
+  "wipe",
+  "client cut",
+  "client disconnect",
+  "lag and crash",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -20,7 +34,11 @@ export interface FaultPlan {
 
 export function drawPlan(random: Random, few: boolean): FaultPlan {
   const kinds = faultKinds.filter((kind) => random.chance(kind === "wipe" || kind === "crash all" ? 0.2 : 0.4));
-  return { kinds: few ? kinds.slice(0, 2) : kinds, meanGapMs: random.logBetween(80, 2_000), durationMs: random.logBetween(10, 2_500) };
+  return {
+    kinds: few ? kinds.slice(0, 2) : kinds,
+    meanGapMs: random.logBetween(80, 2_000),
+    durationMs: random.logBetween(10, 2_500),
+  };
 }
 
 export class Faults {
@@ -79,27 +97,40 @@ export class Faults {
     this.played.set(kind, (this.played.get(kind) ?? 0) + 1);
     if (cluster.trace.on) cluster.trace.line("", "FAULT", `${kind} s${server.id}`);
     switch (kind) {
-      case "crash": return this.#crash(server, r.chance(0.2));
+      case "crash":
+        return this.#crash(server, r.chance(0.2));
       case "crash all":
         for (const one of cluster.servers) this.#crash(one, false);
         return;
-      case "partition": return this.#partition();
-      case "one way": return this.#block(server.id, other.id);
-      case "isolate leader": return this.#isolate(cluster.leader ?? server);
-      case "clog": return this.#clog(server.id, other.id);
-      case "pause": return this.#pause(r.chance(0.5) ? (cluster.leader ?? server) : server, "pause");
-      case "suspend": return this.#pause(r.chance(0.5) ? (cluster.leader ?? server) : server, "suspend");
-      case "wall jump": return server.clock.jumpWall(r.between(-3_600_000, 3_600_000));
-      case "break link": return server === other ? undefined : cluster.peers.break(server.id, other.id);
-      case "slow disk": return this.#slowDisk(server);
-      case "wipe": return this.#wipe(server);
+      case "partition":
+        return this.#partition();
+      case "one way":
+        return this.#block(server.id, other.id);
+      case "isolate leader":
+        return this.#isolate(cluster.leader ?? server);
+      case "clog":
+        return this.#clog(server.id, other.id);
+      case "pause":
+        return this.#pause(r.chance(0.5) ? (cluster.leader ?? server) : server, "pause");
+      case "suspend":
+        return this.#pause(r.chance(0.5) ? (cluster.leader ?? server) : server, "suspend");
+      case "wall jump":
+        return server.clock.jumpWall(r.between(-3_600_000, 3_600_000));
+      case "break link":
+        return server === other ? undefined : cluster.peers.break(server.id, other.id);
+      case "slow disk":
+        return this.#slowDisk(server);
+      case "wipe":
+        return this.#wipe(server);
       case "client cut": {
         const client = r.pick(cluster.clients);
         for (const one of cluster.servers) this.#block(client.id, one.id);
         return;
       }
-      case "lag and crash": return this.#lagAndCrash(server);
-      case "client disconnect": return r.pick(cluster.clients).disconnect();
+      case "lag and crash":
+        return this.#lagAndCrash(server);
+      case "client disconnect":
+        return r.pick(cluster.clients).disconnect();
     }
   }
 

@@ -38,9 +38,20 @@ export class History {
   /** The highest zxid that a completed operation has shown to any client. */
   shown = 0 as Zxid;
 
-  begin(parts: Omit<Operation, "id" | "returnedAt" | "outcome" | "zxid" | "state" | "sends" | "floor" | "refusals" | "connection">): Operation {
+  begin(
+    parts: Omit<Operation, "id" | "returnedAt" | "outcome" | "zxid" | "state" | "sends" | "floor" | "refusals" | "connection">,
+  ): Operation {
     const operation: Operation = {
-      ...parts, id: this.operations.length, floor: this.shown, returnedAt: Infinity, outcome: undefined, zxid: 0 as Zxid, state: "open", sends: 0, refusals: 0, connection: 0,
+      ...parts,
+      id: this.operations.length,
+      floor: this.shown,
+      returnedAt: Infinity,
+      outcome: undefined,
+      zxid: 0 as Zxid,
+      state: "open",
+      sends: 0,
+      refusals: 0,
+      connection: 0,
     };
     this.operations.push(operation);
     return operation;

@@ -5,10 +5,21 @@
  */
 import { parseArgs } from "node:util";
 import { setMutant } from "../../src/model/mutant.ts";
-import { run, type Mode, type RunReport } from "./swarm.ts";
+import { type Mode, type RunReport, run } from "./swarm.ts";
 
 /** Things that a set of at least `marksFrom` runs must have seen. */
-export const requiredMarks = ["established", "diff", "trunc", "snap", "handover", "vote conflict", "lease fallback", "dedupe hit", "session expired", "session resumed"];
+export const requiredMarks = [
+  "established",
+  "diff",
+  "trunc",
+  "snap",
+  "handover",
+  "vote conflict",
+  "lease fallback",
+  "dedupe hit",
+  "session expired",
+  "session resumed",
+];
 export const marksFrom = 200;
 
 export interface Summary {
@@ -24,7 +35,17 @@ export interface Summary {
 }
 
 export function newSummary(): Summary {
-  return { runs: 0, simulatedMs: 0, operations: 0, committed: 0, turns: 0, events: 0, evaluations: new Map(), marks: new Map(), failed: [] };
+  return {
+    runs: 0,
+    simulatedMs: 0,
+    operations: 0,
+    committed: 0,
+    turns: 0,
+    events: 0,
+    evaluations: new Map(),
+    marks: new Map(),
+    failed: [],
+  };
 }
 
 export function addReport(summary: Summary, report: RunReport): void {
@@ -50,8 +71,13 @@ export function unseen(summary: Summary): string[] {
 function main(): void {
   const { values } = parseArgs({
     options: {
-      seeds: { type: "string", default: "100" }, seed: { type: "string" }, quick: { type: "boolean", default: false },
-      mode: { type: "string", default: "swarm" }, trace: { type: "boolean", default: false }, "keep-going": { type: "boolean", default: false }, mutant: { type: "string", default: "" },
+      seeds: { type: "string", default: "100" },
+      seed: { type: "string" },
+      quick: { type: "boolean", default: false },
+      mode: { type: "string", default: "swarm" },
+      trace: { type: "boolean", default: false },
+      "keep-going": { type: "boolean", default: false },
+      mutant: { type: "string", default: "" },
     },
   });
   setMutant(values.mutant);
@@ -84,8 +110,15 @@ function printFailure(report: RunReport, mode: Mode, quick: boolean): void {
 
 function printSummary(summary: Summary, wallMs: number): void {
   const speed = wallMs > 0 ? summary.simulatedMs / wallMs : 0;
-  console.log(`${summary.runs} runs, ${summary.failed.length} failed; ${(summary.simulatedMs / 1000).toFixed(0)} s simulated in ${(wallMs / 1000).toFixed(1)} s (${speed.toFixed(0)} times real time); ${summary.operations} calls, ${summary.committed} txns, ${summary.turns} turns, ${summary.events} events`);
-  console.log(`marks: ${[...summary.marks].sort().map(([name, count]) => `${name} ${count}`).join(", ")}`);
+  console.log(
+    `${summary.runs} runs, ${summary.failed.length} failed; ${(summary.simulatedMs / 1000).toFixed(0)} s simulated in ${(wallMs / 1000).toFixed(1)} s (${speed.toFixed(0)} times real time); ${summary.operations} calls, ${summary.committed} txns, ${summary.turns} turns, ${summary.events} events`,
+  );
+  console.log(
+    `marks: ${[...summary.marks]
+      .sort()
+      .map(([name, count]) => `${name} ${count}`)
+      .join(", ")}`,
+  );
   const checks = [...summary.evaluations].map(([name, count]) => `  ${String(count).padStart(10)}  ${name}`);
   console.log(`evaluations:\n${checks.join("\n")}`);
 }

@@ -5,7 +5,13 @@ import { run } from "./swarm.ts";
 
 t.setTimeout(1_200_000);
 
-const mutants = ["ack before fsync", "vote ignores zxid", "currentEpoch before history", "lease not shortened", "clock before inbox"];
+const mutants = [
+  "ack before fsync",
+  "vote ignores zxid",
+  "currentEpoch before history",
+  "lease not shortened",
+  "clock before inbox",
+];
 const seedsMax = 200;
 
 function killedBy(mutant: string): number | undefined {

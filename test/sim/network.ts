@@ -21,7 +21,14 @@ export interface NetworkOptions {
   readonly deadMaxMs: number;
 }
 
-export const calmNetwork: NetworkOptions = { latencyMs: 0.2, jitterMs: 0.2, tailChance: 0.001, tailMs: 20, deadMinMs: 800, deadMaxMs: 4_000 };
+export const calmNetwork: NetworkOptions = {
+  latencyMs: 0.2,
+  jitterMs: 0.2,
+  tailChance: 0.001,
+  tailMs: 20,
+  deadMinMs: 800,
+  deadMaxMs: 4_000,
+};
 
 export interface EndHandler {
   message(payload: unknown): void;

@@ -25,7 +25,10 @@ t.test("events run in order of time, then of scheduling", (t) => {
     scheduler.at(time, () => seen.push(time * 1_000 + i));
   }
   scheduler.runUntil(100);
-  t.same(seen, [...seen].sort((x, y) => x - y));
+  t.same(
+    seen,
+    [...seen].sort((x, y) => x - y),
+  );
   t.equal(scheduler.now, 100);
   t.end();
 });
@@ -68,7 +71,11 @@ t.test("a connection gives a prefix of what was sent, in order, over cuts, and n
     scheduler.at(60 + random.below(30), () => network.unblock(1, 2));
     if (seed % 3 === 0) scheduler.at(80, () => network.breakBoth(connection));
     scheduler.runUntil(1_000);
-    t.same(got, Array.from({ length: got.length }, (_, i) => i), `seed ${seed}: a prefix, in order`);
+    t.same(
+      got,
+      Array.from({ length: got.length }, (_, i) => i),
+      `seed ${seed}: a prefix, in order`,
+    );
     t.ok(lost || got.length === 100, "all arrives unless the connection is lost");
   }
   t.end();

@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { Connection as ClientMachine } from "../../client/connection.ts";
-import { type Command, defaultConnectionOptions, type Notice, type ConnectionEvent } from "../../client/connection-event.ts";
+import { type Command, type ConnectionEvent, defaultConnectionOptions, type Notice } from "../../client/connection-event.ts";
 import type { ClientMessage, ServerMessage } from "../../src/model/client-message.ts";
 import type { Guard, ReadLevel, Request } from "../../src/model/request.ts";
 import type { SessionId } from "../../src/model/zxid.ts";
@@ -41,8 +41,15 @@ export class SdkClient implements AnyClient {
     this.id = parts.id;
     const random = parts.random.fork("machine");
     this.#machine = new ClientMachine({
-      ...defaultConnectionOptions, hosts: parts.servers.length, timeoutMs: parts.timeoutMs, outstandingMax: 12, queuedMax: 64,
-      connectTimeoutMs: 400, backoffMinMs: 5, backoffMaxMs: 200, random: () => random.float(),
+      ...defaultConnectionOptions,
+      hosts: parts.servers.length,
+      timeoutMs: parts.timeoutMs,
+      outstandingMax: 12,
+      queuedMax: 64,
+      connectTimeoutMs: 400,
+      backoffMinMs: 5,
+      backoffMaxMs: 200,
+      random: () => random.float(),
     });
   }
 
@@ -75,17 +82,35 @@ export class SdkClient implements AnyClient {
     this.#step({ type: "start" });
   }
 
-  call(request: Request, isWrite: boolean, level: ReadLevel = { type: "linearizable" }, guards: readonly Guard[] = []): Operation | undefined {
+  call(
+    request: Request,
+    isWrite: boolean,
+    level: ReadLevel = { type: "linearizable" },
+    guards: readonly Guard[] = [],
+  ): Operation | undefined {
     // Without a session one is opened for the call; whose it is, is known when it is sent.
     const session = this.session ?? (0 as SessionId);
     // One-shot watches are re-armed over reconnects by the machine; the naive client checks them.
     const asked = "watch" in request ? { ...request, watch: false } : { ...request };
-    const operation = this.#p.history.begin({ client: this.id, session, request: asked, isWrite, level, seq: 0, guards, invokedAt: this.#p.scheduler.now, sessionFloor: this.#machine.lastZxid });
+    const operation = this.#p.history.begin({
+      client: this.id,
+      session,
+      request: asked,
+      isWrite,
+      level,
+      seq: 0,
+      guards,
+      invokedAt: this.#p.scheduler.now,
+      sessionFloor: this.#machine.lastZxid,
+    });
     operation.sends = 2;
     this.#nextCall += 1;
     this.#calls.set(this.#nextCall, operation);
     this.#byRequest.set(asked, operation);
-    this.#step({ type: "call", call: { call: this.#nextCall, request: asked as WireRequest, level, guards, timeoutMs: this.#p.callMs } });
+    this.#step({
+      type: "call",
+      call: { call: this.#nextCall, request: asked as WireRequest, level, guards, timeoutMs: this.#p.callMs },
+    });
     return operation;
   }
 
@@ -227,13 +252,19 @@ export class SdkClient implements AnyClient {
 
   #notice(notice: Notice): void {
     switch (notice.type) {
-      case "replied": return this.#replied(notice);
-      case "failed": return this.#failed(notice);
-      case "streamDelivery": return this.#delivered(notice);
+      case "replied":
+        return this.#replied(notice);
+      case "failed":
+        return this.#failed(notice);
+      case "streamDelivery":
+        return this.#delivered(notice);
       case "streamReset":
         if (this.stream !== undefined) this.#p.watcher.streamReset(this.stream);
         return;
-      case "state": case "watchEvent": case "watchesLost": case "streamEnded":
+      case "state":
+      case "watchEvent":
+      case "watchesLost":
+      case "streamEnded":
         return;
     }
   }

@@ -4,8 +4,9 @@
  * inbox first, then samples the clock. A pause may hit anywhere: between turns, between these two,
  * or between a turn and the performing of its effects. Restarts go through the real recovery code.
  */
+
+import type { Disk, DiskOperation } from "../../src/log/disk.ts";
 import { epochRecordFiles } from "../../src/log/epoch-record.ts";
-import type { DiskOperation, Disk } from "../../src/log/disk.ts";
 import type { ClientMessage } from "../../src/model/client-message.ts";
 import type { Limits } from "../../src/model/limits.ts";
 import { mutant } from "../../src/model/mutant.ts";
@@ -118,8 +119,13 @@ export class SimServer implements PeerHost {
     try {
       this.#replica = new Replica(
         {
-          id: this.id, ensemble: this.#parts.ensemble, rejoin, leaseReads: this.#parts.leaseReads, limits: this.#parts.limits,
-          boot: random.next() * 4096 + this.#incarnation, freshClusterId: `c${random.next().toString(16)}`,
+          id: this.id,
+          ensemble: this.#parts.ensemble,
+          rejoin,
+          leaseReads: this.#parts.leaseReads,
+          limits: this.#parts.limits,
+          boot: random.next() * 4096 + this.#incarnation,
+          freshClusterId: `c${random.next().toString(16)}`,
         },
         { disk: this.#driver(), openStore: (directory) => this.#openStore(directory) },
       );
@@ -207,7 +213,8 @@ export class SimServer implements PeerHost {
   #driver(): Disk {
     const disk = this.disk;
     return {
-      list: (directory) => (directory === "" ? [...new Set([...disk.list(""), ...this.stores.keys()])].sort() : disk.list(directory)),
+      list: (directory) =>
+        directory === "" ? [...new Set([...disk.list(""), ...this.stores.keys()])].sort() : disk.list(directory),
       size: (file) => disk.size(file),
       read: (file, offset, length) => disk.read(file, offset, length),
       submit: (operation) => this.#submit(operation),
@@ -360,7 +367,11 @@ export class SimServer implements PeerHost {
     for (const close of effects.clientCloses) this.#closeClient(close.connection);
     for (const send of effects.clientSends) if (send.message.type === "refused") this.#closeClient(send.connection);
     const status = replica.status();
-    trace.mix(status.lastLoggedZxid % 0x1_0000_0000, status.lastCommittedZxid % 0x1_0000_0000, status.lastAppliedZxid % 0x1_0000_0000);
+    trace.mix(
+      status.lastLoggedZxid % 0x1_0000_0000,
+      status.lastCommittedZxid % 0x1_0000_0000,
+      status.lastAppliedZxid % 0x1_0000_0000,
+    );
     watcher.turned(this, status, effects);
     if (effects.halt !== undefined) {
       this.#halt(effects.halt.exitCode, effects.halt.reason, undefined);
@@ -398,7 +409,12 @@ export class SimServer implements PeerHost {
         return;
       }
       this.#connections.set(id, { connection, end });
-      this.deliver({ type: "clientConnected", connection: id, protocol: "native", identities: [{ scheme: "world", id: "anyone" }] });
+      this.deliver({
+        type: "clientConnected",
+        connection: id,
+        protocol: "native",
+        identities: [{ scheme: "world", id: "anyone" }],
+      });
     });
   }
 

@@ -1,14 +1,20 @@
 /** The simulator's smoke test: whole worlds from fixed seeds, all checks on, and twice the same seed gives the same run. */
 import t from "tap";
 import { addReport, newSummary } from "./main.ts";
-import { run, type Mode } from "./swarm.ts";
+import { type Mode, run } from "./swarm.ts";
 
 t.setTimeout(1_200_000);
 
-function seeds(mode: Mode, first: number, count: number): { failed: string[]; seen: ReadonlyMap<string, number>; evaluations: ReadonlyMap<string, number> } {
+function seeds(
+  mode: Mode,
+  first: number,
+  count: number,
+): { failed: string[]; seen: ReadonlyMap<string, number>; evaluations: ReadonlyMap<string, number> } {
   const summary = newSummary();
   for (let seed = first; seed < first + count; seed += 1) addReport(summary, run({ seed, mode, quick: true }));
-  const failed = summary.failed.map((report) => `npm run sim -- --mode ${mode} --seed ${report.seed} --quick --trace: ${report.violation?.message ?? ""}`);
+  const failed = summary.failed.map(
+    (report) => `npm run sim -- --mode ${mode} --seed ${report.seed} --quick --trace: ${report.violation?.message ?? ""}`,
+  );
   return { failed, seen: summary.marks, evaluations: summary.evaluations };
 }
 
@@ -22,9 +28,24 @@ t.test("calm worlds", { timeout: 300_000 }, (t) => {
 t.test("worlds with faults", { timeout: 900_000 }, (t) => {
   const { failed, seen, evaluations } = seeds("swarm", 1, 30);
   t.same(failed, []);
-  for (const mark of ["established", "diff", "snap", "handover", "vote conflict", "lease fallback", "dedupe hit", "session resumed"]) t.ok(seen.has(mark), `seen: ${mark}`);
+  for (const mark of [
+    "established",
+    "diff",
+    "snap",
+    "handover",
+    "vote conflict",
+    "lease fallback",
+    "dedupe hit",
+    "session resumed",
+  ])
+    t.ok(seen.has(mark), `seen: ${mark}`);
   // Rare ones are asked of longer sets of runs alone (main.ts).
-  const rare = new Set(["no server stops by itself", "one lease holder in true time", "expiry is not early", "epochs never fall"]);
+  const rare = new Set([
+    "no server stops by itself",
+    "one lease holder in true time",
+    "expiry is not early",
+    "epochs never fall",
+  ]);
   const idle = [...evaluations].filter(([name, count]) => count === 0 && !rare.has(name)).map(([name]) => name);
   t.same(idle, [], "no check was vacuous");
   t.end();
@@ -37,6 +58,10 @@ t.test("the same seed gives the same run", { timeout: 120_000 }, (t) => {
     t.equal(second.hash, first.hash, "trace hash");
     t.equal(second.events, first.events, "events");
   }
-  t.not(run({ seed: 4, mode: "swarm", quick: true }).hash, run({ seed: 5, mode: "swarm", quick: true }).hash, "other seeds give other runs");
+  t.not(
+    run({ seed: 4, mode: "swarm", quick: true }).hash,
+    run({ seed: 5, mode: "swarm", quick: true }).hash,
+    "other seeds give other runs",
+  );
   t.end();
 });

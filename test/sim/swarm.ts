@@ -57,8 +57,12 @@ export function drawCluster(random: Random, options: RunOptions): Cluster {
 
 function drawNetwork(random: Random): NetworkOptions {
   return {
-    latencyMs: random.logBetween(0.05, 5), jitterMs: random.logBetween(0.05, 10), tailChance: random.chance(0.5) ? 0.005 : 0, tailMs: random.between(5, 120),
-    deadMinMs: random.between(100, 800), deadMaxMs: random.between(900, 4_000),
+    latencyMs: random.logBetween(0.05, 5),
+    jitterMs: random.logBetween(0.05, 10),
+    tailChance: random.chance(0.5) ? 0.005 : 0,
+    tailMs: random.between(5, 120),
+    deadMinMs: random.between(100, 800),
+    deadMaxMs: random.between(900, 4_000),
   };
 }
 
@@ -84,7 +88,10 @@ export function run(options: RunOptions): RunReport {
   try {
     phases(cluster, workload, faults, random, options);
   } catch (error) {
-    violation = error instanceof Violation ? error : new Violation("simulator", error instanceof Error ? (error.stack ?? error.message) : String(error));
+    violation =
+      error instanceof Violation
+        ? error
+        : new Violation("simulator", error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
   return report(options, cluster, violation);
 }
@@ -127,7 +134,13 @@ function allFlushed(cluster: Cluster): boolean {
   const first = cluster.servers[0]?.status()?.flushedZxid;
   return cluster.servers.every((server) => {
     const status = server.status();
-    return status !== undefined && status.serving && status.flushedZxid === first && status.lastAppliedZxid === first && status.lastLoggedZxid === first;
+    return (
+      status !== undefined &&
+      status.serving &&
+      status.flushedZxid === first &&
+      status.lastAppliedZxid === first &&
+      status.lastLoggedZxid === first
+    );
   });
 }
 

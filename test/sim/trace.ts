@@ -55,7 +55,15 @@ function describeField(key: string, value: unknown): string {
 function describeList(key: string, value: readonly unknown[]): string {
   if (value.length === 0) return `${key}[]`;
   if (key === "entries") return `${key}[${value.map((e) => shortZxid((e as { zxid?: number }).zxid ?? 0)).join(" ")}]`;
-  const shown = value.slice(0, 4).map((item) => (typeof item === "object" && item !== null ? `{${describe(item)}}` : looksLikeZxid(item) ? shortZxid(item as number) : String(item)));
+  const shown = value
+    .slice(0, 4)
+    .map((item) =>
+      typeof item === "object" && item !== null
+        ? `{${describe(item)}}`
+        : looksLikeZxid(item)
+          ? shortZxid(item as number)
+          : String(item),
+    );
   return `${key}[${shown.join(" ")}${value.length > 4 ? " …" : ""}]`;
 }
 

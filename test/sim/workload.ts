@@ -3,7 +3,15 @@
  * temper (rate, share of writes, levels, pipelining), drawn once; some subscribe to a stream.
  */
 import { openAcl } from "../../src/model/acl.ts";
-import type { Condition, CreateRequest, DeleteRequest, NodeKind, ReadLevel, Request, SetDataRequest } from "../../src/model/request.ts";
+import type {
+  Condition,
+  CreateRequest,
+  DeleteRequest,
+  NodeKind,
+  ReadLevel,
+  Request,
+  SetDataRequest,
+} from "../../src/model/request.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
 import type { AnyClient } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
@@ -38,10 +46,16 @@ export class Workload {
     for (const client of this.#cluster.clients) {
       const r = this.#random;
       this.#tempers.set(client, {
-        meanGapMs: r.logBetween(4, 120), writes: r.between(0.2, 0.8), pipeline: 1 + r.below(6), ephemerals: r.chance(0.6) ? r.between(0.05, 0.5) : 0,
-        multis: r.chance(0.5) ? r.between(0.02, 0.2) : 0, watches: r.chance(0.5) ? 0.5 : 0, closes: r.chance(0.3) ? 0.005 : 0,
+        meanGapMs: r.logBetween(4, 120),
+        writes: r.between(0.2, 0.8),
+        pipeline: 1 + r.below(6),
+        ephemerals: r.chance(0.6) ? r.between(0.05, 0.5) : 0,
+        multis: r.chance(0.5) ? r.between(0.02, 0.2) : 0,
+        watches: r.chance(0.5) ? 0.5 : 0,
+        closes: r.chance(0.3) ? 0.005 : 0,
       });
-      if (r.chance(0.6)) client.subscribe({ path: r.chance(0.3) ? "/" : r.pick(directories), recursive: r.chance(0.7), withData: r.chance(0.5) });
+      if (r.chance(0.6))
+        client.subscribe({ path: r.chance(0.3) ? "/" : r.pick(directories), recursive: r.chance(0.7), withData: r.chance(0.5) });
       this.#next(client);
     }
   }
@@ -106,17 +120,41 @@ export class Workload {
 
   #create(temper: Temper): CreateRequest {
     const r = this.#random;
-    if (r.chance(0.3)) return { type: "create", path: r.pick(directories), data: undefined, kind: "persistent", sequential: false, ttlMs: 0, acl: openAcl };
+    if (r.chance(0.3))
+      return {
+        type: "create",
+        path: r.pick(directories),
+        data: undefined,
+        kind: "persistent",
+        sequential: false,
+        ttlMs: 0,
+        acl: openAcl,
+      };
     const sequential = r.chance(0.3);
-    const kind: NodeKind = r.chance(temper.ephemerals) ? "ephemeral" : r.chance(0.05) ? "container" : r.chance(0.05) ? "ttl" : "persistent";
+    const kind: NodeKind = r.chance(temper.ephemerals)
+      ? "ephemeral"
+      : r.chance(0.05)
+        ? "container"
+        : r.chance(0.05)
+          ? "ttl"
+          : "persistent";
     const path = sequential ? `${r.pick(directories)}/n-` : this.#path();
-    return { type: "create", path, data: r.chance(0.1) ? undefined : this.#data(), kind, sequential, ttlMs: kind === "ttl" ? 300 + r.below(1_000) : 0, acl: openAcl };
+    return {
+      type: "create",
+      path,
+      data: r.chance(0.1) ? undefined : this.#data(),
+      kind,
+      sequential,
+      ttlMs: kind === "ttl" ? 300 + r.below(1_000) : 0,
+      acl: openAcl,
+    };
   }
 
   #multi(temper: Temper): Request {
     const r = this.#random;
     const conditions: Condition[] = [];
-    if (r.chance(0.5)) conditions.push(r.chance(0.5) ? { type: "absent", path: this.#path() } : { type: "present", path: this.#path() });
+    if (r.chance(0.5))
+      conditions.push(r.chance(0.5) ? { type: "absent", path: this.#path() } : { type: "present", path: this.#path() });
     const then = Array.from({ length: 1 + r.below(3) }, () => this.#simple(temper));
     const otherwise = r.chance(0.4) ? [this.#simple(temper)] : undefined;
     return { type: "multi", conditions, then, otherwise };
@@ -130,7 +168,22 @@ export class Workload {
     if (roll < 0.6) return { type: "exists", path: this.#path(), watch };
     if (roll < 0.8) return { type: "getChildren", path: r.chance(0.8) ? r.pick(directories) : "/", watch };
     if (roll < 0.87) return { type: "sync", path: "/" };
-    if (roll < 0.94) return { type: "list", path: r.pick(directories), recursive: r.chance(0.3), prefix: "", withData: r.chance(0.5), limit: 4, cursor: undefined };
-    return { type: "multiRead", reads: [{ type: "getData", path: this.#path(), watch: false }, { type: "getChildren", path: r.pick(directories), watch: false }] };
+    if (roll < 0.94)
+      return {
+        type: "list",
+        path: r.pick(directories),
+        recursive: r.chance(0.3),
+        prefix: "",
+        withData: r.chance(0.5),
+        limit: 4,
+        cursor: undefined,
+      };
+    return {
+      type: "multiRead",
+      reads: [
+        { type: "getData", path: this.#path(), watch: false },
+        { type: "getChildren", path: r.pick(directories), watch: false },
+      ],
+    };
   }
 }

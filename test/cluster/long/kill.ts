@@ -21,7 +21,9 @@ try {
     kinds,
     onRound: ({ round, kill, victims, problems, acks, gapMs, writerGapMs }) => {
       gaps.get(kill)?.push(gapMs);
-      console.log(`round ${round}: ${kill.padEnd(8)} (${victims.join(", ")})  ${String(acks).padStart(6)} acks  gap ${String(gapMs).padStart(5)} ms, of one writer ${String(writerGapMs).padStart(5)} ms  ${problems.length === 0 ? "ok" : `${problems.length} PROBLEMS`}`);
+      console.log(
+        `round ${round}: ${kill.padEnd(8)} (${victims.join(", ")})  ${String(acks).padStart(6)} acks  gap ${String(gapMs).padStart(5)} ms, of one writer ${String(writerGapMs).padStart(5)} ms  ${problems.length === 0 ? "ok" : `${problems.length} PROBLEMS`}`,
+      );
       for (const problem of problems.slice(0, 10)) console.log(`    ${problem}`);
       if (problems.length > 0) console.log(ensemble.outputs());
       failed += problems.length;
@@ -35,7 +37,9 @@ try {
 }
 for (const [kill, all] of gaps) {
   all.sort((a, b) => a - b);
-  console.log(`${kill.padEnd(8)} gap between acknowledged writes: min ${all[0]}, median ${all[all.length >> 1]}, max ${all.at(-1)} ms over ${all.length} rounds`);
+  console.log(
+    `${kill.padEnd(8)} gap between acknowledged writes: min ${all[0]}, median ${all[all.length >> 1]}, max ${all.at(-1)} ms over ${all.length} rounds`,
+  );
 }
 console.log(failed === 0 ? "nothing lost, nothing applied twice, no session expired" : `${failed} problems`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -19,21 +19,43 @@ const z = (epoch: number, counter: number): Zxid => makeZxid(makeEpoch(epoch), c
 const session = z(1, 1) as number as SessionId;
 
 function proposal(prev: Zxid, ...zxids: Zxid[]): ProposalMessage {
-  return { type: "proposal", epoch: 1 as Epoch, prev, entries: zxids.map((zxid) => ({ zxid, payload: Uint8Array.of(zxid % 251) })) };
+  return {
+    type: "proposal",
+    epoch: 1 as Epoch,
+    prev,
+    entries: zxids.map((zxid) => ({ zxid, payload: Uint8Array.of(zxid % 251) })),
+  };
 }
 
 function txn(zxid: Zxid, body: TxnBody, seq = 0): Txn {
-  return { zxid, wallMs: 1, stampMs: 1, body, source: seq === 0 ? { type: "internal", session: 0 } : { type: "session", session, seq, ackedSeq: 0 } };
+  return {
+    zxid,
+    wallMs: 1,
+    stampMs: 1,
+    body,
+    source: seq === 0 ? { type: "internal", session: 0 } : { type: "session", session, seq, ackedSeq: 0 },
+  };
 }
 
-const create = (path: string, owner: SessionId | 0 = 0): TxnBody => ({ type: "create", path, data: undefined, acl: { id: 1, added: undefined }, kind: owner === 0 ? "persistent" : "ephemeral", owner, ttlMs: 0 });
+const create = (path: string, owner: SessionId | 0 = 0): TxnBody => ({
+  type: "create",
+  path,
+  data: undefined,
+  acl: { id: 1, added: undefined },
+  kind: owner === 0 ? "persistent" : "ephemeral",
+  owner,
+  ttlMs: 0,
+});
 
 t.test("ghost log", (t) => {
   const ghost = new GhostLog();
   ghost.onProposal(proposal(z(0, 0), z(1, 1), z(1, 2), z(1, 3)), 1, 0);
   ghost.onProposal(proposal(z(1, 1), z(1, 2)), 2, 0);
   ghost.onCommitted(z(1, 2), 1, 0);
-  t.throws(() => ghost.onProposal({ ...proposal(z(1, 1)), entries: [{ zxid: z(1, 2), payload: Uint8Array.of(9) }] }, 1, 0), /two payloads/);
+  t.throws(
+    () => ghost.onProposal({ ...proposal(z(1, 1)), entries: [{ zxid: z(1, 2), payload: Uint8Array.of(9) }] }, 1, 0),
+    /two payloads/,
+  );
   t.throws(() => ghost.onProposal(proposal(z(1, 2), z(1, 5)), 1, 0), /log density/);
   ghost.onProposal(proposal(z(1, 1), z(2, 1)), 2, 0);
   t.throws(() => ghost.onCommitted(z(2, 1), 2, 0), /committed log/, "it passes by the committed 1:2");
@@ -55,7 +77,8 @@ t.test("epochs", (t) => {
   ghost.onCommitted(z(1, 2), 1, 0);
   epochs.onSend(2, newLeader(2, z(1, 1)), 0);
   t.throws(() => epochs.onSend(2, upToDate(2, z(1, 1)), 0), /committed is never lost/);
-  const info = (acceptedEpoch: number) => ({ type: "followerInfo", acceptedEpoch: makeEpoch(acceptedEpoch), observer: false, rejoining: false }) as const;
+  const info = (acceptedEpoch: number) =>
+    ({ type: "followerInfo", acceptedEpoch: makeEpoch(acceptedEpoch), observer: false, rejoining: false }) as const;
   epochs.onSend(3, info(5), 0);
   t.throws(() => epochs.onSend(3, info(4), 0), /epochs never fall/);
   epochs.onWipe(3);
@@ -69,11 +92,25 @@ t.test("promises", (t) => {
   const vote = { type: "vote", state: "looking", round: 1, leader: 2, epoch: makeEpoch(1), zxid: z(1, 1), counts: true } as const;
   checks.onSend(1, 2, { type: "heartbeat", epoch: makeEpoch(1), id: 1 }, 1_000, 1_000);
   checks.onDeliver(1, 2, { type: "heartbeat", epoch: makeEpoch(1), id: 1 }, 1_010);
-  checks.onSend(2, 1, { type: "heartbeatAck", epoch: makeEpoch(1), id: 1, applied: z(1, 1), digestHigh: 0, digestLow: 0 }, 1_011, 1_011);
-  checks.onDeliver(2, 1, { type: "heartbeatAck", epoch: makeEpoch(1), id: 1, applied: z(1, 1), digestHigh: 0, digestLow: 0 }, 1_012);
+  checks.onSend(
+    2,
+    1,
+    { type: "heartbeatAck", epoch: makeEpoch(1), id: 1, applied: z(1, 1), digestHigh: 0, digestLow: 0 },
+    1_011,
+    1_011,
+  );
+  checks.onDeliver(
+    2,
+    1,
+    { type: "heartbeatAck", epoch: makeEpoch(1), id: 1, applied: z(1, 1), digestHigh: 0, digestLow: 0 },
+    1_012,
+  );
   t.throws(() => checks.onSend(2, 3, vote, 1_159, 1_159), /no vote inside a promise/);
   checks.onSend(2, 3, vote, 1_161, 1_161);
-  t.throws(() => checks.onSend(3, 2, { type: "upToDate", epoch: makeEpoch(2), committed: z(1, 1) }, 1_050, 1_050), /one lease holder/);
+  t.throws(
+    () => checks.onSend(3, 2, { type: "upToDate", epoch: makeEpoch(2), committed: z(1, 1) }, 1_050, 1_050),
+    /one lease holder/,
+  );
   checks.onSend(3, 2, { type: "upToDate", epoch: makeEpoch(3), committed: z(1, 1) }, 1_161, 1_161);
   checks.onStart(3, 2_000, false);
   t.throws(() => checks.onSend(3, 2, vote, 2_100, 2_100), /within P after boot/);
@@ -109,21 +146,62 @@ t.test("replies", (t) => {
     model.apply(committed);
     checks.onCommitted(committed);
   });
-  const bodies = new Map([txn(z(1, 1), { type: "createSession", timeoutMs: 1_000, passwordHash: new Uint8Array(32) }), txn(z(1, 2), create("/a"), 1), txn(z(1, 3), create("/b"), 2), txn(z(1, 4), create("/c"), 2)].map((x) => [x.zxid, x]));
-  ghost.onProposal({ type: "proposal", epoch: makeEpoch(1), prev: z(0, 0), entries: [...bodies.values()].map((x) => ({ zxid: x.zxid, payload: encodeTxn(x) })) }, 1, 0);
+  const bodies = new Map(
+    [
+      txn(z(1, 1), { type: "createSession", timeoutMs: 1_000, passwordHash: new Uint8Array(32) }),
+      txn(z(1, 2), create("/a"), 1),
+      txn(z(1, 3), create("/b"), 2),
+      txn(z(1, 4), create("/c"), 2),
+    ].map((x) => [x.zxid, x]),
+  );
+  ghost.onProposal(
+    {
+      type: "proposal",
+      epoch: makeEpoch(1),
+      prev: z(0, 0),
+      entries: [...bodies.values()].map((x) => ({ zxid: x.zxid, payload: encodeTxn(x) })),
+    },
+    1,
+    0,
+  );
   ghost.onCommitted(z(1, 3), 1, 0);
   const history = new History();
   const read = (zxid: Zxid, outcome: Outcome, sessionFloor = z(0, 0)) => {
-    const operation = history.begin({ client: 1, session, request: { type: "exists", path: "/a", watch: false }, isWrite: false, level: { type: "linearizable" }, seq: 0, guards: [], invokedAt: 0, sessionFloor });
+    const operation = history.begin({
+      client: 1,
+      session,
+      request: { type: "exists", path: "/a", watch: false },
+      isWrite: false,
+      level: { type: "linearizable" },
+      seq: 0,
+      guards: [],
+      invokedAt: 0,
+      sessionFloor,
+    });
     history.end(operation, 1, zxid, outcome);
     return operation;
   };
-  const stat = { czxid: z(1, 2), mzxid: z(1, 2), pzxid: z(1, 2), ctimeMs: 1, mtimeMs: 1, version: 0, cversion: 0, aversion: 0, ephemeralOwner: 0 as SessionId, dataLength: 0, numChildren: 0 };
+  const stat = {
+    czxid: z(1, 2),
+    mzxid: z(1, 2),
+    pzxid: z(1, 2),
+    ctimeMs: 1,
+    mtimeMs: 1,
+    version: 0,
+    cversion: 0,
+    aversion: 0,
+    ephemeralOwner: 0 as SessionId,
+    dataLength: 0,
+    numChildren: 0,
+  };
   checks.onReply(read(z(1, 2), success({ type: "stat", stat })), []);
   t.throws(() => checks.onReply(read(z(1, 4), success({ type: "stat", stat })), []), /no reply before commit/);
   history.shown = z(1, 3);
   t.throws(() => checks.onReply(read(z(1, 2), success({ type: "stat", stat })), []), /linearizable/);
-  t.throws(() => checks.onReply(read(z(1, 3), success({ type: "stat", stat: { ...stat, version: 1 } })), []), /version is 1, should be 0/);
+  t.throws(
+    () => checks.onReply(read(z(1, 3), success({ type: "stat", stat: { ...stat, version: 1 } })), []),
+    /version is 1, should be 0/,
+  );
   t.throws(() => checks.onReply(read(z(1, 3), { code: "NO_NODE", detail: "", result: { type: "none" } }), []), /the node exists/);
   t.throws(() => ghost.onCommitted(z(1, 4), 1, 0), /exactly once/, "seq 2 twice");
   t.end();

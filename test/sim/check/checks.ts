@@ -3,14 +3,14 @@
  * status after each turn, clients' replies. The first violation throws out of the run.
  */
 import type { Limits } from "../../../src/model/limits.ts";
-import type { SessionId, Zxid } from "../../../src/model/zxid.ts";
 import type { StreamDelivery, WatchEvent } from "../../../src/model/watch.ts";
+import type { SessionId, Zxid } from "../../../src/model/zxid.ts";
 import type { Effects } from "../../../src/replica/effects.ts";
 import type { Status } from "../../../src/replica/status.ts";
 import type { Txn } from "../../../src/tree/txn.ts";
 import { decodeTxn } from "../../../src/wire/txn-codec.ts";
 import type { PeerMessage } from "../../../src/zab/message.ts";
-import type { ClientStream, ClientWatcher, AnyClient } from "../client.ts";
+import type { AnyClient, ClientStream, ClientWatcher } from "../client.ts";
 import type { History, Operation } from "../history.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { ServerWatcher, SimServer } from "../server.ts";
@@ -19,10 +19,10 @@ import { EpochChecks } from "./epochs.ts";
 import { ExpiryChecks } from "./expiry.ts";
 import { GhostLog } from "./ghost-log.ts";
 import { Model } from "./model.ts";
+import { ownLog } from "./own-log.ts";
 import { PromiseChecks } from "./promises.ts";
 import { ReplyChecks } from "./replies.ts";
 import { Check, Violation } from "./violation.ts";
-import { ownLog } from "./own-log.ts";
 import { WatchChecks } from "./watches.ts";
 
 export interface ChecksParts {
@@ -77,7 +77,17 @@ export class Checks implements ServerWatcher, ClientWatcher {
   /** Every check, for reports and for the vacuity gate. */
   all(): Check[] {
     const found: Check[] = [];
-    for (const part of [this, this.ghost, this.model, this.epochs, this.replies, this.watches, this.expiry, this.promises, this.durability]) {
+    for (const part of [
+      this,
+      this.ghost,
+      this.model,
+      this.epochs,
+      this.replies,
+      this.watches,
+      this.expiry,
+      this.promises,
+      this.durability,
+    ]) {
       for (const value of Object.values(part)) if (value instanceof Check) found.push(value);
     }
     return found;
@@ -118,9 +128,11 @@ export class Checks implements ServerWatcher, ClientWatcher {
     if (status.lastCommittedZxid !== 0) this.ghost.onCommitted(status.lastCommittedZxid, server.id, this.#p.scheduler.now);
     const applied = status.lastAppliedZxid;
     const before = this.#lastApplied.get(server.id);
-    if (before !== undefined && applied !== before) this.statusOrder.hold(applied >= before, () => `the tree of server ${server.id} went back from ${before} to ${applied}`);
+    if (before !== undefined && applied !== before)
+      this.statusOrder.hold(applied >= before, () => `the tree of server ${server.id} went back from ${before} to ${applied}`);
     this.#lastApplied.set(server.id, applied);
-    if (applied > this.ghost.tip) this.statusOrder.fail(`server ${server.id} has applied ${applied}, committed is ${this.ghost.tip}`);
+    if (applied > this.ghost.tip)
+      this.statusOrder.fail(`server ${server.id} has applied ${applied}, committed is ${this.ghost.tip}`);
   }
 
   halted(server: SimServer, exitCode: number, reason: string, error: unknown): void {
@@ -152,7 +164,10 @@ export class Checks implements ServerWatcher, ClientWatcher {
 
   sessionBegan(_client: AnyClient, session: SessionId): void {
     const known = this.txns.get(session as number as Zxid);
-    this.replies.committed.hold(known?.body.type === "createSession", () => `session ${session} was announced before it was committed`);
+    this.replies.committed.hold(
+      known?.body.type === "createSession",
+      () => `session ${session} was announced before it was committed`,
+    );
   }
 
   sessionEnded(_client: AnyClient, session: SessionId): void {

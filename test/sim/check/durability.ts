@@ -6,7 +6,7 @@
 import { EpochRecordFile } from "../../../src/log/epoch-record.ts";
 import { recover } from "../../../src/log/recovery.ts";
 import { TokenSource } from "../../../src/model/tokens.ts";
-import { formatZxid, zeroZxid, type Zxid } from "../../../src/model/zxid.ts";
+import { formatZxid, type Zxid, zeroZxid } from "../../../src/model/zxid.ts";
 import type { SimServer } from "../server.ts";
 import type { GhostLog } from "./ghost-log.ts";
 import { Check } from "./violation.ts";
@@ -34,7 +34,10 @@ export class DurabilityChecks {
     for (const server of this.#servers) {
       if (server.voter && this.#durable(server) >= zxid) holders += 1;
     }
-    this.quorum.hold(holders > this.#voters / 2, () => `${formatZxid(zxid)} was shown to a client, ${holders} of ${this.#voters} servers have it on the platter`);
+    this.quorum.hold(
+      holders > this.#voters / 2,
+      () => `${formatZxid(zxid)} was shown to a client, ${holders} of ${this.#voters} servers have it on the platter`,
+    );
   }
 
   /** The end of the log that a power cut would leave now, its common part with the committed log. */

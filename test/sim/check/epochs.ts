@@ -3,7 +3,7 @@
  * that was not wiped; an established leader's history holds everything committed before (committed
  * never lost, primary integrity); leaders' epochs rise in the order in which they were established.
  */
-import { epochOf, formatZxid, type Epoch, type Zxid } from "../../../src/model/zxid.ts";
+import { type Epoch, epochOf, formatZxid, type Zxid } from "../../../src/model/zxid.ts";
 import type { PeerMessage } from "../../../src/zab/message.ts";
 import type { GhostLog } from "./ghost-log.ts";
 import { Check } from "./violation.ts";
@@ -66,12 +66,17 @@ export class EpochChecks {
     if (end === undefined || epochOf(this.#ghost.tip) >= epoch) return;
     const contains = this.#ghost.contains(end);
     if (contains === undefined) return;
-    this.neverLost.hold(contains, () => `server ${leader} leads epoch ${epoch} with a history up to ${formatZxid(end)} that lacks the committed ${formatZxid(this.#ghost.tip)}`);
+    this.neverLost.hold(
+      contains,
+      () =>
+        `server ${leader} leads epoch ${epoch} with a history up to ${formatZxid(end)} that lacks the committed ${formatZxid(this.#ghost.tip)}`,
+    );
   }
 
   #rises(map: Map<number, Epoch>, server: number, epoch: Epoch, name: string): void {
     const before = map.get(server);
-    if (before !== undefined) this.neverFall.hold(epoch >= before, () => `${name} of server ${server} fell from ${before} to ${epoch}`);
+    if (before !== undefined)
+      this.neverFall.hold(epoch >= before, () => `${name} of server ${server} fell from ${before} to ${epoch}`);
     if (before === undefined || epoch > before) map.set(server, epoch);
   }
 }

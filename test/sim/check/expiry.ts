@@ -37,12 +37,17 @@ export class ExpiryChecks {
 
   #check(session: SessionId, belief: Belief): void {
     if (!this.enabled || belief.endedAt === Infinity || belief.closedByClient || belief.until === -Infinity) return;
-    this.notEarly.hold(belief.endedAt >= belief.until, () => `session ${formatZxid(session as number as Zxid)} was expired ${(belief.until - belief.endedAt).toFixed(1)} ms before its client had to stop believing`);
+    this.notEarly.hold(
+      belief.endedAt >= belief.until,
+      () =>
+        `session ${formatZxid(session as number as Zxid)} was expired ${(belief.until - belief.endedAt).toFixed(1)} ms before its client had to stop believing`,
+    );
   }
 
   #belief(session: SessionId): Belief {
     let belief = this.#beliefs.get(session);
-    if (belief === undefined) this.#beliefs.set(session, (belief = { until: -Infinity, endedAt: Infinity, closedByClient: false }));
+    if (belief === undefined)
+      this.#beliefs.set(session, (belief = { until: -Infinity, endedAt: Infinity, closedByClient: false }));
     return belief;
   }
 }

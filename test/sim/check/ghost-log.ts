@@ -4,8 +4,9 @@
  * order and density in their strongest form: a zxid has one payload and one predecessor, ever, and all
  * that is called committed anywhere lies on one chain.
  */
+
+import { follows, formatZxid, type Zxid, zeroZxid } from "../../../src/model/zxid.ts";
 import type { LogEntry, ProposalMessage } from "../../../src/zab/message.ts";
-import { follows, formatZxid, zeroZxid, type Zxid } from "../../../src/model/zxid.ts";
 import { Check } from "./violation.ts";
 
 export interface GhostEntry {
@@ -44,8 +45,14 @@ export class GhostLog {
   #record(entry: LogEntry, prev: Zxid, by: number, at: number): void {
     const known = this.entries.get(entry.zxid);
     if (known !== undefined) {
-      this.integrity.hold(known.prev === prev, () => `${formatZxid(entry.zxid)} follows ${formatZxid(known.prev)} and ${formatZxid(prev)}`);
-      this.integrity.hold(known.payload === entry.payload || sameBytes(known.payload, entry.payload), () => `${formatZxid(entry.zxid)} has two payloads`);
+      this.integrity.hold(
+        known.prev === prev,
+        () => `${formatZxid(entry.zxid)} follows ${formatZxid(known.prev)} and ${formatZxid(prev)}`,
+      );
+      this.integrity.hold(
+        known.payload === entry.payload || sameBytes(known.payload, entry.payload),
+        () => `${formatZxid(entry.zxid)} has two payloads`,
+      );
       return;
     }
     this.density.hold(follows(prev, entry.zxid), () => `${formatZxid(entry.zxid)} after ${formatZxid(prev)}`);
@@ -57,7 +64,11 @@ export class GhostLog {
     if (zxid === this.tip || zxid === zeroZxid) return;
     if (zxid < this.tip) {
       const entry = this.entries.get(zxid);
-      this.agreement.hold(entry !== undefined && entry.index >= 0, () => `server ${by} calls ${formatZxid(zxid)} committed, the committed log up to ${formatZxid(this.tip)} has no such entry`);
+      this.agreement.hold(
+        entry !== undefined && entry.index >= 0,
+        () =>
+          `server ${by} calls ${formatZxid(zxid)} committed, the committed log up to ${formatZxid(this.tip)} has no such entry`,
+      );
       return;
     }
     this.#extend(zxid, by, at);
@@ -72,11 +83,18 @@ export class GhostLog {
     let cursor = zxid;
     while (cursor > this.tip) {
       const entry = this.entries.get(cursor);
-      if (entry === undefined) return this.agreement.fail(`server ${by} calls ${formatZxid(zxid)} committed, but ${formatZxid(cursor)} was never broadcast`);
+      if (entry === undefined)
+        return this.agreement.fail(
+          `server ${by} calls ${formatZxid(zxid)} committed, but ${formatZxid(cursor)} was never broadcast`,
+        );
       chain.push(entry);
       cursor = entry.prev;
     }
-    this.agreement.hold(cursor === this.tip, () => `server ${by} calls ${formatZxid(zxid)} committed: its log passes ${formatZxid(cursor)}, the committed log ${formatZxid(this.tip)}`);
+    this.agreement.hold(
+      cursor === this.tip,
+      () =>
+        `server ${by} calls ${formatZxid(zxid)} committed: its log passes ${formatZxid(cursor)}, the committed log ${formatZxid(this.tip)}`,
+    );
     for (let i = chain.length - 1; i >= 0; i -= 1) this.#commit(chain[i] as GhostEntry, at);
   }
 

@@ -49,8 +49,18 @@ export interface ModelChange {
 
 const predefined = ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"];
 const blank: ModelNode = {
-  data: undefined, kind: "persistent", owner: 0, czxid: 0 as Zxid, mzxid: 0 as Zxid, pzxid: 0 as Zxid,
-  ctimeMs: 0, mtimeMs: 0, version: 0, aversion: 0, creates: 0, deletes: 0,
+  data: undefined,
+  kind: "persistent",
+  owner: 0,
+  czxid: 0 as Zxid,
+  mzxid: 0 as Zxid,
+  pzxid: 0 as Zxid,
+  ctimeMs: 0,
+  mtimeMs: 0,
+  version: 0,
+  aversion: 0,
+  creates: 0,
+  deletes: 0,
 };
 
 export class Model {
@@ -106,7 +116,10 @@ export class Model {
     this.lastStampMs = txn.stampMs;
     const { body } = txn;
     switch (body.type) {
-      case "create": case "delete": case "setData": case "setAcl":
+      case "create":
+      case "delete":
+      case "setData":
+      case "setAcl":
         return this.#effect(txn, body);
       case "multi":
         for (const effect of body.effects) this.#effect(txn, effect);
@@ -118,7 +131,12 @@ export class Model {
         for (const removed of body.removed) this.#reap(txn, removed);
         return;
       case "createSession":
-        this.sessions.set(txn.zxid as number as SessionId, { id: txn.zxid as number as SessionId, timeoutMs: body.timeoutMs, closedAt: 0, ephemerals: new Set() });
+        this.sessions.set(txn.zxid as number as SessionId, {
+          id: txn.zxid as number as SessionId,
+          timeoutMs: body.timeoutMs,
+          closedAt: 0,
+          ephemerals: new Set(),
+        });
         return;
       case "renewSession": {
         const session = this.#live(body.session, txn);
@@ -127,24 +145,35 @@ export class Model {
       }
       case "closeSession":
         return this.#closeSession(txn, body.session, body.removed);
-      case "error": case "skip": case "stamp":
+      case "error":
+      case "skip":
+      case "stamp":
         return;
     }
   }
 
   #live(id: SessionId, txn: Txn): ModelSession {
     const session = this.sessions.get(id);
-    this.sessionsLive.hold(session !== undefined && session.closedAt === 0, () => `${formatZxid(txn.zxid)} (${txn.body.type}) belongs to the session ${formatZxid(id as number as Zxid)}, which is not live`);
+    this.sessionsLive.hold(
+      session !== undefined && session.closedAt === 0,
+      () =>
+        `${formatZxid(txn.zxid)} (${txn.body.type}) belongs to the session ${formatZxid(id as number as Zxid)}, which is not live`,
+    );
     return session as ModelSession;
   }
 
   #effect(txn: Txn, effect: NodeEffect): void {
     switch (effect.type) {
-      case "create": return this.#create(txn, effect);
-      case "delete": return this.#delete(txn, effect.path);
-      case "setData": return this.#setData(txn, effect.path, effect.data, effect.stat);
-      case "setAcl": return this.#setAcl(txn, effect.path);
-      case "check": return;
+      case "create":
+        return this.#create(txn, effect);
+      case "delete":
+        return this.#delete(txn, effect.path);
+      case "setData":
+        return this.#setData(txn, effect.path, effect.data, effect.stat);
+      case "setAcl":
+        return this.#setAcl(txn, effect.path);
+      case "check":
+        return;
     }
   }
 
@@ -158,13 +187,24 @@ export class Model {
     this.ephemerals.hold(before.owner === 0, () => `${path} is created below an ephemeral`);
     if (effect.owner !== 0) {
       const session = this.sessions.get(effect.owner);
-      this.ephemerals.hold(session !== undefined && session.closedAt === 0, () => `${formatZxid(txn.zxid)} creates the ephemeral ${path} of a session that is not live`);
+      this.ephemerals.hold(
+        session !== undefined && session.closedAt === 0,
+        () => `${formatZxid(txn.zxid)} creates the ephemeral ${path} of a session that is not live`,
+      );
       session?.ephemerals.add(path);
     }
     this.#put(parentPath, txn.zxid, { ...before, creates: before.creates + 1, pzxid: txn.zxid });
     this.#childSet(parentPath).add(nameOf(path));
     const node: ModelNode = {
-      ...blank, data: effect.data, kind: effect.kind, owner: effect.owner, czxid: txn.zxid, mzxid: txn.zxid, pzxid: txn.zxid, ctimeMs: txn.wallMs, mtimeMs: txn.wallMs,
+      ...blank,
+      data: effect.data,
+      kind: effect.kind,
+      owner: effect.owner,
+      czxid: txn.zxid,
+      mzxid: txn.zxid,
+      pzxid: txn.zxid,
+      ctimeMs: txn.wallMs,
+      mtimeMs: txn.wallMs,
     };
     this.#put(path, txn.zxid, node);
     this.#changed("created", path, txn.zxid, node);
@@ -189,7 +229,11 @@ export class Model {
     const before = node as ModelNode;
     const after: ModelNode = { ...before, data, version: (before.version + 1) | 0, mzxid: txn.zxid, mtimeMs: txn.wallMs };
     this.#put(path, txn.zxid, after);
-    if (!predefined.includes(path)) this.stat.hold(this.statProblem(after, stat) === undefined, () => `${formatZxid(txn.zxid)} sets ${path}: ${this.statProblem(after, stat)}`);
+    if (!predefined.includes(path))
+      this.stat.hold(
+        this.statProblem(after, stat) === undefined,
+        () => `${formatZxid(txn.zxid)} sets ${path}: ${this.statProblem(after, stat)}`,
+      );
     this.#changed("dataChanged", path, txn.zxid, after);
   }
 
@@ -204,7 +248,10 @@ export class Model {
 
   #reap(txn: Txn, removed: RemovedNode): void {
     const node = this.now(removed.path);
-    this.effects.hold(node?.kind === "container" || node?.kind === "ttl", () => `${formatZxid(txn.zxid)} reaps ${removed.path}, which is neither container nor TTL`);
+    this.effects.hold(
+      node?.kind === "container" || node?.kind === "ttl",
+      () => `${formatZxid(txn.zxid)} reaps ${removed.path}, which is neither container nor TTL`,
+    );
     this.#delete(txn, removed.path);
   }
 
@@ -212,7 +259,10 @@ export class Model {
     const session = this.#live(id, txn);
     const owned = [...session.ephemerals].sort();
     const listed = removed.map((node) => node.path).sort();
-    this.ephemerals.hold(owned.join() === listed.join(), () => `${formatZxid(txn.zxid)} closes a session that owns [${owned.join(" ")}] and removes [${listed.join(" ")}]`);
+    this.ephemerals.hold(
+      owned.join() === listed.join(),
+      () => `${formatZxid(txn.zxid)} closes a session that owns [${owned.join(" ")}] and removes [${listed.join(" ")}]`,
+    );
     for (const node of removed) this.#delete(txn, node.path);
     session.closedAt = txn.zxid;
   }
@@ -240,11 +290,17 @@ export class Model {
   statProblem(node: ModelNode, stat: Stat): string | undefined {
     const numChildren = this.numChildren(node);
     const wanted: readonly (readonly [string, number, number])[] = [
-      ["czxid", node.czxid, stat.czxid], ["mzxid", node.mzxid, stat.mzxid], ["pzxid", node.pzxid, stat.pzxid],
-      ["ctimeMs", node.ctimeMs, stat.ctimeMs], ["mtimeMs", node.mtimeMs, stat.mtimeMs],
-      ["version", node.version, stat.version], ["aversion", node.aversion, stat.aversion],
-      ["cversion", node.creates + node.deletes, stat.cversion], ["numChildren", numChildren, stat.numChildren],
-      ["dataLength", node.data?.length ?? 0, stat.dataLength], ["ephemeralOwner", node.owner, stat.ephemeralOwner],
+      ["czxid", node.czxid, stat.czxid],
+      ["mzxid", node.mzxid, stat.mzxid],
+      ["pzxid", node.pzxid, stat.pzxid],
+      ["ctimeMs", node.ctimeMs, stat.ctimeMs],
+      ["mtimeMs", node.mtimeMs, stat.mtimeMs],
+      ["version", node.version, stat.version],
+      ["aversion", node.aversion, stat.aversion],
+      ["cversion", node.creates + node.deletes, stat.cversion],
+      ["numChildren", numChildren, stat.numChildren],
+      ["dataLength", node.data?.length ?? 0, stat.dataLength],
+      ["ephemeralOwner", node.owner, stat.ephemeralOwner],
     ];
     for (const [name, ours, theirs] of wanted) if (ours !== theirs) return `${name} is ${theirs}, should be ${ours}`;
     return undefined;
@@ -252,7 +308,9 @@ export class Model {
 
   dataProblem(node: ModelNode, data: Uint8Array | undefined): string | undefined {
     if (node.data === undefined || data === undefined) return node.data === data ? undefined : "null and data differ";
-    return sameBytes(node.data, data) ? undefined : `data is ${Buffer.from(data).toString()}, should be ${Buffer.from(node.data).toString()}`;
+    return sameBytes(node.data, data)
+      ? undefined
+      : `data is ${Buffer.from(data).toString()}, should be ${Buffer.from(node.data).toString()}`;
   }
 
   isPredefined(path: string): boolean {

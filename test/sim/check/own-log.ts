@@ -11,7 +11,12 @@ export function ownLog(server: SimServer | undefined): ProposalMessage | undefin
   if (server === undefined) return undefined;
   const record = EpochRecordFile.open(server.platter, new TokenSource());
   if (record.type !== "ok") return undefined;
-  const opened = openLog({ disk: server.platter, tokens: new TokenSource(), directory: `log-${record.record.generation}`, limits: tinyLimits });
+  const opened = openLog({
+    disk: server.platter,
+    tokens: new TokenSource(),
+    directory: `log-${record.record.generation}`,
+    limits: tinyLimits,
+  });
   if (opened.type !== "ok") return undefined;
   const entries = opened.log.readAfter(opened.log.base, Number.MAX_SAFE_INTEGER);
   return entries === undefined ? undefined : { type: "proposal", epoch: zeroEpoch, prev: opened.log.base, entries };

@@ -4,7 +4,7 @@
  * heartbeat, and neither within P after boot. And the sum of it: when a leader is established, every
  * lease that an earlier epoch's leader could rightly hold has ended (single lease holder).
  */
-import { leaseMs, type Limits } from "../../../src/model/limits.ts";
+import { type Limits, leaseMs } from "../../../src/model/limits.ts";
 import type { PeerMessage } from "../../../src/zab/message.ts";
 import type { SimClock } from "../clock.ts";
 import { Check } from "./violation.ts";
@@ -103,7 +103,11 @@ export class PromiseChecks {
     if (!this.enabled || this.#voters === 1) return;
     const slack = 0.001;
     if (to === 0 || to !== member.promisedTo) {
-      this.promise.hold(now >= member.promiseUntil - slack, () => `server ${id} ${what} ${(member.promiseUntil - now).toFixed(2)} ms before its promise to server ${member.promisedTo} ended`);
+      this.promise.hold(
+        now >= member.promiseUntil - slack,
+        () =>
+          `server ${id} ${what} ${(member.promiseUntil - now).toFixed(2)} ms before its promise to server ${member.promisedTo} ended`,
+      );
     }
     this.promise.hold(now >= member.bootUntil - slack, () => `server ${id} ${what} within P after boot`);
   }
@@ -143,7 +147,11 @@ export class PromiseChecks {
         this.#leases.delete(other);
         continue;
       }
-      this.exclusive.hold(lease.until <= at, () => `server ${leader} is established in epoch ${epoch} while server ${lease.leader} may hold its lease of epoch ${lease.epoch} for ${(lease.until - at).toFixed(2)} ms`);
+      this.exclusive.hold(
+        lease.until <= at,
+        () =>
+          `server ${leader} is established in epoch ${epoch} while server ${lease.leader} may hold its lease of epoch ${lease.epoch} for ${(lease.until - at).toFixed(2)} ms`,
+      );
     }
   }
 }

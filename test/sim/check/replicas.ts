@@ -17,11 +17,14 @@ export function replicaDifference(cluster: Cluster): string | undefined {
   const wanted = dump(reference);
   for (const other of others) {
     const found = dump(other);
-    if (found.length !== wanted.length) return `servers ${reference.id} and ${other.id} hold ${wanted.length} and ${found.length} keys: ${oddKeys(wanted, found)}`;
+    if (found.length !== wanted.length)
+      return `servers ${reference.id} and ${other.id} hold ${wanted.length} and ${found.length} keys: ${oddKeys(wanted, found)}`;
     for (const [i, [key, value]] of wanted.entries()) {
       const pair = found[i];
-      if (pair === undefined || !sameBytes(pair[0], key)) return `servers ${reference.id} and ${other.id} differ in key ${show(key)}`;
-      if (!sameBytes(pair[1], value)) return `servers ${reference.id} and ${other.id} differ in the value of ${show(key)}: ${show(value)} and ${show(pair[1])}`;
+      if (pair === undefined || !sameBytes(pair[0], key))
+        return `servers ${reference.id} and ${other.id} differ in key ${show(key)}`;
+      if (!sameBytes(pair[1], value))
+        return `servers ${reference.id} and ${other.id} differ in the value of ${show(key)}: ${show(value)} and ${show(pair[1])}`;
     }
   }
   return undefined;
@@ -42,7 +45,13 @@ function dump(server: SimServer): Pairs {
 
 /** Indexes of paths are numbered by each server for itself: what counts is which paths they hold. */
 function withoutLocalNumbers(pairs: Pairs): Pairs {
-  return pairs.map(([key, value]): Pairs[number] => (localIndex.test(show(key)) ? [Buffer.concat([key.subarray(0, show(key).indexOf("/") - 3), recordText(value)]), empty] : [key, value])).sort(([a], [b]) => Buffer.compare(a, b));
+  return pairs
+    .map(([key, value]): Pairs[number] =>
+      localIndex.test(show(key))
+        ? [Buffer.concat([key.subarray(0, show(key).indexOf("/") - 3), recordText(value)]), empty]
+        : [key, value],
+    )
+    .sort(([a], [b]) => Buffer.compare(a, b));
 }
 
 /** The path of an index record, behind its checksum. */
@@ -59,6 +68,7 @@ function oddKeys(a: Pairs, b: Pairs): string {
 
 function show(bytes: Uint8Array): string {
   let text = "";
-  for (const byte of bytes) text += byte >= 32 && byte < 127 ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`;
+  for (const byte of bytes)
+    text += byte >= 32 && byte < 127 ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`;
   return text;
 }

@@ -4,9 +4,10 @@
  * at the zxid it names; linearizable in true time; monotonic and read-your-writes in a session; replies
  * in order. Every reply names its zxid, so this is a witness check: linear, and sound.
  */
+
+import { joinPath, nameOf, parentOf } from "../../../src/model/path.ts";
 import type { CreateRequest, MultiOperation, Outcome, Request, Result } from "../../../src/model/request.ts";
 import { formatZxid, type SessionId, type Zxid } from "../../../src/model/zxid.ts";
-import { joinPath, nameOf, parentOf } from "../../../src/model/path.ts";
 import type { Txn } from "../../../src/tree/txn.ts";
 import type { Operation } from "../history.ts";
 import type { GhostLog } from "./ghost-log.ts";
@@ -50,8 +51,15 @@ export class ReplyChecks {
     if (txn.source.type !== "session") return;
     const session = this.#session(txn.source.session);
     const { seq } = txn.source;
-    this.once.hold(!session.applied.has(seq), () => `seq ${seq} of session ${formatZxid(txn.source.type === "session" ? (txn.source.session as number as Zxid) : (0 as Zxid))} was applied at ${formatZxid(session.applied.get(seq) ?? (0 as Zxid))} and at ${formatZxid(txn.zxid)}`);
-    this.denseSeq.hold(seq === session.lastSeq + 1, () => `seq ${seq} is applied at ${formatZxid(txn.zxid)} after ${session.lastSeq}`);
+    this.once.hold(
+      !session.applied.has(seq),
+      () =>
+        `seq ${seq} of session ${formatZxid(txn.source.type === "session" ? (txn.source.session as number as Zxid) : (0 as Zxid))} was applied at ${formatZxid(session.applied.get(seq) ?? (0 as Zxid))} and at ${formatZxid(txn.zxid)}`,
+    );
+    this.denseSeq.hold(
+      seq === session.lastSeq + 1,
+      () => `seq ${seq} is applied at ${formatZxid(txn.zxid)} after ${session.lastSeq}`,
+    );
     session.lastSeq = seq;
     session.applied.set(seq, txn.zxid);
   }
@@ -60,20 +68,26 @@ export class ReplyChecks {
     const { zxid, outcome } = operation;
     if (outcome === undefined) return;
     this.#inOrder(operation, openBefore);
-    if (zxid !== 0) this.committed.hold(zxid <= this.#ghost.tip && (this.#ghost.entries.get(zxid)?.index ?? -1) >= 0, () => `${describe(operation)} is answered with ${formatZxid(zxid)}, committed is ${formatZxid(this.#ghost.tip)}`);
+    if (zxid !== 0)
+      this.committed.hold(
+        zxid <= this.#ghost.tip && (this.#ghost.entries.get(zxid)?.index ?? -1) >= 0,
+        () => `${describe(operation)} is answered with ${formatZxid(zxid)}, committed is ${formatZxid(this.#ghost.tip)}`,
+      );
     if (operation.isWrite) this.#write(operation, outcome);
     else this.#read(operation, outcome);
   }
 
   #session(id: SessionId): SessionState {
     let state = this.#sessions.get(id);
-    if (state === undefined) this.#sessions.set(id, (state = { lastSeq: 0, applied: new Map(), lastReadZxid: 0 as Zxid, lastWriteZxid: 0 as Zxid }));
+    if (state === undefined)
+      this.#sessions.set(id, (state = { lastSeq: 0, applied: new Map(), lastReadZxid: 0 as Zxid, lastWriteZxid: 0 as Zxid }));
     return state;
   }
 
   #inOrder(operation: Operation, openBefore: readonly Operation[]): void {
     for (const other of openBefore) {
-      if (!other.isWrite || other.state !== "open" || other.refusals > 0 || other.id > operation.id || operation.refusals > 0) continue;
+      if (!other.isWrite || other.state !== "open" || other.refusals > 0 || other.id > operation.id || operation.refusals > 0)
+        continue;
       if (other.connection !== operation.connection || other.sends !== 1 || operation.sends !== 1) continue;
       this.order.fail(`${describe(operation)} is answered before ${describe(other)} of the same session`);
     }
@@ -90,13 +104,24 @@ export class ReplyChecks {
     }
     const mine = txn.source.type === "session" && txn.source.session === operation.session && txn.source.seq === operation.seq;
     this.once.hold(mine, () => `${describe(operation)} is answered with ${formatZxid(txn.zxid)}, which is another's`);
-    this.linearizable.hold(operation.zxid > operation.floor, () => `${describe(operation)} took effect at ${formatZxid(operation.zxid)}, before ${formatZxid(operation.floor)}, which was known when it was called`);
+    this.linearizable.hold(
+      operation.zxid > operation.floor,
+      () =>
+        `${describe(operation)} took effect at ${formatZxid(operation.zxid)}, before ${formatZxid(operation.floor)}, which was known when it was called`,
+    );
     const session = this.#session(operation.session);
     // A refused write is sent again, maybe behind later ones; its answer is still its first outcome.
-    if (operation.refusals === 0) this.monotonic.hold(operation.zxid > session.lastWriteZxid, () => `${describe(operation)} at ${formatZxid(operation.zxid)} after ${formatZxid(session.lastWriteZxid)}`);
+    if (operation.refusals === 0)
+      this.monotonic.hold(
+        operation.zxid > session.lastWriteZxid,
+        () => `${describe(operation)} at ${formatZxid(operation.zxid)} after ${formatZxid(session.lastWriteZxid)}`,
+      );
     if (operation.refusals === 0) session.lastWriteZxid = operation.zxid;
     const refused = txn.body.type === "error";
-    this.outcome.hold(refused === (outcome.code !== "OK"), () => `${describe(operation)} is answered ${outcome.code}, its txn is ${txn.body.type}`);
+    this.outcome.hold(
+      refused === (outcome.code !== "OK"),
+      () => `${describe(operation)} is answered ${outcome.code}, its txn is ${txn.body.type}`,
+    );
     if (txn.body.type === "error") {
       const { code } = txn.body;
       this.outcome.hold(code === outcome.code, () => `${describe(operation)} is answered ${outcome.code}, its txn says ${code}`);
@@ -110,30 +135,44 @@ export class ReplyChecks {
     const { request } = operation;
     if (operation.guards.length > 0) {
       const held = operation.guards.every((guard) => this.#model.at(guard.path, before)?.czxid === guard.czxid);
-      this.outcome.hold(held !== (outcome.code === "FENCED"), () => `${describe(operation)}: guard ${held ? "held" : "did not hold"}, answered ${outcome.code}`);
+      this.outcome.hold(
+        held !== (outcome.code === "FENCED"),
+        () => `${describe(operation)}: guard ${held ? "held" : "did not hold"}, answered ${outcome.code}`,
+      );
       if (!held) return;
     }
-    const problem = request.type === "create" || request.type === "delete" || request.type === "setData" ? this.#expected(request, before) : undefined;
-    if (problem !== undefined) this.outcome.hold(problem === outcome.code || outcome.code === "LIMIT", () => `${describe(operation)} at ${formatZxid(txn.zxid)} is answered ${outcome.code}, should be ${problem}`);
+    const problem =
+      request.type === "create" || request.type === "delete" || request.type === "setData"
+        ? this.#expected(request, before)
+        : undefined;
+    if (problem !== undefined)
+      this.outcome.hold(
+        problem === outcome.code || outcome.code === "LIMIT",
+        () => `${describe(operation)} at ${formatZxid(txn.zxid)} is answered ${outcome.code}, should be ${problem}`,
+      );
     if (request.type === "create" && outcome.code === "OK") this.#created1(operation, request, outcome.result, before);
-    if (request.type === "setData" && outcome.result.type === "stat") this.#statIs(operation, request.path, txn.zxid, outcome.result.stat);
+    if (request.type === "setData" && outcome.result.type === "stat")
+      this.#statIs(operation, request.path, txn.zxid, outcome.result.stat);
   }
 
   #expected(request: Request | MultiOperation, before: Zxid): string | undefined {
     switch (request.type) {
-      case "create": return this.#expectedCreate(request, before);
+      case "create":
+        return this.#expectedCreate(request, before);
       case "delete": {
         const node = this.#model.at(request.path, before);
         if (node === undefined) return "NO_NODE";
         if (request.version !== -1 && request.version !== node.version) return "BAD_VERSION";
         return this.#model.numChildren(node) > 0 ? "NOT_EMPTY" : "OK";
       }
-      case "setData": case "check": {
+      case "setData":
+      case "check": {
         const node = this.#model.at(request.path, before);
         if (node === undefined) return "NO_NODE";
         return request.version !== -1 && request.version !== node.version ? "BAD_VERSION" : "OK";
       }
-      default: return undefined;
+      default:
+        return undefined;
     }
   }
 
@@ -147,7 +186,10 @@ export class ReplyChecks {
 
   #created1(operation: Operation, request: CreateRequest, result: Result, before: Zxid): void {
     if (result.type !== "created") return this.outcome.fail(`${describe(operation)} succeeded with a result ${result.type}`);
-    this.outcome.hold(this.#model.at(result.path, operation.zxid)?.czxid === operation.zxid, () => `${describe(operation)}: ${result.path} was not created at ${formatZxid(operation.zxid)}`);
+    this.outcome.hold(
+      this.#model.at(result.path, operation.zxid)?.czxid === operation.zxid,
+      () => `${describe(operation)}: ${result.path} was not created at ${formatZxid(operation.zxid)}`,
+    );
     this.#statIs(operation, result.path, operation.zxid, result.stat);
     if (!request.sequential) return;
     const parent = this.#model.at(parentOf(result.path) ?? "/", before);
@@ -156,7 +198,11 @@ export class ReplyChecks {
     const key = `${parent?.czxid ?? 0} ${result.path}`;
     this.suffix.hold(!this.#created.has(key), () => `${result.path} was made twice`);
     this.#created.add(key);
-    if (parent !== undefined && parentOf(result.path) !== "/") this.suffix.hold(Number(suffix) === parent.creates, () => `${describe(operation)} got the suffix ${suffix} after ${parent.creates} creates`);
+    if (parent !== undefined && parentOf(result.path) !== "/")
+      this.suffix.hold(
+        Number(suffix) === parent.creates,
+        () => `${describe(operation)} got the suffix ${suffix} after ${parent.creates} creates`,
+      );
   }
 
   // ---- reads
@@ -171,8 +217,14 @@ export class ReplyChecks {
       this.monotonic.hold(zxid >= wanted, () => `${describe(operation)} is older than ${formatZxid(wanted)}`);
     }
     const session = this.#session(operation.session);
-    this.monotonic.hold(zxid >= operation.sessionFloor, () => `${describe(operation)} is read at ${formatZxid(zxid)}, the session had seen ${formatZxid(operation.sessionFloor)}`);
-    this.monotonic.hold(zxid >= session.lastReadZxid || request.type === "list", () => `${describe(operation)} is read at ${formatZxid(zxid)} after ${formatZxid(session.lastReadZxid)}`);
+    this.monotonic.hold(
+      zxid >= operation.sessionFloor,
+      () => `${describe(operation)} is read at ${formatZxid(zxid)}, the session had seen ${formatZxid(operation.sessionFloor)}`,
+    );
+    this.monotonic.hold(
+      zxid >= session.lastReadZxid || request.type === "list",
+      () => `${describe(operation)} is read at ${formatZxid(zxid)} after ${formatZxid(session.lastReadZxid)}`,
+    );
     if (zxid > session.lastReadZxid) session.lastReadZxid = zxid;
     this.#result(operation, request, outcome, zxid);
   }
@@ -180,29 +232,43 @@ export class ReplyChecks {
   #linear(operation: Operation): void {
     const { zxid, floor } = operation;
     if (floor > operation.sessionFloor) this.linearizableRaced.evaluations += 1;
-    this.linearizable.hold(zxid >= floor, () => `${describe(operation)} is read at ${formatZxid(zxid)}, but ${formatZxid(floor)} had been shown before it was called`);
+    this.linearizable.hold(
+      zxid >= floor,
+      () => `${describe(operation)} is read at ${formatZxid(zxid)}, but ${formatZxid(floor)} had been shown before it was called`,
+    );
   }
 
   #result(operation: Operation, request: Request, outcome: Outcome, zxid: Zxid): void {
     switch (request.type) {
-      case "exists": case "getData": case "getChildren": {
+      case "exists":
+      case "getData":
+      case "getChildren": {
         const node = this.#model.at(request.path, zxid);
-        this.reads.hold((node === undefined) === (outcome.code === "NO_NODE"), () => `${describe(operation)} at ${formatZxid(zxid)}: ${outcome.code}, the node ${node === undefined ? "does not exist" : "exists"}`);
+        this.reads.hold(
+          (node === undefined) === (outcome.code === "NO_NODE"),
+          () =>
+            `${describe(operation)} at ${formatZxid(zxid)}: ${outcome.code}, the node ${node === undefined ? "does not exist" : "exists"}`,
+        );
         if (node !== undefined) this.#nodeIs(operation, request.path, node, outcome.result);
         return;
       }
       case "multiRead": {
         const { result } = outcome;
         if (result.type !== "multiRead") return;
-        this.reads.hold(result.zxid === zxid || result.zxid <= zxid, () => `${describe(operation)}: result at ${formatZxid(result.zxid)}, reply at ${formatZxid(zxid)}`);
+        this.reads.hold(
+          result.zxid === zxid || result.zxid <= zxid,
+          () => `${describe(operation)}: result at ${formatZxid(result.zxid)}, reply at ${formatZxid(zxid)}`,
+        );
         for (const [i, read] of request.reads.entries()) {
           const part = result.outcomes[i];
           if (part !== undefined) this.#result(operation, read, part, result.zxid);
         }
         return;
       }
-      case "list": return this.#list(operation, outcome.result);
-      default: return;
+      case "list":
+        return this.#list(operation, outcome.result);
+      default:
+        return;
     }
   }
 
@@ -210,9 +276,15 @@ export class ReplyChecks {
     if (result.type === "data") this.#no(operation, this.#model.dataProblem(node, result.data));
     if (result.type === "children") {
       const names = this.#model.childrenAt(path, operation.zxid);
-      this.#no(operation, [...result.names].sort().join() === names.join() ? undefined : `children are [${result.names.join(" ")}], should be [${names.join(" ")}]`);
+      this.#no(
+        operation,
+        [...result.names].sort().join() === names.join()
+          ? undefined
+          : `children are [${result.names.join(" ")}], should be [${names.join(" ")}]`,
+      );
     }
-    if (result.type === "data" || result.type === "children" || result.type === "stat") this.#statIs(operation, path, operation.zxid, result.stat);
+    if (result.type === "data" || result.type === "children" || result.type === "stat")
+      this.#statIs(operation, path, operation.zxid, result.stat);
   }
 
   #list(operation: Operation, result: Result): void {
@@ -220,13 +292,22 @@ export class ReplyChecks {
     for (const entry of result.entries) {
       const node = this.#model.at(entry.path, result.zxid);
       this.#no(operation, node === undefined ? `${entry.path} does not exist at ${formatZxid(result.zxid)}` : undefined);
-      if (node !== undefined && !this.#model.isPredefined(entry.path)) this.#no(operation, this.#model.statProblem(node, entry.stat));
+      if (node !== undefined && !this.#model.isPredefined(entry.path))
+        this.#no(operation, this.#model.statProblem(node, entry.stat));
     }
     if (operation.request.type !== "list" || operation.request.recursive || operation.request.cursor !== undefined) return;
     const { path, limit, prefix } = operation.request;
-    const names = this.#model.childrenAt(path, result.zxid).filter((name) => name.startsWith(prefix)).slice(0, limit);
+    const names = this.#model
+      .childrenAt(path, result.zxid)
+      .filter((name) => name.startsWith(prefix))
+      .slice(0, limit);
     const wanted = names.map((name) => joinPath(path, name)).join();
-    this.#no(operation, result.entries.map((entry) => entry.path).join() === wanted ? undefined : `lists ${result.entries.map((e) => e.path).join()}, should be ${wanted}`);
+    this.#no(
+      operation,
+      result.entries.map((entry) => entry.path).join() === wanted
+        ? undefined
+        : `lists ${result.entries.map((e) => e.path).join()}, should be ${wanted}`,
+    );
   }
 
   #statIs(operation: Operation, path: string, zxid: Zxid, stat: import("../../../src/model/stat.ts").Stat): void {
@@ -244,7 +325,10 @@ export class ReplyChecks {
     const zxid = this.#sessions.get(operation.session)?.applied.get(operation.seq);
     const txn = zxid === undefined ? undefined : this.#txns.get(zxid);
     const effect = txn !== undefined && txn.body.type !== "skip" && txn.body.type !== "error";
-    this.orphan.hold(!effect, () => `${describe(operation)} was called failed and is applied at ${formatZxid(zxid ?? (0 as Zxid))}`);
+    this.orphan.hold(
+      !effect,
+      () => `${describe(operation)} was called failed and is applied at ${formatZxid(zxid ?? (0 as Zxid))}`,
+    );
   }
 
   /** Every acked write was applied once, and none that was called failed; checked when all is quiet. */

@@ -7,7 +7,7 @@
 import { isWithin, parentOf } from "../../../src/model/path.ts";
 import type { Change, StreamDelivery, WatchEvent } from "../../../src/model/watch.ts";
 import { formatZxid, type Zxid } from "../../../src/model/zxid.ts";
-import type { ClientStream, AnyClient } from "../client.ts";
+import type { AnyClient, ClientStream } from "../client.ts";
 import type { Operation } from "../history.ts";
 import type { GhostLog } from "./ghost-log.ts";
 import type { Model, ModelChange } from "./model.ts";
@@ -59,9 +59,13 @@ export class WatchChecks {
 
   #snapshot(stream: ClientStream, delivery: StreamDelivery & { type: "snapshot" }): void {
     let parts = this.#parts.get(stream);
-    if (parts === undefined || parts.zxid !== delivery.zxid) this.#parts.set(stream, (parts = { zxid: delivery.zxid, entries: new Map() }));
+    if (parts === undefined || parts.zxid !== delivery.zxid)
+      this.#parts.set(stream, (parts = { zxid: delivery.zxid, entries: new Map() }));
     for (const entry of delivery.entries) {
-      this.snapshots.hold(!parts.entries.has(entry.path), () => `${entry.path} comes twice in the snapshot at ${formatZxid(delivery.zxid)}`);
+      this.snapshots.hold(
+        !parts.entries.has(entry.path),
+        () => `${entry.path} comes twice in the snapshot at ${formatZxid(delivery.zxid)}`,
+      );
       parts.entries.set(entry.path, entry.stat);
     }
     if (!delivery.done) return;
@@ -72,10 +76,16 @@ export class WatchChecks {
   #snapshotIs(stream: ClientStream, parts: SnapshotParts): void {
     for (const [path, stat] of parts.entries) {
       const node = this.#model.at(path, parts.zxid);
-      this.snapshots.hold(node !== undefined && (this.#model.isPredefined(path) || (node.czxid === stat.czxid && node.mzxid === stat.mzxid)), () => `the snapshot at ${formatZxid(parts.zxid)} has another ${path} than the tree`);
+      this.snapshots.hold(
+        node !== undefined && (this.#model.isPredefined(path) || (node.czxid === stat.czxid && node.mzxid === stat.mzxid)),
+        () => `the snapshot at ${formatZxid(parts.zxid)} has another ${path} than the tree`,
+      );
     }
     for (const path of this.#pathsAt(stream, parts.zxid)) {
-      this.snapshots.hold(parts.entries.has(path), () => `the snapshot of ${stream.spec.path} at ${formatZxid(parts.zxid)} lacks ${path}`);
+      this.snapshots.hold(
+        parts.entries.has(path),
+        () => `the snapshot of ${stream.spec.path} at ${formatZxid(parts.zxid)} lacks ${path}`,
+      );
     }
   }
 
@@ -92,10 +102,20 @@ export class WatchChecks {
 
   #changes(stream: ClientStream, delivery: StreamDelivery & { type: "changes" }): void {
     const from = stream.position ?? (0 as Zxid);
-    this.streams.hold(delivery.zxid >= from, () => `the stream of ${stream.spec.path} goes back from ${formatZxid(from)} to ${formatZxid(delivery.zxid)}`);
-    this.streams.hold(delivery.zxid <= this.#ghost.tip, () => `the stream of ${stream.spec.path} is at ${formatZxid(delivery.zxid)}, committed is ${formatZxid(this.#ghost.tip)}`);
+    this.streams.hold(
+      delivery.zxid >= from,
+      () => `the stream of ${stream.spec.path} goes back from ${formatZxid(from)} to ${formatZxid(delivery.zxid)}`,
+    );
+    this.streams.hold(
+      delivery.zxid <= this.#ghost.tip,
+      () => `the stream of ${stream.spec.path} is at ${formatZxid(delivery.zxid)}, committed is ${formatZxid(this.#ghost.tip)}`,
+    );
     const wanted = this.#filter(stream, from, delivery.zxid);
-    this.streams.hold(wanted.length === delivery.changes.length, () => `the stream of ${stream.spec.path} gives ${delivery.changes.length} changes in (${formatZxid(from)}, ${formatZxid(delivery.zxid)}], the log has ${wanted.length}: ${wanted.map(text).join(" ")} against ${delivery.changes.map(text).join(" ")}`);
+    this.streams.hold(
+      wanted.length === delivery.changes.length,
+      () =>
+        `the stream of ${stream.spec.path} gives ${delivery.changes.length} changes in (${formatZxid(from)}, ${formatZxid(delivery.zxid)}], the log has ${wanted.length}: ${wanted.map(text).join(" ")} against ${delivery.changes.map(text).join(" ")}`,
+    );
     for (const [i, change] of delivery.changes.entries()) this.#changeIs(stream, change, wanted[i] as ModelChange);
   }
 
@@ -143,18 +163,26 @@ export class WatchChecks {
   #noneMissed(armed: Armed, zxid: Zxid): void {
     for (const [path, since] of armed.data) {
       const change = this.#firstData(path, since);
-      this.beforeReply.hold(change === undefined || change.zxid > zxid, () => `a reply at ${formatZxid(zxid)} came before the watch event of ${change === undefined ? "" : text(change)}`);
+      this.beforeReply.hold(
+        change === undefined || change.zxid > zxid,
+        () => `a reply at ${formatZxid(zxid)} came before the watch event of ${change === undefined ? "" : text(change)}`,
+      );
     }
     for (const [path, since] of armed.child) {
       const change = this.#firstChild(path, since);
-      this.beforeReply.hold(change === undefined || change.zxid > zxid, () => `a reply at ${formatZxid(zxid)} came before the child watch event of ${path} for ${change === undefined ? "" : text(change)}`);
+      this.beforeReply.hold(
+        change === undefined || change.zxid > zxid,
+        () =>
+          `a reply at ${formatZxid(zxid)} came before the child watch event of ${path} for ${change === undefined ? "" : text(change)}`,
+      );
     }
   }
 
   onEvent(client: AnyClient, event: WatchEvent): void {
     const armed = this.#armed.get(client);
     if (armed === undefined) return;
-    if (event.type === "nodeChildrenChanged") return this.#fired(armed.child, event, (path, since) => this.#firstChild(path, since));
+    if (event.type === "nodeChildrenChanged")
+      return this.#fired(armed.child, event, (path, since) => this.#firstChild(path, since));
     const childToo = event.type === "nodeDeleted" && armed.child.has(event.path);
     if (armed.data.has(event.path)) this.#fired(armed.data, event, (path, since) => this.#firstData(path, since));
     if (childToo) this.#fired(armed.child, event, (path, since) => this.#firstChild(path, since));
@@ -165,7 +193,11 @@ export class WatchChecks {
     if (since === undefined) return;
     map.delete(event.path);
     const change = first(event.path, since);
-    this.oneShot.hold(change?.zxid === event.zxid, () => `a watch on ${event.path} set at ${formatZxid(since)} fired ${event.type} at ${formatZxid(event.zxid)}, the first change is ${change === undefined ? "none" : text(change)}`);
+    this.oneShot.hold(
+      change?.zxid === event.zxid,
+      () =>
+        `a watch on ${event.path} set at ${formatZxid(since)} fired ${event.type} at ${formatZxid(event.zxid)}, the first change is ${change === undefined ? "none" : text(change)}`,
+    );
   }
 
   #index(): void {

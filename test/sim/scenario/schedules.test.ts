@@ -12,7 +12,9 @@ for (const schedule of schedules) {
       try {
         for (const what of schedule.play(seed)) seen.add(what);
       } catch (error) {
-        t.fail(`seed ${seed}: ${error instanceof Error ? error.message : String(error)} — replay: npx tsx test/sim/scenario/play.ts "${schedule.name}" ${seed}`);
+        t.fail(
+          `seed ${seed}: ${error instanceof Error ? error.message : String(error)} — replay: npx tsx test/sim/scenario/play.ts "${schedule.name}" ${seed}`,
+        );
       }
     }
     for (const what of schedule.mustSee) t.ok(seen.has(what), `seen: ${what}`);

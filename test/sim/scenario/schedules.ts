@@ -29,10 +29,15 @@ function handoverOverlaps(seed: number, trace: Trace): string[] {
   cluster.server(c).slowDiskMs = random.between(2, 30);
   stage.keepWriting(0, "/w");
   stage.keepWriting(1, "/v");
-  const acked = stage.when(b, leader, (m) => m.type === "ack" && m.newLeader && m.epoch > 1, () => {
-    cluster.network.block(b, leader);
-    cluster.scheduler.after(random.between(0, 60), () => cluster.server(leader).crash(false));
-  });
+  const acked = stage.when(
+    b,
+    leader,
+    (m) => m.type === "ack" && m.newLeader && m.epoch > 1,
+    () => {
+      cluster.network.block(b, leader);
+      cluster.scheduler.after(random.between(0, 60), () => cluster.server(leader).crash(false));
+    },
+  );
   cluster.run(600);
   cluster.network.unblockAll();
   cluster.until("B and C have a leader", () => cluster.leader !== undefined, 10_000);
@@ -53,7 +58,11 @@ function rejoinThroughDeposedLeader(seed: number, trace: Trace): string[] {
     cluster.peers.break(a, id);
   }
   stage.keepWriting(1, "/new");
-  cluster.until("B and C have elected another", () => cluster.servers.some((s) => s.id !== a && s.status()?.role === "leading"), 900);
+  cluster.until(
+    "B and C have elected another",
+    () => cluster.servers.some((s) => s.id !== a && s.status()?.role === "leading"),
+    900,
+  );
   const old = stage.create(0, "/old");
   cluster.run(random.between(20, 150));
   cluster.server(b).wipe();
@@ -140,7 +149,8 @@ function gapAfterOverload(seed: number, trace: Trace): string[] {
   for (const [i, server] of at.entries()) cluster.client(i).pinned = server;
   cluster.run(300);
   for (let round = 0; round < 6; round += 1) {
-    for (const i of [0, 1]) for (let n = 0; n < 6; n += 1) if (cluster.client(i).session !== undefined) stage.create(i, `/r${round}-${i}-${n}`);
+    for (const i of [0, 1])
+      for (let n = 0; n < 6; n += 1) if (cluster.client(i).session !== undefined) stage.create(i, `/r${round}-${i}-${n}`);
     cluster.run(random.between(0.5, 6));
     const now = cluster.leader;
     if (now !== undefined && random.chance(0.6)) {
@@ -226,7 +236,11 @@ function voteInsidePromise(seed: number, trace: Trace): string[] {
   cluster.run(900);
   const elected = cluster.servers.some((s) => s.id !== a && s.status()?.role === "leading");
   stage.finish();
-  return [...(acked.happened ? ["acked, then cut"] : []), ...(elected ? ["another leader"] : []), ...(restart ? ["B restarted inside its promise"] : [])];
+  return [
+    ...(acked.happened ? ["acked, then cut"] : []),
+    ...(elected ? ["another leader"] : []),
+    ...(restart ? ["B restarted inside its promise"] : []),
+  ];
 }
 
 /** 13: of five only A holds its last entry; A is elected again and syncs B, then both die: nobody may have seen the entry. */
@@ -292,9 +306,17 @@ function listOlderThanSession(seed: number, trace: Trace): string[] {
   stage.done(stage.create(0, "/q"));
   for (let i = 0; i < 12; i += 1) {
     stage.create(0, `/q/${i}`);
-    const list = stage.done(stage.call(0, { type: "list", path: "/q", recursive: false, prefix: `${i}`, withData: false, limit: 4, cursor: undefined }, false, { type: "session" }));
+    const list = stage.done(
+      stage.call(
+        0,
+        { type: "list", path: "/q", recursive: false, prefix: `${i}`, withData: false, limit: 4, cursor: undefined },
+        false,
+        { type: "session" },
+      ),
+    );
     const result = list.outcome?.result;
-    if (result?.type !== "list" || !result.entries.some((entry) => entry.path === `/q/${i}`)) throw new Error(`the list lacks /q/${i}`);
+    if (result?.type !== "list" || !result.entries.some((entry) => entry.path === `/q/${i}`))
+      throw new Error(`the list lacks /q/${i}`);
   }
   stage.finish();
   return ["listed"];
@@ -382,7 +404,8 @@ function pausedLeader(kind: "pause" | "suspend", point: "between turns" | "befor
     cluster.client(1).pinned = stage.others(leader)[0];
     cluster.client(1).disconnect();
     cluster.until("at the servers", () => cluster.clients.every((client) => client.connected && client.server === client.pinned));
-    stage.keepReading(0, "/x1", 5);
+    // Slow enough that some are asked late in the pause, after another leader's commits.
+    stage.keepReading(0, "/x1", 160);
     stage.keepWriting(1, "/x", 5);
     cluster.run(random.between(20, 50));
     const before = cluster.checks.ghost.tip;
@@ -430,7 +453,12 @@ function refusalIsLogged(seed: number, trace: Trace): string[] {
 
 /** 26: a follower with streams on it falls so far behind that it gets a snapshot: its streams must not skip. */
 function snapPastStreams(seed: number, trace: Trace): string[] {
-  const stage = new Stage(seed, { clients: 2, sessionTimeoutMs: 20_000, limits: { history_txns_min: 8, history_bytes_min: 512, history_bytes_max: 2_048, log_segment_bytes: 4_096 }, ...traced(trace) });
+  const stage = new Stage(seed, {
+    clients: 2,
+    sessionTimeoutMs: 20_000,
+    limits: { history_txns_min: 8, history_bytes_min: 512, history_bytes_max: 2_048, log_segment_bytes: 4_096 },
+    ...traced(trace),
+  });
   const { cluster, random } = stage;
   stage.start(1, 3);
   const leader = stage.leaderId;
@@ -452,7 +480,17 @@ function snapPastStreams(seed: number, trace: Trace): string[] {
 
 /** 6: power cuts on all three, again and again, while little history is kept: no hole between log and store. */
 function logCutBelowStore(seed: number, trace: Trace): string[] {
-  const stage = new Stage(seed, { clients: 2, limits: { history_txns_min: 4, history_bytes_min: 128, history_bytes_max: 1_024, log_segment_bytes: 4_096, flush_interval_ms: 30 }, ...traced(trace) });
+  const stage = new Stage(seed, {
+    clients: 2,
+    limits: {
+      history_txns_min: 4,
+      history_bytes_min: 128,
+      history_bytes_max: 1_024,
+      log_segment_bytes: 4_096,
+      flush_interval_ms: 30,
+    },
+    ...traced(trace),
+  });
   const { cluster, random } = stage;
   stage.start(1, 2);
   stage.keepWriting(0, "/a", 1);
@@ -487,20 +525,37 @@ function refusedAlthoughPrepared(seed: number, trace: Trace): string[] {
   cluster.run(500);
   client.pinned = undefined;
   stage.finish();
-  return cluster.history.operations.some((operation) => operation.state === "failed" && operation.seq > 0) ? ["called failed"] : [];
+  return cluster.history.operations.some((operation) => operation.state === "failed" && operation.seq > 0)
+    ? ["called failed"]
+    : [];
 }
 
 export const schedules: readonly Schedule[] = [
   { name: "1 the hand-over overlaps the old epoch", seeds: 10, play: handoverOverlaps, mustSee: ["B acked NEWLEADER(E′)"] },
-  { name: "3 rejoin through a leader that is already deposed", seeds: 8, play: rejoinThroughDeposedLeader, mustSee: ["the deposed leader still leads", "its client is not answered"] },
+  {
+    name: "3 rejoin through a leader that is already deposed",
+    seeds: 8,
+    play: rejoinThroughDeposedLeader,
+    mustSee: ["the deposed leader still leads", "its client is not answered"],
+  },
   { name: "4 rejoin left in the unit files", seeds: 3, play: rejoinLeftInUnitFiles, mustSee: ["back"] },
-  { name: "5 the leader reads behind its own commit", seeds: 4, play: leaderReadsBehindItsCommit, mustSee: ["committed before applied"] },
+  {
+    name: "5 the leader reads behind its own commit",
+    seeds: 4,
+    play: leaderReadsBehindItsCommit,
+    mustSee: ["committed before applied"],
+  },
   { name: "6 the log is cut below what the store has synced", seeds: 4, play: logCutBelowStore, mustSee: ["played"] },
   { name: "7 founding interrupted", seeds: 40, play: foundingInterrupted, mustSee: ["founded"] },
   { name: "8 a gap after an OVERLOADED refusal over a failover", seeds: 8, play: gapAfterOverload, mustSee: ["refused"] },
   { name: "9 a slow path delivers an acknowledged seq", seeds: 8, play: slowPathDeliversAckedSeq, mustSee: ["sent twice"] },
   { name: "10 given-up calls do not wedge the session", seeds: 6, play: givenUpCalls, mustSee: ["skipped"] },
-  { name: "12 a vote inside a promise", seeds: 10, play: voteInsidePromise, mustSee: ["acked, then cut", "another leader", "B restarted inside its promise"] },
+  {
+    name: "12 a vote inside a promise",
+    seeds: 10,
+    play: voteInsidePromise,
+    mustSee: ["acked, then cut", "another leader", "B restarted inside its promise"],
+  },
   { name: "13 a COMMIT inside a sync stream", seeds: 10, play: commitInsideSyncStream, mustSee: ["A synced B"] },
   { name: "14 a dropped completion", seeds: 6, play: droppedCompletion, mustSee: ["played"] },
   { name: "15 a list older than the session", seeds: 3, play: listOlderThanSession, mustSee: ["listed"] },
@@ -508,8 +563,18 @@ export const schedules: readonly Schedule[] = [
   { name: "17 stale bytes behind a cut", seeds: 8, play: staleBytesBehindCut, mustSee: ["TRUNC"] },
   { name: "19 idle TTL", seeds: 2, play: idleTtl, mustSee: ["reaped"] },
   { name: "20 suspend", seeds: 3, play: pausedLeader("suspend", "between turns"), mustSee: ["another epoch meanwhile"] },
-  { name: "21 the inbox after the clock", seeds: 4, play: pausedLeader("pause", "before the clock"), mustSee: ["another epoch meanwhile"] },
-  { name: "21b a pause before the effects", seeds: 3, play: pausedLeader("pause", "before the effects"), mustSee: ["another epoch meanwhile"] },
+  {
+    name: "21 the inbox after the clock",
+    seeds: 4,
+    play: pausedLeader("pause", "before the clock"),
+    mustSee: ["another epoch meanwhile"],
+  },
+  {
+    name: "21b a pause before the effects",
+    seeds: 3,
+    play: pausedLeader("pause", "before the effects"),
+    mustSee: ["another epoch meanwhile"],
+  },
   { name: "23 an expiry over epochs", seeds: 6, play: expiryOverEpochs, mustSee: ["expired"] },
   { name: "24 a refusal is logged", seeds: 4, play: refusalIsLogged, mustSee: ["sent twice"] },
   { name: "27 refused although prepared", seeds: 6, play: refusedAlthoughPrepared, mustSee: [] },

@@ -32,9 +32,15 @@ export class Stage {
 
   constructor(seed: number, options: StageOptions = {}) {
     this.cluster = new Cluster({
-      seed, voters: options.voters ?? 3, observers: 0, clients: options.clients ?? 2, limits: { ...tinyLimits, ...options.limits },
+      seed,
+      voters: options.voters ?? 3,
+      observers: 0,
+      clients: options.clients ?? 2,
+      limits: { ...tinyLimits, ...options.limits },
       sessionTimeoutMs: options.sessionTimeoutMs ?? 6_000,
-      ...(options.callMs === undefined ? {} : { callMs: options.callMs }), ...(options.sdkShare === undefined ? {} : { sdkShare: options.sdkShare }), ...(options.trace === undefined ? {} : { trace: options.trace }),
+      ...(options.callMs === undefined ? {} : { callMs: options.callMs }),
+      ...(options.sdkShare === undefined ? {} : { sdkShare: options.sdkShare }),
+      ...(options.trace === undefined ? {} : { trace: options.trace }),
     });
     this.cluster.checks.durability.every = 5;
     this.random = this.cluster.random.fork("script");
@@ -43,7 +49,10 @@ export class Stage {
   /** All servers up, the highest id leads, each client at its server (the i-th of `at`). */
   start(...at: number[]): void {
     this.cluster.startServers();
-    this.cluster.until("the first leader", () => this.cluster.leader?.status()?.serving === true && this.cluster.servers.every((s) => s.status()?.serving));
+    this.cluster.until(
+      "the first leader",
+      () => this.cluster.leader?.status()?.serving === true && this.cluster.servers.every((s) => s.status()?.serving),
+    );
     for (const [i, server] of at.entries()) this.cluster.client(i).pinned = server;
     this.cluster.startClients();
     this.cluster.until("clients are connected", () => this.cluster.clients.every((client) => client.connected));
@@ -67,8 +76,24 @@ export class Stage {
     return operation;
   }
 
-  create(client: number, path: string, parts: Partial<{ kind: "persistent" | "ephemeral" | "ttl"; sequential: boolean; ttlMs: number }> = {}): Operation {
-    return this.call(client, { type: "create", path, data: Buffer.from("v"), kind: parts.kind ?? "persistent", sequential: parts.sequential ?? false, ttlMs: parts.ttlMs ?? 0, acl: openAcl }, true);
+  create(
+    client: number,
+    path: string,
+    parts: Partial<{ kind: "persistent" | "ephemeral" | "ttl"; sequential: boolean; ttlMs: number }> = {},
+  ): Operation {
+    return this.call(
+      client,
+      {
+        type: "create",
+        path,
+        data: Buffer.from("v"),
+        kind: parts.kind ?? "persistent",
+        sequential: parts.sequential ?? false,
+        ttlMs: parts.ttlMs ?? 0,
+        acl: openAcl,
+      },
+      true,
+    );
   }
 
   read(client: number, path: string, level?: ReadLevel): Operation {
@@ -87,7 +112,20 @@ export class Stage {
     this.#every(gapMs, () => {
       if (last?.state === "open" || this.cluster.client(client).session === undefined) return;
       n += 1;
-      last = this.cluster.client(client).call({ type: "create", path: `${prefix}${n}`, data: undefined, kind: "persistent", sequential: false, ttlMs: 0, acl: openAcl }, true);
+      last = this.cluster
+        .client(client)
+        .call(
+          {
+            type: "create",
+            path: `${prefix}${n}`,
+            data: undefined,
+            kind: "persistent",
+            sequential: false,
+            ttlMs: 0,
+            acl: openAcl,
+          },
+          true,
+        );
       if (last !== undefined) this.cluster.checks.invoked(last);
     });
   }
@@ -95,7 +133,7 @@ export class Stage {
   keepReading(client: number, path: string, gapMs = 1, level: ReadLevel = { type: "linearizable" }): void {
     this.#every(gapMs, () => {
       const who = this.cluster.client(client);
-      if (who.session === undefined || who.outstanding >= 4) return;
+      if (who.session === undefined || who.outstanding >= 14) return;
       const operation = who.call({ type: "exists", path, watch: false }, false, level);
       if (operation !== undefined) this.cluster.checks.invoked(operation);
     });
@@ -110,10 +148,16 @@ export class Stage {
   }
 
   /** Once, when such a message leaves (after it has left): `then`. */
-  when(from: number | undefined, to: number | undefined, matches: (message: PeerMessage) => boolean, then: (from: number, to: number) => void): { readonly happened: boolean } {
+  when(
+    from: number | undefined,
+    to: number | undefined,
+    matches: (message: PeerMessage) => boolean,
+    then: (from: number, to: number) => void,
+  ): { readonly happened: boolean } {
     const state = { happened: false };
     this.cluster.peers.sendHooks.push((sender, receiver, message) => {
-      if (state.happened || (from !== undefined && sender !== from) || (to !== undefined && receiver !== to) || !matches(message)) return;
+      if (state.happened || (from !== undefined && sender !== from) || (to !== undefined && receiver !== to) || !matches(message))
+        return;
       state.happened = true;
       this.cluster.scheduler.after(0, () => then(sender, receiver));
     });
@@ -134,7 +178,13 @@ export class Stage {
       server.start();
     }
     for (const client of cluster.clients) client.pinned = undefined;
-    cluster.until("one leader, all serve", () => cluster.servers.every((s) => s.status()?.serving === true) && cluster.servers.filter((s) => s.status()?.role === "leading").length === 1, 15_000);
+    cluster.until(
+      "one leader, all serve",
+      () =>
+        cluster.servers.every((s) => s.status()?.serving === true) &&
+        cluster.servers.filter((s) => s.status()?.role === "leading").length === 1,
+      15_000,
+    );
     cluster.until("every call ends", () => cluster.clients.every((client) => client.outstanding === 0), 20_000);
     cluster.until("all trees are flushed at one zxid", () => this.#flushed(), 10_000);
     const difference = replicaDifference(cluster);
@@ -146,7 +196,12 @@ export class Stage {
     const first = this.cluster.servers[0]?.status()?.flushedZxid;
     return this.cluster.servers.every((server) => {
       const status = server.status();
-      return status !== undefined && status.flushedZxid === first && status.lastLoggedZxid === first && status.lastAppliedZxid === first;
+      return (
+        status !== undefined &&
+        status.flushedZxid === first &&
+        status.lastLoggedZxid === first &&
+        status.lastAppliedZxid === first
+      );
     });
   }
 }

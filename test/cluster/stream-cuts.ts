@@ -1,0 +1,197 @@
+/**
+ * A stream over a subtree that changes without pause, while its client is cut off again and again and
+ * goes on at another server, and servers are killed and restarted. Every change must arrive once, in order,
+ * and no txn may be split. Used by the test and by the long script.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { type Client, connect, type StreamBatch, ZabraError } from "../../client/index.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
+import type { ProcessEnsemble } from "./process-ensemble.ts";
+
+export interface StreamCutsOptions {
+  readonly changes: number;
+  readonly cuts: number;
+  /** Servers killed and restarted on the way, one at a time. */
+  readonly restarts: number;
+}
+
+export interface StreamCutsReport {
+  readonly received: number;
+  readonly cuts: number;
+  readonly restarts: number;
+  /** Connections of the stream's client to each server. */
+  readonly connections: readonly number[];
+  readonly problems: readonly string[];
+}
+
+const root = "/streamed";
+const nodes = 50;
+const writers = 4;
+const callTimeoutMs = 60_000;
+/** Every so many writes one is a multi of two. */
+const multiEvery = 7;
+
+export async function streamCuts(ensemble: ProcessEnsemble, options: StreamCutsOptions): Promise<StreamCutsReport> {
+  const proxies = await Promise.all(ensemble.members.map((member) => TcpProxy.start(member.http)));
+  const writing = await connect(ensemble.urls, { sessionTimeoutMs: 60_000, callTimeoutMs });
+  const reading = await connect(proxies.map((proxy) => `ws://127.0.0.1:${proxy.port}`), { sessionTimeoutMs: 60_000 });
+  try {
+    await writing.ensurePath(root);
+    const ledger = new Ledger(await writing.countSubtree(root));
+    const stream = reading.subscribe(root, { recursive: true });
+    const first = await stream.next();
+    ledger.onBatch(first.value);
+    const consumed = consume(stream, ledger);
+    const written = write(writing, ledger, options.changes);
+    const disturbed = disturb(ensemble, proxies, ledger, options);
+    await Promise.all([written, disturbed]);
+    // The last thing written: once it has come, everything before it must have.
+    const { zxid } = await writing.create(`${root}/end`);
+    ledger.wrote(zxid, [`created ${root}/end`]);
+    await consumed;
+    await stream.return();
+    return { received: ledger.received, cuts: options.cuts, restarts: options.restarts, connections: proxies.map((proxy) => proxy.accepted), problems: ledger.problems() };
+  } finally {
+    await Promise.all([writing.close(), reading.close()]);
+    for (const proxy of proxies) await proxy.close();
+  }
+}
+
+async function consume(stream: AsyncIterable<StreamBatch>, ledger: Ledger): Promise<void> {
+  for await (const batch of stream) {
+    ledger.onBatch(batch);
+    if (ledger.ended) return;
+  }
+}
+
+/** Several at a time, so that changes come in every txn and batch size. Each writer has nodes of its own. */
+async function write(client: Client, ledger: Ledger, changes: number): Promise<void> {
+  let left = changes;
+  const one = async (writer: number): Promise<void> => {
+    const exists = new Set<string>();
+    for (let n = 0; left > 0; n += 1) {
+      const path = `${root}/w${writer}-${n % nodes}`;
+      const operation = exists.has(path) ? (n % 3 === 0 ? "delete" : "set") : "create";
+      const pair = n % multiEvery === 0;
+      left -= pair ? 2 : 1;
+      await perform(client, ledger, operation, path, pair);
+      if (operation === "create") exists.add(path);
+      else if (operation === "delete") exists.delete(path);
+    }
+  };
+  await Promise.all(Array.from({ length: writers }, (_, writer) => one(writer)));
+}
+
+const words = { create: "created", set: "dataChanged", delete: "deleted" } as const;
+
+async function perform(client: Client, ledger: Ledger, operation: keyof typeof words, path: string, pair: boolean): Promise<void> {
+  const second = `${path}-p`;
+  const changes = pair ? [`${words[operation]} ${path}`, `${words[operation]} ${second}`] : [`${words[operation]} ${path}`];
+  try {
+    if (pair) {
+      const transaction = client.transaction();
+      for (const one of [path, second]) {
+        if (operation === "create") transaction.create(one, path);
+        else if (operation === "set") transaction.set(one, path);
+        else transaction.delete(one);
+      }
+      ledger.wrote((await transaction.commit()).zxid, changes);
+    } else if (operation === "create") ledger.wrote((await client.create(path, path)).zxid, changes);
+    else if (operation === "set") ledger.wrote((await client.set(path, path)).zxid, changes);
+    else ledger.wrote((await client.delete(path)).zxid, changes);
+  } catch (error) {
+    if (!(error instanceof ZabraError)) throw error;
+    ledger.failed(`${operation} ${path}: ${error.message}`);
+  }
+}
+
+/** Cuts and restarts, spread evenly over the changes received. */
+async function disturb(ensemble: ProcessEnsemble, proxies: readonly TcpProxy[], ledger: Ledger, options: StreamCutsOptions): Promise<void> {
+  const restartEvery = Math.max(1, Math.floor(options.cuts / Math.max(1, options.restarts)));
+  let restarts = 0;
+  for (let cut = 1; cut <= options.cuts; cut += 1) {
+    const at = Math.floor((options.changes * cut) / (options.cuts + 1));
+    while (ledger.received < at) await delay(1);
+    const before = proxies.reduce((sum, proxy) => sum + proxy.accepted, 0);
+    for (const proxy of proxies) proxy.cut();
+    if (cut % restartEvery === 0 && restarts < options.restarts) {
+      restarts += 1;
+      await restart(ensemble, 1 + (restarts % ensemble.members.length));
+    }
+    while (proxies.reduce((sum, proxy) => sum + proxy.accepted, 0) === before) await delay(1);
+  }
+}
+
+async function restart(ensemble: ProcessEnsemble, id: number): Promise<void> {
+  await ensemble.signal(id, "SIGKILL");
+  ensemble.startServer(id);
+  await ensemble.waitServing(undefined, 60_000);
+}
+
+/** What was written, by zxid, and what came. */
+class Ledger {
+  readonly #written = new Map<number, readonly string[]>();
+  readonly #received: { readonly zxid: number; readonly change: string }[] = [];
+  readonly #problems: string[] = [];
+  readonly #before: number;
+  #snapshots = 0;
+  #lastZxid = 0;
+  ended = false;
+
+  constructor(before: number) {
+    this.#before = before;
+  }
+
+  get received(): number {
+    return this.#received.length;
+  }
+
+  wrote(zxid: number, changes: readonly string[]): void {
+    if (this.#written.has(zxid)) this.#problems.push(`two writes were answered with zxid ${zxid}`);
+    this.#written.set(zxid, changes);
+  }
+
+  failed(problem: string): void {
+    this.#problems.push(problem);
+  }
+
+  onBatch(batch: StreamBatch | undefined): void {
+    if (batch === undefined) this.#problems.push("the stream ended");
+    else if (batch.type === "snapshot") this.#onSnapshot(batch.entries.length, batch.zxid);
+    else {
+      for (const { type, path, zxid } of batch.changes) {
+        if (zxid < this.#lastZxid) this.#problems.push(`a change of ${zxid} came after one of ${this.#lastZxid}`);
+        if (zxid > batch.zxid) this.#problems.push(`a change of ${zxid} came in a batch that ends at ${batch.zxid}`);
+        this.#lastZxid = zxid;
+        this.#received.push({ zxid, change: `${type} ${path}` });
+        if (path === `${root}/end`) this.ended = true;
+      }
+      // All changes of a txn come in one batch: the next batch begins above this one's end.
+      this.#lastZxid = Math.max(this.#lastZxid, batch.zxid);
+    }
+  }
+
+  #onSnapshot(entries: number, zxid: number): void {
+    this.#snapshots += 1;
+    if (this.#snapshots > 1) this.#problems.push("a second snapshot came: changes were skipped");
+    // The node itself is among them.
+    if (entries !== this.#before + 1) this.#problems.push(`the snapshot has ${entries} entries, not ${this.#before + 1}`);
+    this.#lastZxid = zxid;
+  }
+
+  problems(): readonly string[] {
+    const problems = [...this.#problems];
+    const came = new Map<number, string[]>();
+    for (const { zxid, change } of this.#received) {
+      const changes = came.get(zxid) ?? [];
+      changes.push(change);
+      came.set(zxid, changes);
+    }
+    for (const [zxid, changes] of this.#written) {
+      const got = came.get(zxid)?.join(", ") ?? "nothing";
+      if (got !== changes.join(", ")) problems.push(`zxid ${zxid}: ${changes.join(", ")} was written, ${got} came`);
+    }
+    for (const [zxid, changes] of came) if (!this.#written.has(zxid)) problems.push(`zxid ${zxid}: ${changes.join(", ")} came, and nobody was told that it was written`);
+    return problems;
+  }
+}
