@@ -24,21 +24,7 @@ const mapBytesMin = 256 << 20;
 const readersMax = 254;
 
 export function openEnvironment(directory: string): Environment {
-  return open<Uint8Array, Uint8Array>({
-    path: directory,
-    noSubdir: false,
-    keyEncoder,
-    encoder,
-    useVersions: false,
-    cache: false,
-    pageSize: pageBytes,
-    mapSize: mapBytesMin,
-    maxReaders: readersMax,
-    maxDbs: 1,
-    useWritemap: true,
-    overlappingSync: false,
-    noReadAhead: true,
-  });
+  return open<Uint8Array, Uint8Array>({ ...options, path: directory });
 }
 
 /** lmdb-js reads into buffers that it uses again; what it hands out is copied here, once, and is no Buffer. */
@@ -70,3 +56,18 @@ function copyOf(source: Uint8Array, start: number, end: number): Uint8Array {
   else copy.set(new Uint8Array(source.buffer, source.byteOffset + start, copy.length));
   return copy;
 }
+
+const options = {
+  noSubdir: false,
+  keyEncoder,
+  encoder,
+  useVersions: false,
+  cache: false,
+  pageSize: pageBytes,
+  mapSize: mapBytesMin,
+  maxReaders: readersMax,
+  maxDbs: 1,
+  useWritemap: true,
+  overlappingSync: false,
+  noReadAhead: true,
+};

@@ -395,9 +395,7 @@ export class Leader {
     return hasQuorum(this.#context.config, (id) => {
       if (id === this.#context.id) return true;
       const handler = this.#handlers.get(id);
-      return handler !== undefined && !handler.info.observer && !handler.info.rejoining
-        ? has(handler)
-        : handler !== undefined && handler.votes && has(handler);
+      return handler?.votes === true && has(handler);
     });
   }
 

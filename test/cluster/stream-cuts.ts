@@ -34,7 +34,10 @@ const multiEvery = 7;
 export async function streamCuts(ensemble: ProcessEnsemble, options: StreamCutsOptions): Promise<StreamCutsReport> {
   const proxies = await Promise.all(ensemble.members.map((member) => TcpProxy.start(member.http)));
   const writing = await connect(ensemble.urls, { sessionTimeoutMs: 60_000, callTimeoutMs });
-  const reading = await connect(proxies.map((proxy) => `ws://127.0.0.1:${proxy.port}`), { sessionTimeoutMs: 60_000 });
+  const reading = await connect(
+    proxies.map((proxy) => `ws://127.0.0.1:${proxy.port}`),
+    { sessionTimeoutMs: 60_000 },
+  );
   try {
     await writing.ensurePath(root);
     const ledger = new Ledger(await writing.countSubtree(root));
@@ -50,7 +53,13 @@ export async function streamCuts(ensemble: ProcessEnsemble, options: StreamCutsO
     ledger.wrote(zxid, [`created ${root}/end`]);
     await consumed;
     await stream.return();
-    return { received: ledger.received, cuts: options.cuts, restarts: options.restarts, connections: proxies.map((proxy) => proxy.accepted), problems: ledger.problems() };
+    return {
+      received: ledger.received,
+      cuts: options.cuts,
+      restarts: options.restarts,
+      connections: proxies.map((proxy) => proxy.accepted),
+      problems: ledger.problems(),
+    };
   } finally {
     await Promise.all([writing.close(), reading.close()]);
     for (const proxy of proxies) await proxy.close();
@@ -84,7 +93,13 @@ async function write(client: Client, ledger: Ledger, changes: number): Promise<v
 
 const words = { create: "created", set: "dataChanged", delete: "deleted" } as const;
 
-async function perform(client: Client, ledger: Ledger, operation: keyof typeof words, path: string, pair: boolean): Promise<void> {
+async function perform(
+  client: Client,
+  ledger: Ledger,
+  operation: keyof typeof words,
+  path: string,
+  pair: boolean,
+): Promise<void> {
   const second = `${path}-p`;
   const changes = pair ? [`${words[operation]} ${path}`, `${words[operation]} ${second}`] : [`${words[operation]} ${path}`];
   try {
@@ -106,7 +121,12 @@ async function perform(client: Client, ledger: Ledger, operation: keyof typeof w
 }
 
 /** Cuts and restarts, spread evenly over the changes received. */
-async function disturb(ensemble: ProcessEnsemble, proxies: readonly TcpProxy[], ledger: Ledger, options: StreamCutsOptions): Promise<void> {
+async function disturb(
+  ensemble: ProcessEnsemble,
+  proxies: readonly TcpProxy[],
+  ledger: Ledger,
+  options: StreamCutsOptions,
+): Promise<void> {
   const restartEvery = Math.max(1, Math.floor(options.cuts / Math.max(1, options.restarts)));
   let restarts = 0;
   for (let cut = 1; cut <= options.cuts; cut += 1) {
@@ -191,7 +211,9 @@ class Ledger {
       const got = came.get(zxid)?.join(", ") ?? "nothing";
       if (got !== changes.join(", ")) problems.push(`zxid ${zxid}: ${changes.join(", ")} was written, ${got} came`);
     }
-    for (const [zxid, changes] of came) if (!this.#written.has(zxid)) problems.push(`zxid ${zxid}: ${changes.join(", ")} came, and nobody was told that it was written`);
+    for (const [zxid, changes] of came)
+      if (!this.#written.has(zxid))
+        problems.push(`zxid ${zxid}: ${changes.join(", ")} came, and nobody was told that it was written`);
     return problems;
   }
 }

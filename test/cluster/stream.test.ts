@@ -13,7 +13,10 @@ t.test("5,000 changes, ten cuts, three restarts", async (t) => {
     t.same(problems.slice(0, 5), []);
     t.ok(received >= 5_000);
     t.ok(connections.reduce((sum, count) => sum + count) > 10, `connections to each server: ${connections.join(", ")}`);
-    t.ok(connections.every((count) => count > 0), "it went on at every server");
+    t.ok(
+      connections.every((count) => count > 0),
+      "it went on at every server",
+    );
   } finally {
     if (!t.passing()) t.comment(await ensemble.diagnosis());
   }

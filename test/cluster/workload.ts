@@ -28,7 +28,6 @@ interface Account {
 
 export class Workload {
   readonly directory: string;
-  readonly #clients: readonly Client[];
   readonly #accounts: Account[] = [];
   readonly #problems: string[] = [];
   #counterAcked = 0;
@@ -39,13 +38,12 @@ export class Workload {
   #longestGapMs = 0;
   #acks = 0;
 
-  private constructor(directory: string, clients: readonly Client[]) {
+  private constructor(directory: string) {
     this.directory = directory;
-    this.#clients = clients;
   }
 
   static async begin(directory: string, clients: readonly Client[]): Promise<Workload> {
-    const workload = new Workload(directory, clients);
+    const workload = new Workload(directory);
     const [first] = clients;
     if (first === undefined) throw new Error("no clients");
     await first.ensurePath(directory);

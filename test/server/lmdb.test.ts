@@ -57,7 +57,7 @@ function write(key: string, value: string | undefined): KeyValueWrite {
   return { key: bytesOf(key), value: value === undefined ? undefined : bytesOf(value) };
 }
 
-function valueOf(view: KeyValueImage | LmdbKeyValue, key: string): string | undefined {
+function storedText(view: KeyValueImage | LmdbKeyValue, key: string): string | undefined {
   const value = view.get(bytesOf(key));
   return value === undefined ? undefined : textOf(value);
 }
@@ -71,10 +71,10 @@ function newDirectory(t: { teardown(cleanUp: () => void): unknown }): string {
 t.test("commits become visible with their events, and are there when opened again", async (t) => {
   const directory = newDirectory(t);
   const opened = new Opened(directory);
-  t.equal(valueOf(opened.kv, "a"), undefined);
+  t.equal(storedText(opened.kv, "a"), undefined);
   opened.kv.commit([write("a", "1"), write("b", ""), write("c", "x".repeat(300_000))], 7);
   opened.kv.commit([write("a", "2"), write("c", undefined), write("never", undefined)], 8);
-  t.equal(valueOf(opened.kv, "a"), undefined, "not in the loop's own turn");
+  t.equal(storedText(opened.kv, "a"), undefined, "not in the loop's own turn");
   await opened.until(() => opened.events.length === 4);
   t.same(
     opened.events.map((event) => ("token" in event ? [event.type, event.token] : [])),
@@ -86,7 +86,7 @@ t.test("commits become visible with their events, and are there when opened agai
     ],
   );
   t.same(
-    ["a", "b", "c"].map((key) => valueOf(opened.kv, key)),
+    ["a", "b", "c"].map((key) => storedText(opened.kv, key)),
     ["2", "", undefined],
   );
   await opened.close();
@@ -134,7 +134,7 @@ t.test("an image stays still, however many transactions follow", async (t) => {
     );
     images.push({ image: opened.kv.image(), round });
     if (images.length > 8) images.shift()?.image.release();
-    for (const { image, round } of images) t.equal(valueOf(image, "round"), String(round));
+    for (const { image, round } of images) t.equal(storedText(image, "round"), String(round));
     const latest = images.at(-1);
     t.ok(latest?.image.range(first, end, 1_000).every(([, bytes]) => Number(textOf(bytes).split(" ")[0]) <= round));
   }
@@ -158,7 +158,7 @@ t.test("a failed commit is reported once, leaves nothing, and nothing follows it
     ["storeCommitted", "storeSynced", "storeFailed"],
   );
   const again = new Opened(directory);
-  t.equal(valueOf(again.kv, "a"), "1");
+  t.equal(storedText(again.kv, "a"), "1");
   await again.close();
 });
 
@@ -260,7 +260,7 @@ t.test("killed at any moment, it holds whole batches, all synced ones included",
       random.below(round % 6 === 5 ? 400 : 30),
     );
     const opened = new Opened(directory);
-    const found = Number(valueOf(opened.kv, numberKey) ?? 0);
+    const found = Number(storedText(opened.kv, numberKey) ?? 0);
     if (found < synced) t.fail(`round ${round}: ${synced} was synced and ${found} is there`);
     if (found > synced) unreported += 1;
     applyBatches(content, held, found);

@@ -35,7 +35,10 @@ export class TcpProxy {
   #relay(inner: Socket, targetPort: number): void {
     this.accepted += 1;
     const outer = connect(targetPort, "127.0.0.1");
-    for (const [socket, other] of [[inner, outer], [outer, inner]] as const) {
+    for (const [socket, other] of [
+      [inner, outer],
+      [outer, inner],
+    ] as const) {
       this.#sockets.add(socket);
       socket.setNoDelay(true);
       socket.on("error", () => other.destroy());

@@ -7,14 +7,24 @@ import { ProcessEnsemble } from "../process-ensemble.ts";
 import { streamCuts } from "../stream-cuts.ts";
 
 const { values } = parseArgs({
-  options: { changes: { type: "string", default: "100000" }, cuts: { type: "string", default: "50" }, restarts: { type: "string", default: "10" } },
+  options: {
+    changes: { type: "string", default: "100000" },
+    cuts: { type: "string", default: "50" },
+    restarts: { type: "string", default: "10" },
+  },
 });
 const ensemble = await ProcessEnsemble.start({ args: ["--log-level", "warn"] });
 try {
   const begunMs = performance.now();
-  const { received, cuts, restarts, connections, problems } = await streamCuts(ensemble, { changes: Number(values.changes), cuts: Number(values.cuts), restarts: Number(values.restarts) });
+  const { received, cuts, restarts, connections, problems } = await streamCuts(ensemble, {
+    changes: Number(values.changes),
+    cuts: Number(values.cuts),
+    restarts: Number(values.restarts),
+  });
   const seconds = Math.round((performance.now() - begunMs) / 100) / 10;
-  console.log(`${received} changes received in ${seconds} s over ${cuts} cuts and ${restarts} restarts; connections to each server: ${connections.join(", ")}`);
+  console.log(
+    `${received} changes received in ${seconds} s over ${cuts} cuts and ${restarts} restarts; connections to each server: ${connections.join(", ")}`,
+  );
   for (const problem of problems.slice(0, 20)) console.log(`    ${problem}`);
   console.log(problems.length === 0 ? "every change once, in order" : `${problems.length} PROBLEMS`);
   process.exitCode = problems.length === 0 ? 0 : 1;

@@ -5,6 +5,7 @@
  */
 import { epochOf, type Zxid } from "../../../src/model/zxid.ts";
 import type { PeerMessage } from "../../../src/zab/message.ts";
+import { calmNetwork } from "../network.ts";
 import { Stage } from "./stage.ts";
 
 export interface Schedule {
@@ -396,7 +397,9 @@ function idleTtl(seed: number, trace: Trace): string[] {
 /** 20 and 21: the leader's machine sleeps, or its process stands still inside a turn, while another leads; then it meets reads that came meanwhile. */
 function pausedLeader(kind: "pause" | "suspend", point: "between turns" | "before the clock" | "before the effects") {
   return (seed: number, trace: Trace): string[] => {
-    const stage = new Stage(seed, { clients: 2, sessionTimeoutMs: 20_000, ...traced(trace) });
+    // Links that live long: the paused leader is not told by its kernel that the others are gone.
+    const network = { ...calmNetwork, deadMinMs: 6_000, deadMaxMs: 9_000 };
+    const stage = new Stage(seed, { clients: 2, sessionTimeoutMs: 20_000, network, ...traced(trace) });
     const { cluster, random } = stage;
     stage.start(3, 1);
     const leader = stage.leaderId;
@@ -410,7 +413,9 @@ function pausedLeader(kind: "pause" | "suspend", point: "between turns" | "befor
     cluster.run(random.between(20, 50));
     const before = cluster.checks.ghost.tip;
     cluster.server(leader).pause(random.between(1_800, 2_600), kind, point);
+    cluster.isolate(leader);
     cluster.run(4_000);
+    cluster.rejoin(leader);
     const moved = epochOf(cluster.checks.ghost.tip) > epochOf(before as Zxid);
     stage.finish();
     return moved ? ["another epoch meanwhile"] : [];

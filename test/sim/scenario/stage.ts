@@ -11,6 +11,7 @@ import { replicaDifference } from "../check/replicas.ts";
 import { Violation } from "../check/violation.ts";
 import { Cluster } from "../cluster.ts";
 import type { Operation } from "../history.ts";
+import type { NetworkOptions } from "../network.ts";
 import type { Random } from "../random.ts";
 
 export interface StageOptions {
@@ -20,6 +21,7 @@ export interface StageOptions {
   readonly sessionTimeoutMs?: number;
   readonly callMs?: number;
   readonly sdkShare?: number;
+  readonly network?: NetworkOptions;
   readonly trace?: (line: string) => void;
 }
 
@@ -39,6 +41,7 @@ export class Stage {
       limits: { ...tinyLimits, ...options.limits },
       sessionTimeoutMs: options.sessionTimeoutMs ?? 6_000,
       ...(options.callMs === undefined ? {} : { callMs: options.callMs }),
+      ...(options.network === undefined ? {} : { network: options.network }),
       ...(options.sdkShare === undefined ? {} : { sdkShare: options.sdkShare }),
       ...(options.trace === undefined ? {} : { trace: options.trace }),
     });
@@ -112,20 +115,18 @@ export class Stage {
     this.#every(gapMs, () => {
       if (last?.state === "open" || this.cluster.client(client).session === undefined) return;
       n += 1;
-      last = this.cluster
-        .client(client)
-        .call(
-          {
-            type: "create",
-            path: `${prefix}${n}`,
-            data: undefined,
-            kind: "persistent",
-            sequential: false,
-            ttlMs: 0,
-            acl: openAcl,
-          },
-          true,
-        );
+      last = this.cluster.client(client).call(
+        {
+          type: "create",
+          path: `${prefix}${n}`,
+          data: undefined,
+          kind: "persistent",
+          sequential: false,
+          ttlMs: 0,
+          acl: openAcl,
+        },
+        true,
+      );
       if (last !== undefined) this.cluster.checks.invoked(last);
     });
   }
