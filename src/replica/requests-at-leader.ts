@@ -124,6 +124,8 @@ export class RequestsAtLeader {
   #decide(from: ServerId, forwarded: ForwardedWrite): void {
     const { write } = forwarded;
     if (this.#moved(from, forwarded)) return;
+    // Before any refusal: "overloaded" says that the write was not applied.
+    if (this.#parts.machine.isRepeated(write.source)) return this.#parts.mark("dedupe hit");
     if (this.#full()) return this.#refuse(from, forwarded, "OVERLOADED", "outstanding_txns_max");
     if (this.#parts.freeBytes() < this.#parts.limits.free_space_reserve_bytes)
       return this.#refuse(from, forwarded, "READ_ONLY", "free_space_reserve_bytes");

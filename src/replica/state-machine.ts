@@ -112,6 +112,12 @@ export class StateMachine {
     return this.#propose(write, source.session, context);
   }
 
+  /** True for a write that `prepare` would drop: it is decided, or prepared already, whatever else holds it back now. */
+  isRepeated(source: TxnSource): boolean {
+    if (source.type === "session") return source.seq <= (this.#sessions.live(source.session)?.proposedLastSeq ?? 0);
+    return source.type === "origin" && isOrigin(source) && this.#origins.isRepeated(source.server, source.boot, source.counter);
+  }
+
   #prepareNative(write: Write, source: Extract<TxnSource, { readonly type: "session" }>, context: PrepareContext): Prepared {
     const session = this.#sessions.live(source.session);
     if (session === undefined) return { type: "refuse", code: "SESSION_EXPIRED", detail: "" };

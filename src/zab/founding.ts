@@ -80,15 +80,20 @@ export class Founding {
   /** Once a turn: moves on as soon as what it waits for is durable. */
   advance(): void {
     this.#announce();
-    if (this.#context.record.foundation === "founded") return;
+    if (this.#recorded()) return;
     this.#maybeRecordFounded();
+    if (this.#founded !== undefined || this.#recorded()) return;
     if (this.#context.id === this.#voters()[0]) this.#leadFounding();
+  }
+
+  #recorded(): boolean {
+    return this.#context.record.foundation === "founded";
   }
 
   #leadFounding(): void {
     const others = this.#voters().filter((id) => id !== this.#context.id);
     if (this.#attempt === undefined) {
-      if (!others.every((id) => this.#hellos.has(id))) return;
+      if (!others.every((id) => (this.#hellos.get(id)?.foundation ?? "founded") !== "founded")) return;
       this.#attempt = this.#options.freshClusterId;
       this.#record(this.#attempt);
       for (const id of others) this.#context.send(id, { type: "found", clusterId: this.#attempt, voters: this.#voters() });

@@ -20,6 +20,7 @@ export interface ServerStatus {
   readonly leader: number | undefined;
   readonly lastAppliedZxid: number;
   readonly lastCommittedZxid: number;
+  readonly flushedZxid: number;
   readonly sessions: number;
   readonly znodes: number;
 }
@@ -43,8 +44,8 @@ export interface EnsembleOptions {
   readonly nodeArgs?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly directory?: string;
-  /** Words put before the command, such as `cgexec -g memory:x`. */
-  readonly prefix?: readonly string[];
+  /** Words put before a server's command, such as `cgexec -g memory:x`. */
+  readonly prefix?: (id: number) => readonly string[];
 }
 
 export class ProcessEnsemble {
@@ -91,7 +92,7 @@ export class ProcessEnsemble {
     if (member.child !== undefined) throw new Error(`server ${id} runs already`);
     mkdirSync(this.dataDirectory(id), { recursive: true });
     const words = [
-      ...(this.#options.prefix ?? []),
+      ...(this.#options.prefix?.(id) ?? []),
       this.#options.node ?? process.execPath,
       ...(this.#options.nodeArgs ?? []),
       command,

@@ -28,7 +28,7 @@ const root = "/streamed";
 const nodes = 50;
 const writers = 4;
 const callTimeoutMs = 60_000;
-/** Every so many writes one is a multi of two. */
+/** Of so many nodes one has a twin, and is changed together with it. */
 const multiEvery = 7;
 
 export async function streamCuts(ensemble: ProcessEnsemble, options: StreamCutsOptions): Promise<StreamCutsReport> {
@@ -45,7 +45,9 @@ export async function streamCuts(ensemble: ProcessEnsemble, options: StreamCutsO
     const first = await stream.next();
     ledger.onBatch(first.value);
     const consumed = consume(stream, ledger);
-    const written = write(writing, ledger, options.changes);
+    const written = write(writing, ledger, options.changes).finally(() => {
+      ledger.writing = false;
+    });
     const disturbed = disturb(ensemble, proxies, ledger, options);
     await Promise.all([written, disturbed]);
     // The last thing written: once it has come, everything before it must have.
@@ -79,9 +81,10 @@ async function write(client: Client, ledger: Ledger, changes: number): Promise<v
   const one = async (writer: number): Promise<void> => {
     const exists = new Set<string>();
     for (let n = 0; left > 0; n += 1) {
-      const path = `${root}/w${writer}-${n % nodes}`;
+      const node = n % nodes;
+      const path = `${root}/w${writer}-${node}`;
       const operation = exists.has(path) ? (n % 3 === 0 ? "delete" : "set") : "create";
-      const pair = n % multiEvery === 0;
+      const pair = node % multiEvery === 0;
       left -= pair ? 2 : 1;
       await perform(client, ledger, operation, path, pair);
       if (operation === "create") exists.add(path);
@@ -131,7 +134,7 @@ async function disturb(
   let restarts = 0;
   for (let cut = 1; cut <= options.cuts; cut += 1) {
     const at = Math.floor((options.changes * cut) / (options.cuts + 1));
-    while (ledger.received < at) await delay(1);
+    while (ledger.received < at && ledger.writing) await delay(1);
     const before = proxies.reduce((sum, proxy) => sum + proxy.accepted, 0);
     for (const proxy of proxies) proxy.cut();
     if (cut % restartEvery === 0 && restarts < options.restarts) {
@@ -156,6 +159,8 @@ class Ledger {
   readonly #before: number;
   #snapshots = 0;
   #lastZxid = 0;
+  /** Until all writers are done; then a change that has not come is no longer waited for. */
+  writing = true;
   ended = false;
 
   constructor(before: number) {

@@ -198,6 +198,18 @@ t.test("a node created and deleted between flushes costs nothing", (t) => {
   t.end();
 });
 
+t.test("children that stay are listed when most were deleted before a flush", (t) => {
+  const { store } = make();
+  const names = Array.from({ length: 600 }, (_, i) => `n${String((i * 7) % 600).padStart(3, "0")}`);
+  for (const name of names) store.put(`/q/${name}`, plainNode(1));
+  for (const name of names) if (!name.endsWith("3")) store.remove(`/q/${name}`);
+  store.put("/q/n001", plainNode(2));
+  store.setApplied(1 as Zxid);
+  t.same(store.children("/q", "", 1_000), ["n001", ...names.filter((name) => name.endsWith("3"))].sort());
+  t.same(store.children("/q", "n010", 2), ["n013", "n023"]);
+  t.end();
+});
+
 t.test("a flush begins when dirty is old or large, and one at a time", (t) => {
   const { store, settle } = make();
   t.equal(store.shouldFlush(0), false, "clean");

@@ -511,6 +511,26 @@ function logCutBelowStore(seed: number, trace: Trace): string[] {
   return ["played"];
 }
 
+/** The lowest id is wiped and comes back with --rejoin; it hears both peers in one turn, and its log is idle by then: it must not found anew. */
+function wipedFounder(seed: number, trace: Trace): string[] {
+  const stage = new Stage(seed, traced(trace));
+  const { cluster, random } = stage;
+  stage.start(2, 3);
+  stage.done(stage.create(0, "/a"));
+  const founder = cluster.server(1);
+  founder.wipe();
+  cluster.checks.wiped(founder);
+  cluster.run(50);
+  const found = stage.when(1, undefined, is("found"), () => undefined);
+  founder.start(true);
+  // Links come up and the disk is done while the process stands still.
+  cluster.scheduler.after(0.2 + random.below(12), () => founder.pause(50 + random.below(50), "pause", "between turns"));
+  cluster.run(1_000);
+  if (found.happened) throw new Error("a wiped server founded the ensemble again");
+  stage.finish();
+  return ["came back"];
+}
+
 /** A write is prepared and not committed; the client reconnects and sends it again while the leader is full: whatever it is told, `failed` must be true. */
 function refusedAlthoughPrepared(seed: number, trace: Trace): string[] {
   const stage = new Stage(seed, { limits: { outstanding_txns_max: 4 }, clients: 1, callMs: 250, sdkShare: 1, ...traced(trace) });
@@ -583,5 +603,6 @@ export const schedules: readonly Schedule[] = [
   { name: "23 an expiry over epochs", seeds: 6, play: expiryOverEpochs, mustSee: ["expired"] },
   { name: "24 a refusal is logged", seeds: 4, play: refusalIsLogged, mustSee: ["sent twice"] },
   { name: "27 refused although prepared", seeds: 6, play: refusedAlthoughPrepared, mustSee: [] },
+  { name: "28 the wiped founder meets both peers at once", seeds: 10, play: wipedFounder, mustSee: ["came back"] },
   { name: "26 SNAP past live streams", seeds: 3, play: snapPastStreams, mustSee: ["SNAP"] },
 ];
