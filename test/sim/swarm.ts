@@ -134,13 +134,7 @@ function allFlushed(cluster: Cluster): boolean {
   const first = cluster.servers[0]?.status()?.flushedZxid;
   return cluster.servers.every((server) => {
     const status = server.status();
-    return (
-      status !== undefined &&
-      status.serving &&
-      status.flushedZxid === first &&
-      status.lastAppliedZxid === first &&
-      status.lastLoggedZxid === first
-    );
+    return status?.serving && status.flushedZxid === first && status.lastAppliedZxid === first && status.lastLoggedZxid === first;
   });
 }
 
