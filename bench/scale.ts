@@ -23,6 +23,7 @@ const { values } = parseArgs({
     depth: { type: "string", default: "200" },
     profile: { type: "string", default: "" },
     keep: { type: "string", default: "" },
+    "node-args": { type: "string", default: "" },
   },
 });
 const znodes = Number(values.znodes);
@@ -38,7 +39,7 @@ if (typeof cgroups === "string") console.log(`MEMORY LIMIT SKIPPED: ${cgroups}`)
 const limited = cgroups instanceof MemoryCgroups ? cgroups : undefined;
 const ensemble = await ProcessEnsemble.start({
   args: ["--log-level", "info"],
-  nodeArgs: values.profile === "" ? [] : ["--cpu-prof", `--cpu-prof-dir=${values.profile}`],
+  nodeArgs: [...(values.profile === "" ? [] : ["--cpu-prof", `--cpu-prof-dir=${values.profile}`]), ...values["node-args"].split(" ").filter((arg) => arg !== "")],
   ...(limited === undefined ? {} : { prefix: (id: number) => limited.prefix(id) }),
   ...(values.keep === "" ? {} : { directory: values.keep }),
 });

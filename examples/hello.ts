@@ -8,6 +8,6 @@ await client.create("/config/greeting", "hello", { kind: "ephemeral" });
 const { text, stat } = await client.get("/config/greeting");
 console.log(text, stat.version);
 await new Lock(client, "/locks/report").withLock(async (signal, grant) => {
-  await client.set("/config/greeting", "good day", { guard: grant.guard });
+  await client.set("/config/greeting", "good day", { guard: grant.guard, signal });
 });
 await client.close();

@@ -135,6 +135,8 @@ const [every = "5", times = "6", given] = process.argv.slice(2);
 const ensemble = given === undefined ? await startEnsemble({ zookeeper: false }) : undefined;
 const servers = given ?? ensemble?.urls.join(",") ?? "";
 const processes = new Processes(servers);
+process.once("exit", () => processes.close());
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 const client = await connect(servers);
 try {
   for (let i = 0; i < 3; i += 1) processes.start();

@@ -101,6 +101,25 @@ t.test("commits become visible with their events, and are there when opened agai
   await again.close();
 });
 
+t.test("whoever hears of a commit reads it, whatever was read just before", async (t) => {
+  const latest = { number: 0, stale: 0 };
+  const kv: LmdbKeyValue = new LmdbKeyValue(newDirectory(t), (event) => {
+    if (event.type !== "storeCommitted") return;
+    if (storedText(kv, "a") !== String(event.token)) latest.stale += 1;
+    latest.number = event.token;
+  });
+  for (let number = 1; number <= 300; number += 1) {
+    kv.commit([write("a", String(number))], number);
+    while (latest.number < number) {
+      kv.get(bytesOf("a"));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  t.equal(latest.stale, 0);
+  kv.close();
+  await kv.closed;
+});
+
 t.test("ranges: bounds, limits, order of bytes, keys alone", async (t) => {
   const opened = new Opened(newDirectory(t));
   const keys = ["a", "a\u0000", "a\u0001", "ab", "b", "é", "€"];
