@@ -39,7 +39,10 @@ if (typeof cgroups === "string") console.log(`MEMORY LIMIT SKIPPED: ${cgroups}`)
 const limited = cgroups instanceof MemoryCgroups ? cgroups : undefined;
 const ensemble = await ProcessEnsemble.start({
   args: ["--log-level", "info"],
-  nodeArgs: [...(values.profile === "" ? [] : ["--cpu-prof", `--cpu-prof-dir=${values.profile}`]), ...values["node-args"].split(" ").filter((arg) => arg !== "")],
+  nodeArgs: [
+    ...(values.profile === "" ? [] : ["--cpu-prof", `--cpu-prof-dir=${values.profile}`]),
+    ...values["node-args"].split(" ").filter((arg) => arg !== ""),
+  ],
   ...(limited === undefined ? {} : { prefix: (id: number) => limited.prefix(id) }),
   ...(values.keep === "" ? {} : { directory: values.keep }),
 });
@@ -160,7 +163,8 @@ async function rejoin(): Promise<void> {
   await writer.end();
   const how = [...ensemble.member(leader).output.matchAll(/"how":"(\w+)"/g)].at(-1)?.[1] ?? "?";
   console.log(`server ${id} is back with --rejoin after ${took} s by ${how}; one writer meanwhile: ${during} (before: ${quiet})`);
-  if (how !== "snap" && znodes * payload.length > productionLimits.history_bytes_min) missed.push(`the wiped server came back by ${how}`);
+  if (how !== "snap" && znodes * payload.length > productionLimits.history_bytes_min)
+    missed.push(`the wiped server came back by ${how}`);
   await checkAt(id);
 }
 
