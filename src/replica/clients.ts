@@ -505,11 +505,21 @@ export class Clients {
       // Soon another client may hold what this one believes it holds.
       return this.close(connection, "the leader has not confirmed the session for half its timeout");
     }
+    if (connection.open && connection.protocol === "native" && unconfirmed > connection.timeoutMs / 2) this.#remind(connection);
     const slot = connection.head;
     if (slot?.type !== "read" || this.#nowMs < slot.deadlineMs) return;
     this.#reply(connection, slot.xid, slot.request.type, this.#parts.machine().appliedZxid, failure("NO_QUORUM"), slot.level);
     connection.shift();
     this.#answer(connection);
+  }
+
+  /** A hidden browser tab's timers may run once a minute, its sockets are prompt: what arrives makes it send its due heartbeat. */
+  #remind(connection: Connection): void {
+    if (this.#nowMs - connection.remindedMs < connection.timeoutMs / 8) return;
+    connection.remindedMs = this.#nowMs;
+    const { appliedZxid } = this.#parts.machine();
+    this.#parts.effects.reply(connection.id, { type: "heartbeat", id: 0, validForMs: 0, zxid: appliedZxid });
+    this.#parts.mark("heartbeat reminder");
   }
 
   close(connection: Connection, reason: string): void {
