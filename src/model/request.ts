@@ -77,10 +77,11 @@ export interface CreateSessionRequest {
   /** SHA-256 of the password: 32 bytes. */
   readonly passwordHash: Uint8Array;
 }
-/** Changes a live session's timeout. */
+/** Changes a live session's timeout, and the connection generation that its writes must have: never a lower one. */
 export interface RenewSessionRequest {
   readonly type: "renewSession";
   readonly timeoutMs: number;
+  readonly generation: number;
 }
 export interface CloseSessionRequest {
   readonly type: "closeSession";

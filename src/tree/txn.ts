@@ -62,7 +62,7 @@ export type TxnBody =
   /** Children before their parents, as they must be applied. */
   | { readonly type: "deleteRecursive"; readonly removed: readonly RemovedNode[] }
   | { readonly type: "createSession"; readonly timeoutMs: number; readonly passwordHash: Uint8Array }
-  | { readonly type: "renewSession"; readonly session: SessionId; readonly timeoutMs: number }
+  | { readonly type: "renewSession"; readonly session: SessionId; readonly timeoutMs: number; readonly generation: number }
   /** Ends the session and removes its ephemerals under one zxid. */
   | { readonly type: "closeSession"; readonly session: SessionId; readonly removed: readonly RemovedNode[] }
   /** An empty container or a node whose TTL has passed, removed by the leader. */

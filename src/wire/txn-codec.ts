@@ -480,6 +480,7 @@ function encodeRenewSession(w: Writer, body: BodyOf<"renewSession">): void {
   const mark = w.open(122);
   w.uint(8, body.session);
   w.uint(16, body.timeoutMs);
+  w.uint(24, body.generation);
   w.close(mark);
 }
 
@@ -487,14 +488,16 @@ function decodeRenewSession(r: Reader): TxnBody {
   const mark = r.enter();
   let session = noSession;
   let timeoutMs = 0;
+  let generation = 0;
   while (r.more()) {
     const tag = r.tag();
     if (tag === 8) session = readSession(r);
     else if (tag === 16) timeoutMs = r.uint();
+    else if (tag === 24) generation = r.uint();
     else r.skip(tag);
   }
   r.leave(mark);
-  return { type: "renewSession", session, timeoutMs };
+  return { type: "renewSession", session, timeoutMs, generation };
 }
 
 function encodeError(w: Writer, body: BodyOf<"error">): void {

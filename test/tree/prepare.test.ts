@@ -162,7 +162,7 @@ const rows: readonly Row[] = [
     request: { type: "createSession", timeoutMs: 1, passwordHash: new Uint8Array(32) },
     code: "BAD_ARGUMENTS",
   },
-  { name: "renewSession", request: { type: "renewSession", timeoutMs: 4_000 }, code: "OK" },
+  { name: "renewSession", request: { type: "renewSession", timeoutMs: 4_000, generation: 0 }, code: "OK" },
   { name: "skip", request: { type: "skip" }, code: "OK", options: { guards: [{ path: "/none", czxid: 1 as Zxid }] } },
   // guards
   {
@@ -533,7 +533,7 @@ t.test("adopted txns lie under what is prepared", async (t) => {
     multi([create("/b"), set("/b", "1")]),
     remove("/a/e"),
     { type: "setAcl", path: "/b", acl: aliceAcl, version: 0 } as const,
-    { type: "renewSession", timeoutMs: 3_000 } as const,
+    { type: "renewSession", timeoutMs: 3_000, generation: 0 } as const,
   ];
   for (const request of requests) leader.pipeline(session, request, { identities: [alice] });
   const next = txnOf(leader.pipeline(session, create("/b/", { sequential: true }), { identities: [alice] }));
