@@ -190,10 +190,10 @@ export interface UnsubscribeRequest {
   readonly type: "unsubscribe";
   readonly stream: number;
 }
-/** The server resolved the credentials to an identity already; undefined when they were refused. */
+/** The server resolved the credentials to identities already; none when they were refused. */
 export interface AddAuthRequest {
   readonly type: "addAuth";
-  readonly identity: AuthId | undefined;
+  readonly identities: readonly AuthId[];
 }
 /** ZooKeeper's persistent watches, and removal of one-shot or persistent ones. */
 export interface AddWatchRequest {

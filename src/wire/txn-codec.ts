@@ -505,6 +505,7 @@ function encodeError(w: Writer, body: BodyOf<"error">): void {
   w.sint(8, errorNumber(body.code));
   w.string(18, body.detail);
   for (const code of body.codes) w.optionalSint(24, errorNumber(code));
+  w.uint(32, branches.indexOf(body.branch));
   w.close(mark);
 }
 
@@ -513,6 +514,7 @@ function decodeError(r: Reader): TxnBody {
   const mark = r.enter();
   let code: ErrorCode = "OK";
   let detail = "";
+  let branch: (typeof branches)[number] = "then";
   const codes: ErrorCode[] = [];
   while (r.more()) {
     const tag = r.tag();
@@ -529,12 +531,15 @@ function decodeError(r: Reader): TxnBody {
       case 26:
         readPackedCodes(r, codes);
         break;
+      case 32:
+        branch = pick(branches, r);
+        break;
       default:
         r.skip(tag);
     }
   }
   r.leave(mark);
-  return { type: "error", code, detail, codes };
+  return { type: "error", code, detail, branch, codes };
 }
 
 function readPackedCodes(r: Reader, codes: ErrorCode[]): void {

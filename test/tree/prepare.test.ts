@@ -456,6 +456,16 @@ t.test("conditions choose the branch", async (t) => {
     }),
   );
   t.match(refused, { code: "CONDITION_FAILED", detail: "condition 1", result: { type: "none" } });
+  for (const branch of ["then", "otherwise"] as const) {
+    const outcome = harness.write(
+      session,
+      multi(branch === "then" ? [create("/a")] : [], {
+        conditions: [{ type: branch === "then" ? "present" : "absent", path: "/a" }],
+        otherwise: [create("/a")],
+      }),
+    );
+    t.match(outcome, { code: "NODE_EXISTS", result: { type: "multi", branch } }, `an error says which branch: ${branch}`);
+  }
   t.equal(harness.machine.node("/z"), undefined);
 });
 

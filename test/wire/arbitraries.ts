@@ -359,7 +359,7 @@ export const body: fc.Arbitrary<TxnBody> = fc.oneof<fc.Arbitrary<TxnBody>[]>(
   fc.record({ type: type("renewSession"), session, timeoutMs: uint, generation: uint }),
   fc.record({ type: type("closeSession"), session, removed: list(removed) }),
   fc.record({ type: type("reap"), removed: list(removed) }),
-  fc.record({ type: type("error"), code, detail, codes: list(code) }),
+  fc.record({ type: type("error"), code, detail, branch, codes: list(code) }),
   fc.record({ type: type("skip") }),
   fc.record({ type: type("stamp") }),
 );
