@@ -137,7 +137,14 @@ export class Clients {
   #sendConnect(connection: Connection, connecting: PendingConnect): void {
     const { session, passwordHash, timeoutMs } = connecting;
     if (session !== 0)
-      return this.#parts.access.send({ type: "resume", connection: connection.id, session, passwordHash, timeoutMs });
+      return this.#parts.access.send({
+        type: "resume",
+        connection: connection.id,
+        session,
+        passwordHash,
+        timeoutMs,
+        logged: connection.protocol === "zookeeper",
+      });
     this.#parts.access.forward(this.#createSession(connection, connecting));
   }
 
@@ -374,7 +381,11 @@ export class Clients {
 
   #sendAgain(connection: Connection): void {
     const { connecting } = connection;
-    if (connecting !== undefined && connecting.readyZxid === undefined) this.#sendConnect(connection, connecting);
+    if (connecting !== undefined) {
+      // What the last leader answered may have died with it.
+      connecting.readyZxid = undefined;
+      this.#sendConnect(connection, connecting);
+    }
     for (const slot of connection.undecided()) this.#parts.access.forward(slot.forward);
     for (const slot of connection.waitingReads()) this.#awaitIndex(connection, slot);
   }
