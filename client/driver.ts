@@ -22,6 +22,7 @@ import type {
   WatchKind,
 } from "./connection-event.ts";
 import { ZabraError } from "./error.ts";
+import type { Timers } from "./timers.ts";
 import type { Dial, Transport } from "./transport.ts";
 import { type WatchHandler, WatchHandlers } from "./watch-handlers.ts";
 import { watchKindOf } from "./watch-registry.ts";
@@ -60,6 +61,7 @@ export interface DriverParts {
   readonly urls: readonly string[];
   readonly dial: Dial;
   readonly clock: MonotonicClock;
+  readonly timers: Timers;
   readonly options: ConnectionOptions;
 }
 
@@ -80,7 +82,7 @@ export class Driver {
   #flushPlanned = false;
   readonly #notices: Notice[] = [];
   #telling = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #cancelTimer: (() => void) | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #nowMs = 0;
 
@@ -97,6 +99,11 @@ export class Driver {
   nowMs(): number {
     this.#nowMs = Math.max(this.#nowMs, this.#parts.clock.nowMs());
     return this.#nowMs;
+  }
+
+  /** A timer of the user's. */
+  after(ms: number, run: () => void): () => void {
+    return this.#parts.timers.after(ms, run);
   }
 
   start(): void {
@@ -259,19 +266,20 @@ export class Driver {
     if (wakeAtMs >= this.#timerAtMs) return;
     this.#disarm();
     this.#timerAtMs = wakeAtMs;
-    this.#timer = setTimeout(() => this.#onTimer(), Math.min(Math.max(0, Math.ceil(wakeAtMs - this.nowMs())), timerMsMax));
+    const delayMs = Math.min(Math.max(0, Math.ceil(wakeAtMs - this.nowMs())), timerMsMax);
+    this.#cancelTimer = this.#parts.timers.after(delayMs, () => this.#onTimer(), true);
   }
 
   #disarm(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
     this.#timerAtMs = Number.POSITIVE_INFINITY;
   }
 
   #onTimer(): void {
     const late = this.nowMs() - this.#timerAtMs;
     if (late < stallMs) return this.#tick();
-    this.#timer = setTimeout(() => this.#tick(), 0);
+    this.#cancelTimer = this.#parts.timers.after(0, () => this.#tick(), true);
   }
 
   #tick(): void {

@@ -181,7 +181,7 @@ export interface WaitOptions {
  * else: it joins again in the next one.
  */
 export async function becomeFirst(client: Client, queue: Queue, data: DataInput, options: WaitOptions): Promise<Contender> {
-  const limit = new WaitLimit(options);
+  const limit = new WaitLimit(client, options);
   try {
     for (;;) {
       const contender = await tryTurn(client, queue, data, limit);
@@ -211,16 +211,16 @@ async function tryTurn(client: Client, queue: Queue, data: DataInput, limit: Wai
 class WaitLimit {
   readonly #controller = new AbortController();
   readonly #options: WaitOptions;
-  readonly #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #cancelTimer: (() => void) | undefined;
   readonly #onAbort = (): void => this.#controller.abort(this.#options.signal?.reason);
   #timedOut = false;
 
-  constructor(options: WaitOptions) {
+  constructor(client: Client, options: WaitOptions) {
     this.#options = options;
     const { signal, timeoutMs } = options;
     if (signal?.aborted === true) this.#onAbort();
     signal?.addEventListener("abort", this.#onAbort, { once: true });
-    if (timeoutMs !== undefined && timeoutMs < 2 ** 31) this.#timer = setTimeout(() => this.#expire(), timeoutMs);
+    if (timeoutMs !== undefined && timeoutMs < 2 ** 31) this.#cancelTimer = client.after(timeoutMs, () => this.#expire());
   }
 
   get signal(): AbortSignal {
@@ -241,7 +241,7 @@ class WaitLimit {
   }
 
   dispose(): void {
-    clearTimeout(this.#timer);
+    this.#cancelTimer?.();
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
   }
 }
