@@ -7,7 +7,7 @@ import { constants, hostname } from "node:os";
 import type { Command } from "commander";
 import type { Client } from "../client.ts";
 import { toText } from "../data.ts";
-import type { WaitOptions } from "../recipes/contender.ts";
+import type { WaitOptions } from "../recipes/wait.ts";
 import type { Grant } from "../recipes/grant.ts";
 import { Election } from "../recipes/leader.ts";
 import { Lock } from "../recipes/lock.ts";
