@@ -5,6 +5,7 @@
 import { type Command, CommanderError, Option } from "commander";
 import { type Client, connect } from "../client.ts";
 import { ZabraError } from "../error.ts";
+import { addConfigCommands } from "./config-commands.ts";
 import { addLockCommands } from "./lock-commands.ts";
 import { type GlobalOptions, printJson } from "./output.ts";
 import { addStatusCommand } from "./status-command.ts";
@@ -20,6 +21,7 @@ export const clientCommands: ReadonlySet<string> = new Set([
   "watch",
   "lock",
   "elect",
+  "config",
   "status",
 ]);
 
@@ -32,6 +34,7 @@ export function addClientCommands(program: Command): void {
   program.configureHelp({ sortSubcommands: false, showGlobalOptions: true });
   addTreeCommands(program, withGlobals, withClient);
   addLockCommands(program, withGlobals, withClient);
+  addConfigCommands(program, withGlobals, withClient);
   addStatusCommand(program, withGlobals);
 }
 

@@ -67,7 +67,12 @@ export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<
 }
 
 /** Runs `wait` under the caller's limit; what ends it by that is told as TIMEOUT or ABORTED of `path`. */
-export async function withLimit<T>(client: Client, path: string, options: WaitOptions, wait: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function withLimit<T>(
+  client: Client,
+  path: string,
+  options: WaitOptions,
+  wait: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const limit = new WaitLimit(client, options);
   try {
     return await wait(limit.signal);

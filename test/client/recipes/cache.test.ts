@@ -15,7 +15,8 @@ t.test("caches", async (t) => {
     t.same([...cache.nodes()].map((node) => node.path).sort(), ["/tree", "/tree/a", "/tree/a/b"]);
     const told: string[] = [];
     cache.onChange((changes) => {
-      for (const { type, path, node, before } of changes) told.push(`${type} ${path} ${before?.text ?? "-"} ${node?.text ?? "-"}`);
+      for (const { type, path, node, before } of changes)
+        told.push(`${type} ${path} ${before?.text ?? "-"} ${node?.text ?? "-"}`);
     });
     await other.create("/tree/a/c", "1");
     one.gate.break();
