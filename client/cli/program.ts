@@ -6,6 +6,7 @@ import { Command, CommanderError, Option } from "commander";
 import { type Client, connect } from "../client.ts";
 import { ZabraError } from "../error.ts";
 import { addCompletion } from "./completion.ts";
+import { addConfigCommands } from "./config-commands.ts";
 import { addLockCommands } from "./lock-commands.ts";
 import { type GlobalOptions, printJson } from "./output.ts";
 import { runShell } from "./shell.ts";
@@ -23,6 +24,7 @@ export const clientCommands: ReadonlySet<string> = new Set([
   "watch",
   "lock",
   "elect",
+  "config",
   "status",
   "shell",
 ]);
@@ -42,6 +44,7 @@ function addCommands(program: Command, globals: (command: Command) => Command, u
   program.configureHelp({ sortSubcommands: false, showGlobalOptions: true });
   addTreeCommands(program, globals, use);
   addLockCommands(program, globals, use);
+  addConfigCommands(program, globals, use);
   addStatusCommand(program, globals);
 }
 
