@@ -44,6 +44,7 @@ export class Cluster {
   readonly random: Random;
   readonly scheduler = new Scheduler();
   readonly limits: Limits;
+  readonly drift: number;
   readonly network: Network;
   readonly peers: PeerLinks;
   readonly servers: SimServer[] = [];
@@ -57,6 +58,7 @@ export class Cluster {
     this.seed = options.seed;
     this.random = new Random(options.seed);
     this.limits = options.limits ?? tinyLimits;
+    this.drift = options.drift ?? 0;
     this.trace = new Trace(this.scheduler, options.trace);
     this.network = new Network(this.scheduler, this.random.fork("net"), options.network ?? calmNetwork);
     this.peers = new PeerLinks(this.network, this.scheduler, this.random.fork("dial"), {

@@ -31,12 +31,15 @@ export interface RunReport {
   readonly committed: number;
   readonly evaluations: ReadonlyMap<string, number>;
   readonly marks: ReadonlyMap<string, number>;
+  /** Faults that bit, by kind. */
+  readonly faults: ReadonlyMap<string, number>;
   readonly violation: Violation | undefined;
   readonly state: string;
 }
 
 export function drawCluster(random: Random, options: RunOptions): Cluster {
   const calm = options.mode === "calm";
+  const limits = drawLimits(random);
   const voters = random.pick([3, 3, 3, 3, 3, 3, 5, 5, 1, 3]);
   const cluster = new Cluster({
     seed: options.seed,
@@ -45,9 +48,9 @@ export function drawCluster(random: Random, options: RunOptions): Cluster {
     clients: 1 + random.below(5),
     sdkShare: random.pick([0, 0.5, 1]),
     callMs: random.pick([8_000, 8_000, 300]),
-    limits: drawLimits(random),
+    limits,
     leaseReads: random.chance(0.85),
-    drift: calm ? 0 : random.chance(0.5) ? 0.0099 : 0,
+    drift: calm || random.chance(0.4) ? 0 : limits.clock_drift_max * 0.99,
     network: calm ? calmNetwork : drawNetwork(random),
     sessionTimeoutMs: Math.floor(random.logBetween(400, 8_000)),
     ...(options.trace === undefined ? {} : { trace: options.trace }),
@@ -75,6 +78,9 @@ function drawLimits(random: Random): Limits {
     history_txns_min: random.chance(0.4) ? 8 : tinyLimits.history_txns_min,
     history_bytes_min: random.chance(0.4) ? 1_024 : tinyLimits.history_bytes_min,
     log_segment_bytes: random.chance(0.5) ? 4_096 : tinyLimits.log_segment_bytes,
+    // A large ρ makes what is wrong about a lease, or a session's end, last long enough to be seen.
+    clock_drift_max: random.chance(0.3) ? 0.2 : tinyLimits.clock_drift_max,
+    free_space_reserve_bytes: 1,
   };
 }
 
@@ -93,7 +99,7 @@ export function run(options: RunOptions): RunReport {
         ? error
         : new Violation("simulator", error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
-  return report(options, cluster, violation);
+  return report(options, cluster, faults, violation);
 }
 
 function phases(cluster: Cluster, workload: Workload, faults: Faults, random: Random, options: RunOptions): void {
@@ -138,7 +144,7 @@ function allFlushed(cluster: Cluster): boolean {
   });
 }
 
-function report(options: RunOptions, cluster: Cluster, violation: Violation | undefined): RunReport {
+function report(options: RunOptions, cluster: Cluster, faults: Faults, violation: Violation | undefined): RunReport {
   const evaluations = new Map<string, number>();
   for (const check of cluster.checks.all()) evaluations.set(check.name, (evaluations.get(check.name) ?? 0) + check.evaluations);
   return {
@@ -151,6 +157,7 @@ function report(options: RunOptions, cluster: Cluster, violation: Violation | un
     committed: cluster.checks.ghost.committed.length,
     evaluations,
     marks: cluster.checks.marks,
+    faults: faults.played,
     violation,
     state: cluster.describe(),
   };
