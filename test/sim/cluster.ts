@@ -49,6 +49,8 @@ export class Cluster {
   readonly peers: PeerLinks;
   readonly servers: SimServer[] = [];
   readonly clients: AnyClient[] = [];
+  /** Clients that the workload leaves alone: reads of a session wait for its own writes, which would hide what a fault is about. */
+  readonly resting = new Set<AnyClient>();
   readonly history = new History();
   readonly checks: Checks;
   readonly trace: Trace;

@@ -31,14 +31,15 @@ export interface FaultPlan {
   readonly durationMs: number;
 }
 
-/** Some runs are about little else: what they need is made by no other fault, and takes its time. */
 const leaseFaults = ["leader split off with a client", "leader frozen with a queue", "clock rate"];
 
+/** What shows a wrong lease is made by no other fault, and takes its time: some runs are about little else. */
+export function drawLeasePlan(random: Random): FaultPlan {
+  const kinds = [...leaseFaults, ...leaseFaults, ...random.shuffle(faultKinds).slice(0, random.below(3))];
+  return { kinds, meanGapMs: random.between(300, 900), durationMs: random.logBetween(50, 500) };
+}
+
 export function drawPlan(random: Random, few: boolean): FaultPlan {
-  if (random.chance(0.12)) {
-    const kinds = [...leaseFaults, ...random.shuffle(faultKinds).slice(0, random.below(3))];
-    return { kinds, meanGapMs: random.between(400, 1_200), durationMs: random.logBetween(50, 800) };
-  }
   const kinds = random.shuffle(faultKinds.filter((kind) => random.chance(rare.has(kind) ? 0.15 : 0.25)));
   return {
     kinds: few ? kinds.slice(0, 2) : kinds,

@@ -13,9 +13,14 @@ export const clockFaults = {
     return true;
   },
   "clock rate": (tools) => {
-    const { drift, servers, scheduler } = tools.cluster;
+    const { drift, servers, scheduler, leader } = tools.cluster;
     if (drift === 0) return false;
-    for (const { clock } of servers) clock.setRate(scheduler.now, 1 + (tools.random.chance(0.5) ? drift : -drift));
+    // The worst that is allowed, as often as not: the leader's clock is slow, so that its lease ends late for the others.
+    const worst = tools.random.chance(0.6);
+    for (const server of servers) {
+      const slow = worst ? server === leader : tools.random.chance(0.5);
+      server.clock.setRate(scheduler.now, 1 + (slow ? -drift : drift));
+    }
     return true;
   },
 } satisfies Record<string, Fault>;
