@@ -22,6 +22,7 @@ import type {
   WatchKind,
 } from "./connection-event.ts";
 import { ZabraError } from "./error.ts";
+import { guarded } from "./listeners.ts";
 import type { Timers } from "./timers.ts";
 import type { Dial, Transport } from "./transport.ts";
 import { type WatchHandler, WatchHandlers } from "./watch-handlers.ts";
@@ -345,16 +346,5 @@ export class Driver {
     const receiver = this.#streams.get(subscription);
     this.#streams.delete(subscription);
     receiver?.onEnded(code, detail);
-  }
-}
-
-/** A user's handler that throws must not stop ours: its error is reported as uncaught. */
-function guarded(run: () => void): void {
-  try {
-    run();
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
   }
 }
