@@ -16,8 +16,10 @@ export async function runCases(addresses: readonly string[], cases: readonly Cas
   const perform = async (chosen: typeof waiting, width: number): Promise<void> => {
     const queue = [...chosen];
     const lane = async (): Promise<void> => {
-      for (let next = queue.shift(); next !== undefined; next = queue.shift()){if(process.env.V)console.log(next.each.name);
-        transcripts.set(next.each.name, await runCase(addresses, next.each, next.base));}
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        if (process.env.V) console.log(next.each.name);
+        transcripts.set(next.each.name, await runCase(addresses, next.each, next.base));
+      }
     };
     await Promise.all(Array.from({ length: width }, lane));
   };

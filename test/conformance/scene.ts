@@ -5,7 +5,7 @@
  * rank among the transcript's own (z1, z2 …), a read's zxid by whether it is as new as all that was seen,
  * session ids by their client's label, times by what must hold between them, the case's own node by /t.
  */
-import { type Received, RawConnection } from "./connection.ts";
+import { RawConnection, type Received } from "./connection.ts";
 import { bool, buffer, frame, int, JuteReader, long } from "./jute.ts";
 import { auth, closeSession, errorName, type Operation, ping } from "./operations.ts";
 
@@ -259,7 +259,7 @@ export class Scene {
     for (const client of this.#clients) {
       if (!client.ended && !client.connection.closed && client.session !== 0n) {
         client.connection.write(frame(int(0x7fff_ffff), int(closeSession().opcode)));
-        while (typeof (await client.connection.receive()) !== "string") continue;
+        while (typeof (await client.connection.receive()) !== "string");
       }
       client.connection.destroy();
     }

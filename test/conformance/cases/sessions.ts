@@ -354,7 +354,15 @@ const pipelined: readonly Case[] = [
 
 const ordering: readonly Case[] = [
   alone("replies come in the order of the requests", async (a, t) => {
-    a.send(create(`${t}/x`), getData(`${t}/x`), setData(`${t}/x`), getData(`${t}/x`), remove(`${t}/x`), exists(`${t}/x`), sync(t));
+    a.send(
+      create(`${t}/x`),
+      getData(`${t}/x`),
+      setData(`${t}/x`),
+      getData(`${t}/x`),
+      remove(`${t}/x`),
+      exists(`${t}/x`),
+      sync(t),
+    );
     await a.replies(7);
   }),
   alone("errors come in their turn", async (a, t) => {

@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { subprotocol, type WebSocketLike } from "../../../client/websocket-transport.ts";
-import { identityOf } from "../../../server/client-connection.ts";
+import { identitiesOf } from "../../../server/client-connection.ts";
 import type { ClientMessage, ServerMessage } from "../../../src/model/client-message.ts";
 import {
   type ClientWireMessage,
@@ -131,7 +131,8 @@ export class VirtualSocket implements WebSocketLike {
     if (message.type === "request") {
       const { request } = message;
       if (request.type !== "addAuth") return { ...message, request };
-      return { ...message, request: { type: "addAuth", identity: identityOf(request.scheme, request.credentials, undefined) } };
+      const identities = identitiesOf(request.scheme, request.credentials, "127.0.0.1", undefined);
+      return { ...message, request: { type: "addAuth", identities } };
     }
     this.#password = message.session === 0 ? this.#makePassword() : message.password;
     const passwordHash = createHash("sha256").update(this.#password).digest();
