@@ -15,6 +15,7 @@
  * answer, or the session ends and takes the node along. A caller that stops waiting leaves in the background.
  */
 import { assert } from "../../src/model/assert.ts";
+import { mutant } from "../../src/model/mutant.ts";
 import { joinPath } from "../../src/model/path.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
@@ -60,6 +61,11 @@ export class Contender {
     return this.#phase;
   }
 
+  /** Whether our node is sure to be there, by the clock, now. */
+  get holds(): boolean {
+    return this.#client.session?.id === this.session && this.#client.nowMs() < (this.#client.validUntilMs ?? 0);
+  }
+
   /** Joins the queue. `signal` ends the waiting; a create that is under way is undone behind it. */
   static async join(client: Client, queue: Queue, data: DataInput, signal: AbortSignal): Promise<Contender> {
     const joined = createMember(client, queue, data).then((created) => new Contender(client, queue, created));
@@ -84,6 +90,7 @@ export class Contender {
       before = await orAborted(this.#predecessor(), signal)
     ) {
       await this.#client.whenDeleted(before.path, { ...untilSessionEnds, level: "session", signal });
+      if (mutant("the predecessor's end is a turn")) return;
     }
   }
 
@@ -106,7 +113,7 @@ export class Contender {
   async leave(): Promise<void> {
     if (this.#phase === "gone") return;
     this.#phase = "gone";
-    if (this.#client.session?.id !== this.session) return;
+    if (this.#client.session?.id !== this.session || mutant("who gives up stays in the queue")) return;
     await this.#client.delete(this.path, { ...untilSessionEnds, guard: { path: this.path, czxid: this.token } }).catch(() => {});
   }
 }
@@ -180,6 +187,8 @@ async function tryTurn(client: Client, queue: Queue, data: DataInput, limit: Wai
   try {
     contender = await Contender.join(client, queue, data, limit.signal);
     await contender.wait(limit.signal);
+    // A process that stood still may learn of its turn after the end of its session: that is no turn.
+    if (!contender.holds) throw new ZabraError("SESSION_EXPIRED", { path: queue.path });
     return contender;
   } catch (thrown) {
     void contender?.leave();

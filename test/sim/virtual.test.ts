@@ -116,7 +116,7 @@ t.test("faults", async (t) => {
     }),
   );
 
-  t.test("a partition, and one of one direction", (t) =>
+  t.test("a partition, and one of one direction", () =>
     play(async () => {
       const leader = await ensemble.leader();
       const heal = ensemble.partition([leader]);
@@ -206,7 +206,7 @@ t.test("faults", async (t) => {
     }),
   );
 
-  t.test("a server's pause: another leads", (t) =>
+  t.test("a server's pause: another leads", () =>
     play(async () => {
       const before = await ensemble.leader();
       ensemble.pause(before, 4_000);

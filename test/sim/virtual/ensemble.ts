@@ -57,7 +57,7 @@ const virtualLimits: Limits = {
   ...productionLimits,
   session_timeout_ms_min: 200,
   replies_per_session_max: 1_100,
-  log_segment_bytes: 1 << 18,
+  log_segment_bytes: 1 << 16,
   history_bytes_min: 1 << 20,
   history_bytes_max: 8 << 20,
   history_memory_bytes: 1 << 20,
@@ -288,6 +288,11 @@ export class VirtualEnsemble {
   /** The server that a client is connected to; undefined: none. */
   serverOf(client: Client): number | undefined {
     return this.#machine(client).server;
+  }
+
+  /** Whether its machine sleeps now. To look at its clock then would be to wake it. */
+  isSuspended(client: Client): boolean {
+    return this.#machine(client).parts.clock.suspended;
   }
 
   // ---- faults of servers

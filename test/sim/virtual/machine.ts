@@ -39,6 +39,8 @@ interface ReplyLoss {
   readonly happened: () => void;
 }
 
+/** How often a timer looks whether its machine's clock has changed its rate. */
+const lookMs = 200;
 /** Node's shortest timer. */
 const timerMsMin = 1;
 const hostPattern = /^ws:\/\/server-(\d+)/;
@@ -116,7 +118,8 @@ export class VirtualMachine {
   /** On the machine's own clock, whatever its rate is meanwhile. */
   #planTimer(atMs: number, fire: () => void): void {
     const { clock, scheduler } = this.parts;
-    const due = Math.min(clock.trueAt(atMs), scheduler.now + 60_000);
+    // A suspended clock shows no later time: look again soon.
+    const due = Math.min(clock.trueAt(atMs), scheduler.now + lookMs);
     scheduler.at(due + 0.001, () => {
       if (clock.monotonic(scheduler.now) < atMs) return this.#planTimer(atMs, fire);
       this.deliver("timer", fire);

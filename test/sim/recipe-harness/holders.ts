@@ -1,0 +1,97 @@
+/**
+ * Judges grants by true time: how many are held at any moment by their own clocks, whether tokens rise from holder to holder, and whether a
+ * resource that checks tokens (or a guard) ever takes the work of a former holder after that of a later one.
+ */
+import type { Client } from "../../../client/index.ts";
+import type { Grant } from "../../../client/recipes/index.ts";
+import type { RecipeStage } from "./stage.ts";
+
+export interface HoldersOptions {
+  /** How many may hold at a time. */
+  readonly max: number;
+  /** Tokens fence: each holder's is greater than those before. False for what is not exclusive. */
+  readonly fences: boolean;
+  /** Which invariant. */
+  readonly name: string;
+}
+
+export interface Holder {
+  readonly client: Client;
+  readonly who: string;
+  readonly grant: Pick<Grant, "token" | "held">;
+}
+
+export class Holders {
+  readonly #stage: RecipeStage;
+  readonly #options: HoldersOptions;
+  readonly #holders = new Set<Holder>();
+  #lastToken = 0;
+  #grants = 0;
+
+  constructor(stage: RecipeStage, options: HoldersOptions) {
+    this.#stage = stage;
+    this.#options = options;
+  }
+
+  get grants(): number {
+    return this.#grants;
+  }
+
+  /** To be called in the turn in which the grant is handed out. */
+  add(client: Client, grant: Holder["grant"]): Holder {
+    const who = this.#stage.nameOf(client);
+    const holder = { client, who, grant };
+    this.#grants += 1;
+    this.#holders.add(holder);
+    this.#stage.spotlight = client;
+    this.#stage.note(`${who} holds, token ${grant.token}`);
+    this.look();
+    if (this.#options.fences) this.#checkToken(holder);
+    return holder;
+  }
+
+  /** Before it is given back. */
+  remove(holder: Holder): void {
+    if (!this.#holders.delete(holder)) return;
+    this.#stage.note(`${holder.who} ends, token ${holder.grant.token}${holder.grant.held ? "" : ", which it had lost"}`);
+  }
+
+  /** No more hold than may. One whose machine sleeps does nothing, and finds its clock ahead when it wakes. */
+  look(): void {
+    const held = [...this.#holders].filter(({ client, grant }) => !this.#stage.ensemble.isSuspended(client) && grant.held);
+    this.#stage.check(`${this.#options.name}: at most ${this.#options.max} hold`, held.length <= this.#options.max, () =>
+      held.map(({ who, grant }) => `${who} with token ${grant.token}`).join(", "),
+    );
+  }
+
+  #checkToken({ who, grant }: Holder): void {
+    const last = this.#lastToken;
+    this.#lastToken = grant.token;
+    this.#stage.check(`${this.#options.name}: tokens rise`, grant.token > last, `${who} has ${grant.token} after ${last}`);
+  }
+}
+
+/** A resource outside of Zabra that takes no token below one that it has seen. */
+export class FencedRegister {
+  readonly #stage: RecipeStage;
+  readonly #checks: boolean;
+  #token = 0;
+  refused = 0;
+
+  /** `checks: false`: a resource that trusts its callers, to show why that is wrong. */
+  constructor(stage: RecipeStage, checks = true) {
+    this.#stage = stage;
+    this.#checks = checks;
+  }
+
+  write(who: string, token: number): boolean {
+    if (this.#checks && token < this.#token) {
+      this.refused += 1;
+      this.#stage.mark("a stale token was refused");
+      return false;
+    }
+    this.#stage.check("the register never goes back", token >= this.#token, `${who} wrote with ${token} after ${this.#token}`);
+    this.#token = token;
+    return true;
+  }
+}
