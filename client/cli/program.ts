@@ -8,6 +8,7 @@ import { ZabraError } from "../error.ts";
 import { addConfigCommands } from "./config-commands.ts";
 import { addLockCommands } from "./lock-commands.ts";
 import { type GlobalOptions, printJson } from "./output.ts";
+import { addRegistryCommands } from "./registry-commands.ts";
 import { addStatusCommand } from "./status-command.ts";
 import { addTreeCommands } from "./tree-commands.ts";
 
@@ -22,6 +23,7 @@ export const clientCommands: ReadonlySet<string> = new Set([
   "lock",
   "elect",
   "config",
+  "registry",
   "status",
 ]);
 
@@ -35,6 +37,7 @@ export function addClientCommands(program: Command): void {
   addTreeCommands(program, withGlobals, withClient);
   addLockCommands(program, withGlobals, withClient);
   addConfigCommands(program, withGlobals, withClient);
+  addRegistryCommands(program, withGlobals, withClient);
   addStatusCommand(program, withGlobals);
 }
 

@@ -17,6 +17,16 @@ export type { ContenderInfo } from "./contender.ts";
 export { Grant } from "./grant.ts";
 export { Election, type ElectionOptions, type Leadership, Term } from "./leader.ts";
 export { Lock, type LockOptions, withLock } from "./lock.ts";
+export type { Strategy } from "./choose.ts";
+export { type ChooseOptions, type DiscoverOptions, Discovery, discover, type Use } from "./discovery.ts";
+export {
+  type Instance,
+  type InstanceDescription,
+  type InstanceStatus,
+  type RegisterOptions,
+  Registration,
+  register,
+} from "./registry.ts";
 export { type KeeperState, PersistentEphemeral } from "./persistent-ephemeral.ts";
 export type { SchemaIssue, SchemaResult, StandardSchema } from "./standard-schema.ts";
 export type { WaitOptions } from "./wait.ts";
