@@ -20,6 +20,7 @@ export { DoubleBarrier, Inside } from "./double-barrier.ts";
 export { Grant } from "./grant.ts";
 export { Election, type ElectionOptions, type Leadership, Term } from "./leader.ts";
 export { Lock, type LockOptions, withLock } from "./lock.ts";
+export { Claim } from "./claim.ts";
 export type { Strategy } from "./choose.ts";
 export { Counter } from "./counter.ts";
 export { type ChooseOptions, type DiscoverOptions, Discovery, discover, type Use } from "./discovery.ts";
@@ -35,3 +36,4 @@ export { type KeeperState, PersistentEphemeral } from "./persistent-ephemeral.ts
 export { type JoinOptions, type Member, Membership, Party } from "./party.ts";
 export type { SchemaIssue, SchemaResult, StandardSchema } from "./standard-schema.ts";
 export type { WaitOptions } from "./wait.ts";
+export { type ConsumeOptions, type PutOptions, WorkQueue, type WorkQueueOptions } from "./work-queue.ts";
