@@ -9,6 +9,7 @@ import { addCompletion } from "./completion.ts";
 import { addConfigCommands } from "./config-commands.ts";
 import { addLockCommands } from "./lock-commands.ts";
 import { type GlobalOptions, printJson } from "./output.ts";
+import { addRegistryCommands } from "./registry-commands.ts";
 import { runShell } from "./shell.ts";
 import { addStatusCommand } from "./status-command.ts";
 import { addTreeCommands } from "./tree-commands.ts";
@@ -25,6 +26,7 @@ export const clientCommands: ReadonlySet<string> = new Set([
   "lock",
   "elect",
   "config",
+  "registry",
   "status",
   "shell",
 ]);
@@ -45,6 +47,7 @@ function addCommands(program: Command, globals: (command: Command) => Command, u
   addTreeCommands(program, globals, use);
   addLockCommands(program, globals, use);
   addConfigCommands(program, globals, use);
+  addRegistryCommands(program, globals, use);
   addStatusCommand(program, globals);
 }
 

@@ -13,7 +13,17 @@ import type { Guard } from "../../src/model/request.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
 import { ZabraError } from "../error.ts";
-import type { Contender } from "./contender.ts";
+
+/** What a grant rests on: an ephemeral node of the holder's session. */
+export interface Held {
+  readonly path: string;
+  readonly token: Zxid;
+  readonly session: SessionId;
+  /** Resolves when the node is gone, by whoever. Rejects with ABORTED, or SESSION_EXPIRED. */
+  whenGone(signal: AbortSignal): Promise<void>;
+  /** Deletes the node. Resolves when it is gone; never rejects. */
+  leave(): Promise<void>;
+}
 
 export class Grant {
   /** The holder's node. */
@@ -21,12 +31,12 @@ export class Grant {
   /** The fencing token: greater than that of every holder before. */
   readonly token: Zxid;
   readonly #client: Client;
-  readonly #contender: Contender;
+  readonly #contender: Held;
   readonly #session: SessionId;
   readonly #controller = new AbortController();
   readonly #stopListening: () => void;
 
-  constructor(client: Client, contender: Contender) {
+  constructor(client: Client, contender: Held) {
     this.#client = client;
     this.#contender = contender;
     this.path = contender.path;

@@ -1,4 +1,6 @@
 /** The public API of the recipes. */
+export { type AtomicUpdate, AtomicValue } from "./atomic-value.ts";
+export { Barrier } from "./barrier.ts";
 export {
   Cache,
   type CacheChange,
@@ -14,9 +16,24 @@ export { type ConfigDifference, differences } from "./config-diff.ts";
 export type { ConfigLayout, ConfigRevision } from "./config-history.ts";
 export { type ApplyOptions, type ConfigPlan, ConfigStore, type ConfigStoreOptions } from "./config-store.ts";
 export type { ContenderInfo } from "./contender.ts";
+export { DoubleBarrier, Inside } from "./double-barrier.ts";
 export { Grant } from "./grant.ts";
 export { Election, type ElectionOptions, type Leadership, Term } from "./leader.ts";
 export { Lock, type LockOptions, withLock } from "./lock.ts";
+export { Claim } from "./claim.ts";
+export type { Strategy } from "./choose.ts";
+export { Counter } from "./counter.ts";
+export { type ChooseOptions, type DiscoverOptions, Discovery, discover, type Use } from "./discovery.ts";
+export {
+  type Instance,
+  type InstanceDescription,
+  type InstanceStatus,
+  type RegisterOptions,
+  Registration,
+  register,
+} from "./registry.ts";
 export { type KeeperState, PersistentEphemeral } from "./persistent-ephemeral.ts";
+export { type JoinOptions, type Member, Membership, Party } from "./party.ts";
 export type { SchemaIssue, SchemaResult, StandardSchema } from "./standard-schema.ts";
 export type { WaitOptions } from "./wait.ts";
+export { type ConsumeOptions, type PutOptions, WorkQueue, type WorkQueueOptions } from "./work-queue.ts";
