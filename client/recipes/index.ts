@@ -11,19 +11,21 @@ export {
   cacheNode,
   cacheTree,
 } from "./cache.ts";
+export type { Strategy } from "./choose.ts";
+export { Claim } from "./claim.ts";
 export { Config, type WatchConfigOptions, watchConfig } from "./config.ts";
 export { type ConfigDifference, differences } from "./config-diff.ts";
 export type { ConfigLayout, ConfigRevision } from "./config-history.ts";
 export { type ApplyOptions, type ConfigPlan, ConfigStore, type ConfigStoreOptions } from "./config-store.ts";
 export type { ContenderInfo } from "./contender.ts";
+export { Counter } from "./counter.ts";
+export { type ChooseOptions, type DiscoverOptions, Discovery, discover, type Use } from "./discovery.ts";
 export { DoubleBarrier, Inside } from "./double-barrier.ts";
 export { Grant } from "./grant.ts";
 export { Election, type ElectionOptions, type Leadership, Term } from "./leader.ts";
 export { Lock, type LockOptions, withLock } from "./lock.ts";
-export { Claim } from "./claim.ts";
-export type { Strategy } from "./choose.ts";
-export { Counter } from "./counter.ts";
-export { type ChooseOptions, type DiscoverOptions, Discovery, discover, type Use } from "./discovery.ts";
+export { type JoinOptions, type Member, Membership, Party } from "./party.ts";
+export { type KeeperState, PersistentEphemeral } from "./persistent-ephemeral.ts";
 export {
   type Instance,
   type InstanceDescription,
@@ -32,8 +34,6 @@ export {
   Registration,
   register,
 } from "./registry.ts";
-export { type KeeperState, PersistentEphemeral } from "./persistent-ephemeral.ts";
-export { type JoinOptions, type Member, Membership, Party } from "./party.ts";
 export type { SchemaIssue, SchemaResult, StandardSchema } from "./standard-schema.ts";
 export type { WaitOptions } from "./wait.ts";
 export { type ConsumeOptions, type PutOptions, WorkQueue, type WorkQueueOptions } from "./work-queue.ts";

@@ -226,7 +226,8 @@ export class WorkQueue {
       claiming.then((claim) => claim?.release()).catch(() => {});
       const error = ZabraError.from(thrown, this.path);
       this.#waiting.push(item);
-      if (signal.aborted || error.code === "CLOSED" || !(goesOn(this.#client, error) || error.code === "SESSION_EXPIRED")) throw error;
+      if (signal.aborted || error.code === "CLOSED" || !(goesOn(this.#client, error) || error.code === "SESSION_EXPIRED"))
+        throw error;
       await this.#client.sleep(retryMs, { signal });
       return undefined;
     }
@@ -236,7 +237,10 @@ export class WorkQueue {
   async #claim({ path, czxid }: Item): Promise<Claim | undefined> {
     const at = joinPath(path, claimName);
     const transaction = this.#client.transaction().ifCzxid(path, czxid).ifAbsent(at).ifAbsent(joinPath(path, delayName));
-    const done = await unless("CONDITION_FAILED", transaction.create(at, undefined, { kind: "ephemeral" }).commit(untilSessionEnds));
+    const done = await unless(
+      "CONDITION_FAILED",
+      transaction.create(at, undefined, { kind: "ephemeral" }).commit(untilSessionEnds),
+    );
     const result = done?.outcomes[0]?.result;
     if (result?.type !== "created") return undefined;
     const held = new HeldNode(this.#client, result);

@@ -8,6 +8,7 @@ import { assert } from "../model/assert.ts";
 import type { ClientMessage } from "../model/client-message.ts";
 import type { ErrorCode } from "../model/error.ts";
 import { type Limits, sessionValidForMs } from "../model/limits.ts";
+import { mutant } from "../model/mutant.ts";
 import { operations } from "../model/operation.ts";
 import {
   failure,
@@ -213,6 +214,7 @@ export class Clients {
   // ---- requests
 
   #onHeartbeat(connection: Connection, id: number): void {
+    if (mutant("a follower confirms heartbeats")) return this.#answerHeartbeat(connection.id, id);
     this.#touch(connection).heartbeats.push({ connection: connection.id, id });
   }
 
@@ -465,10 +467,19 @@ export class Clients {
 
   #answer(connection: Connection): void {
     for (let slot = connection.head; slot !== undefined && !connection.closing; slot = connection.head) {
+      if (mutant("replies overtake each other")) this.#answerBehind(connection);
       const answered = slot.type === "write" ? this.#answerWrite(connection, slot) : this.#answerRead(connection, slot);
       if (!answered) return;
       connection.shift();
     }
+  }
+
+  /** Planted bug: session reads do not wait for the session's writes. */
+  #answerBehind(connection: Connection): void {
+    const at = connection.slots.findIndex((slot) => slot.type === "read" && slot.level === "session" && slot !== connection.head);
+    const slot = connection.slots[at];
+    if (slot?.type !== "read" || connection.slots.indexOf(connection.head as WriteSlot) > at) return;
+    if (this.#answerRead(connection, slot)) connection.slots.splice(at, 1);
   }
 
   #answerWrite(connection: Connection, slot: WriteSlot): boolean {

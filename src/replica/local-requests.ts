@@ -6,6 +6,7 @@
 
 import { type AuthId, permission } from "../model/acl.ts";
 import { assertNever } from "../model/assert.ts";
+import { mutant } from "../model/mutant.ts";
 import { operations } from "../model/operation.ts";
 import {
   type AddWatchRequest,
@@ -36,6 +37,8 @@ export interface LocalParts {
 
 export class LocalRequests {
   readonly #parts: LocalParts;
+  /** Only with a planted bug. */
+  readonly #late: { connection: ConnectionId; kind: "child" | "data"; path: string }[] = [];
 
   constructor(parts: LocalParts) {
     this.#parts = parts;
@@ -47,6 +50,7 @@ export class LocalRequests {
   }
 
   perform(connection: Connection, request: ReadRequest | LocalRequest, nowMs: number): Outcome {
+    for (const { connection: id, kind, path } of this.#late.splice(0)) this.#parts.watches.add(id, kind, path);
     if (operations[request.type].class === "read") return this.#read(connection, request as ReadRequest, nowMs);
     return this.#local(connection, request as LocalRequest, nowMs);
   }
@@ -57,6 +61,10 @@ export class LocalRequests {
       .read(request, { session: connection.session, identities: connection.identities, nowMs });
     if (!("watch" in request) || !request.watch || !armsWatch(request.type, outcome)) return outcome;
     const kind = request.type === "getChildren" ? "child" : "data";
+    if (mutant("a watch is set a request late")) {
+      this.#late.push({ connection: connection.id, kind, path: request.path });
+      return outcome;
+    }
     return this.#parts.watches.add(connection.id, kind, request.path) ? outcome : failure("LIMIT", "watches_per_connection_max");
   }
 

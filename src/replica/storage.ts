@@ -6,6 +6,7 @@
 import { type EpochRecord, EpochRecordFile } from "../log/epoch-record.ts";
 import { createLog, type Log, openLog } from "../log/log.ts";
 import { assert } from "../model/assert.ts";
+import { mutant } from "../model/mutant.ts";
 import type { TokenSource } from "../model/tokens.ts";
 import { type Zxid, zeroEpoch, zeroZxid } from "../model/zxid.ts";
 import type { KeyValue } from "../tree/key-value.ts";
@@ -33,6 +34,8 @@ export function openStorage(options: ReplicaOptions, drivers: Drivers, tokens: T
   if (opening.type === "newer") return { type: "refused", exitCode: 78, reason: opening.reason };
   if (opening.type === "damaged") return damaged(options, drivers, tokens, opening.reason, undefined);
   if (opening.type === "absent") return openEmpty(options, drivers, tokens);
+  if (options.rejoin && mutant("--rejoin throws sound data away"))
+    return damaged(options, drivers, tokens, "it was told to rejoin", opening.record);
   const problem = recordProblem(options, opening.record);
   if (problem !== undefined) return { type: "refused", exitCode: 78, reason: problem };
   const storage = openDirectories(options, drivers, tokens, opening.file, false);

@@ -45,6 +45,7 @@ export interface AnyClient {
   readonly outstanding: number;
   /** Goes only to this server when set (scenarios). */
   pinned: number | undefined;
+  readonly stream: ClientStream | undefined;
   start(): void;
   /** Undefined when there is no session to ask in. */
   call(request: Request, isWrite: boolean, level?: ReadLevel, guards?: readonly Guard[]): Operation | undefined;
@@ -74,6 +75,9 @@ export interface ClientStream {
   position: Zxid | undefined;
   subscribed: boolean;
 }
+
+/** Stands for the stream's own request among the pending ones. */
+const subscription = Symbol("subscription");
 
 interface Session {
   readonly id: SessionId;
@@ -110,7 +114,7 @@ export class SimClient implements AnyClient {
   #server = 0;
   #xid = 0;
   #generation = 0;
-  #pending = new Map<number, Operation>();
+  #pending = new Map<number, Operation | typeof subscription>();
   #reads: Operation[] = [];
   #connectSentAt = 0;
   #newHash: Uint8Array | undefined;
@@ -390,7 +394,8 @@ export class SimClient implements AnyClient {
     if (operation === undefined) return;
     this.#pending.delete(message.xid);
     const { code } = message.outcome;
-    if (message.requestType === "subscribe" || operation.state === "unknown" || operation.state === "done") return;
+    if (operation === subscription) return this.#onSubscribed(code);
+    if (operation.state === "unknown" || operation.state === "done") return;
     if (code === "SESSION_EXPIRED") {
       this.#endSession(operation.request.type === "closeSession");
       this.disconnect();
@@ -461,6 +466,7 @@ export class SimClient implements AnyClient {
     const stream = this.stream;
     if (stream === undefined || stream.subscribed || !this.#connected) return;
     this.#xid += 1;
+    this.#pending.set(this.#xid, subscription);
     stream.id = this.#xid;
     stream.subscribed = true;
     this.#transmit({
@@ -480,6 +486,18 @@ export class SimClient implements AnyClient {
         fromZxid: stream.position,
       },
     });
+  }
+
+  /** Refused: asked again, from a snapshot when the history is gone. */
+  #onSubscribed(code: string): void {
+    const { stream } = this;
+    if (stream === undefined || code === "OK") return;
+    if (code === "COMPACTED") {
+      stream.position = undefined;
+      this.#p.watcher.streamReset(stream);
+    }
+    stream.subscribed = false;
+    this.#p.scheduler.after(20, () => this.#subscribe());
   }
 
   #onStream(delivery: StreamDelivery): void {

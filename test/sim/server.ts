@@ -39,6 +39,8 @@ export interface ServerWatcher {
   turned(server: SimServer, status: Status, effects: Effects): void;
   halted(server: SimServer, exitCode: number, reason: string, error: unknown): void;
   stopped(server: SimServer): void;
+  /** What was wrong with it has made it stop. */
+  noticed(server: SimServer): void;
 }
 
 export interface ServerParts {
@@ -209,6 +211,7 @@ export class SimServer implements PeerHost {
     this.#stop(false);
     this.#cutPower();
     this.halted = true;
+    this.#parts.watcher.noticed(this);
     if (this.expectHalt?.test(reason)) this.expectHalt = undefined;
     else this.#parts.watcher.halted(this, exitCode, reason, error);
   }

@@ -64,6 +64,7 @@ const bitFlip: Fault = (tools) => {
     server.platter.settle(server.disk.snapshotFiles());
     tools.lostData(server);
     server.expectHalt = /damaged/;
+    tools.cluster.checks.damage.damaged(server.id);
     server.start();
   }
   tools.restartLater(server);

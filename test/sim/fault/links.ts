@@ -86,9 +86,13 @@ const staleFrames: Fault = (tools) => {
   const [from, to] = pair;
   const { peers, scheduler } = tools.cluster;
   const kept = peers.keepFrames(from.id, to.id);
+  const { stale } = tools.cluster.checks.damage;
   if (kept.frames.length === 0) return false;
   peers.break(from.id, to.id);
-  for (let i = 1; i <= 4; i += 1) scheduler.after(i * tools.random.between(5, 120), () => peers.replay(kept, to.id));
+  for (let i = 1; i <= 4; i += 1)
+    scheduler.after(i * tools.random.between(5, 120), () => {
+      stale.evaluations += peers.replay(kept, to.id);
+    });
   return true;
 };
 
