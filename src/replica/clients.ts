@@ -145,6 +145,7 @@ export class Clients {
         passwordHash,
         timeoutMs,
         logged: connection.protocol === "zookeeper",
+        lastZxid: connecting.lastZxid,
       });
     this.#parts.access.forward(this.#createSession(connection, connecting));
   }
@@ -455,6 +456,7 @@ export class Clients {
     }
     for (const connection of this.#ready) this.#answer(connection);
     this.#ready.clear();
+    this.#parts.locals.endTurn();
     this.#checkTimes();
   }
 
@@ -494,6 +496,11 @@ export class Clients {
       this.#waitingApply.add(connection);
       return false;
     }
+    if (this.#parts.locals.mustWait(slot.request)) {
+      this.#waitingApply.add(connection);
+      this.#parts.effects.again = true;
+      return false;
+    }
     const zxid = this.#parts.machine().appliedZxid;
     const outcome = this.#parts.locals.perform(connection, slot.request, this.#nowMs);
     this.#reply(connection, slot.xid, slot.request.type, zxid, outcome, slot.level);
@@ -516,6 +523,7 @@ export class Clients {
   #checkTimes(): void {
     if (this.#nowMs - this.#checkedMs < 50) return;
     this.#checkedMs = this.#nowMs;
+    this.#parts.locals.forgetHistory();
     for (const connection of this.#connections.values()) this.#checkConnection(connection);
   }
 

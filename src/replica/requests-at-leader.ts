@@ -8,7 +8,7 @@ import type { ErrorCode } from "../model/error.ts";
 import type { Limits } from "../model/limits.ts";
 import { mutant } from "../model/mutant.ts";
 import type { TxnSource, Write } from "../model/request.ts";
-import { type ConnectionId, makeZxid, type ServerId, type SessionId, type Zxid } from "../model/zxid.ts";
+import { type ConnectionId, makeZxid, type ServerId, type SessionId, type Zxid, zeroZxid } from "../model/zxid.ts";
 import { ExpiryQueue } from "../session/expiry-queue.ts";
 import type { Txn } from "../tree/txn.ts";
 import type { Leader } from "../zab/leader.ts";
@@ -247,6 +247,8 @@ export class RequestsAtLeader {
         ? "OK"
         : "AUTH_FAILED";
     if (code !== "OK") return this.#answerResume(from, message, code, 0, this.#parts.leader.committed);
+    // It must not go back in time; another server, of whatever ensemble it has seen, may do better.
+    if (message.lastZxid > this.#parts.leader.committed) return this.#answerResume(from, message, "NO_QUORUM", 0, zeroZxid);
     const generation = this.#nextGeneration();
     const changed = machine.sessionTimeoutMs(session) !== message.timeoutMs && !mutant("a renewal is not logged");
     const toLog = message.logged || changed;

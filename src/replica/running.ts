@@ -55,6 +55,10 @@ export class Running implements ZabHost {
     this.#effects.reply(connection, { type: "watchEvent", event });
   readonly #sendStream = (connection: ConnectionId, delivery: StreamDelivery): void =>
     this.#effects.reply(connection, { type: "stream", delivery });
+  readonly #history = new LogHistory(
+    () => this.#context.log,
+    () => this.#machine.appliedZxid,
+  );
   #storage: Storage;
   #store: WriteBehindStore;
   #machine: StateMachine;
@@ -127,11 +131,7 @@ export class Running implements ZabHost {
   }
 
   #newStreams(): StreamTable {
-    const history = new LogHistory(
-      () => this.#context.log,
-      () => this.#machine.appliedZxid,
-    );
-    return new StreamTable(this.#options.limits, history, () => this.#store.image(), {
+    return new StreamTable(this.#options.limits, this.#history, () => this.#store.image(), {
       permits: (connection, acl) => this.#permitsRead(connection, acl),
       statOf: (node) => this.#machine.statOf(node),
     });
@@ -142,6 +142,8 @@ export class Running implements ZabHost {
       machine: () => this.#machine,
       watches: this.#watches,
       streams: () => this.#streams,
+      limits: this.#options.limits,
+      history: this.#history,
       sendWatchEvent: this.#sendWatch,
     });
     return new Clients({
