@@ -9,6 +9,7 @@ import { assertNever } from "../model/assert.ts";
 import type { Limits } from "../model/limits.ts";
 import { mutant } from "../model/mutant.ts";
 import { operations } from "../model/operation.ts";
+import { pathError } from "../model/path.ts";
 import {
   type AddWatchRequest,
   failure,
@@ -112,6 +113,8 @@ export class LocalRequests {
   }
 
   #addWatch(connection: Connection, request: AddWatchRequest): Outcome {
+    const error = pathError(request.path, this.#parts.limits);
+    if (error !== undefined) return failure("BAD_ARGUMENTS", error);
     return this.#parts.watches.addPersistent(connection.id, request.path, request.recursive)
       ? okOutcome
       : failure("LIMIT", "watches_per_connection_max");
@@ -168,6 +171,8 @@ export class LocalRequests {
   }
 
   #subscribe(connection: Connection, request: SubscribeRequest, nowMs: number): Outcome {
+    const error = pathError(request.path, this.#parts.limits);
+    if (error !== undefined) return failure("BAD_ARGUMENTS", error);
     return this.#parts.streams().subscribe(connection.id, request, nowMs);
   }
 }

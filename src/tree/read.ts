@@ -149,7 +149,6 @@ export class TreeReader {
   #list(request: ListRequest, context: ReadContext): Outcome {
     const { limit, cursor } = request;
     if (!(Number.isInteger(limit) && limit >= 1)) return failure("BAD_ARGUMENTS", "limit must be at least 1");
-    if (limit > this.#limits.list_page_max) return failure("LIMIT", `list_page_max is ${this.#limits.list_page_max}`);
     if (cursor !== undefined) return this.#laterPage(request, cursor.image, cursor.after, context);
     const node = this.#find(request.path);
     if (node === undefined) return failure("NO_NODE");

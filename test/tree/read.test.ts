@@ -288,7 +288,8 @@ t.test("arguments and cursors of a list are checked", async (t) => {
   const { harness } = withTree(names);
   t.equal(read(harness, list("/l", { limit: 0 })).code, "BAD_ARGUMENTS");
   t.equal(read(harness, list("/l", { limit: Number.NaN })).code, "BAD_ARGUMENTS");
-  t.match(read(harness, list("/l", { limit: 5 })), { code: "LIMIT", detail: "list_page_max is 4" });
+  const cut = read(harness, list("/l", { limit: 1_000 }));
+  t.match(cut, { code: "OK", result: { entries: { length: 4 }, cursor: { image: Number } } }, "cut to list_page_max");
   t.equal(read(harness, list("/l", { cursor: { image: 99, after: "/l/a" } })).code, "COMPACTED");
   const cursor = must(pageOf(read(harness, list("/l"))).cursor);
   t.equal(read(harness, list("/l", { cursor: { ...cursor, after: "/l//" } })).code, "BAD_ARGUMENTS");
