@@ -38,6 +38,7 @@ export interface LeaderParts {
   /** To a server's request side; our own included. */
   readonly answer: (server: ServerId, message: RequestMessage) => void;
   readonly mark: (name: string) => void;
+  readonly warn: (text: string) => void;
   readonly freeBytes: () => number;
 }
 
@@ -100,6 +101,7 @@ export class RequestsAtLeader {
     this.#answerRounds();
     this.#drainQueue();
     this.#drainResumes();
+    for (const warning of this.#parts.machine.takeQuotaWarnings()) this.#parts.warn(warning);
     if (!this.#parts.leader.proposing) return;
     if (this.#parts.leader.leaseValid()) this.#expire();
     this.#reap();

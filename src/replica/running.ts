@@ -342,6 +342,7 @@ export class Running implements ZabHost {
               encode: encodeTxn,
               answer: (server, message) => this.#toServer(server, message),
               mark: (name) => this.#context.mark(name),
+              warn: (text) => this.log("warn", text),
               freeBytes: () => this.#drivers.disk.freeBytes(),
             },
             this.#now,

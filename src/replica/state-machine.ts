@@ -272,6 +272,11 @@ export class StateMachine {
     return this.#sessions.live(session)?.proposedGeneration ?? 0;
   }
 
+  /** Soft limits of quotas that were passed since the last call, in words. */
+  takeQuotaWarnings(): readonly string[] {
+    return this.#tree.takeQuotaWarnings();
+  }
+
   /** In constant time for hashes of the right length. */
   passwordMatches(session: SessionId, hash: Uint8Array): boolean {
     const record = this.#sessions.live(session);

@@ -4,7 +4,9 @@
  */
 import { type AuthId, permission } from "../model/acl.ts";
 import { assertNever } from "../model/assert.ts";
+import { utf8Encode } from "../model/bytes.ts";
 import type { Limits } from "../model/limits.ts";
+import { countedPath, formatUsage, isBelowQuotaRoot } from "../model/quota.ts";
 import {
   failure,
   type GetAclRequest,
@@ -25,7 +27,7 @@ import type { ImagePins, PinnedImage } from "./images.ts";
 import { type ListPage, listPage } from "./list.ts";
 import { checkPath } from "./path-check.ts";
 import type { Store, Znode } from "./store.ts";
-import { statOf } from "./znode.ts";
+import { dataBytes, statOf } from "./znode.ts";
 
 export interface ReadContext {
   /** 0: none yet. */
@@ -82,9 +84,19 @@ export class TreeReader {
     }
   }
 
-  /** A path that is not valid names no node. */
+  /** A path that is not valid names no node. A quota's stats node shows what is counted anyway. */
   #find(path: string): Znode | undefined {
-    return checkPath(path, this.#limits) === undefined ? this.#store.get(path) : undefined;
+    const node = checkPath(path, this.#limits) === undefined ? this.#store.get(path) : undefined;
+    return node !== undefined && isBelowQuotaRoot(path) ? this.#withUsage(path, node) : node;
+  }
+
+  #withUsage(path: string, node: Znode): Znode {
+    const counted = countedPath(path);
+    if (counted === undefined) return node;
+    const usage = this.#store.get(counted);
+    const text =
+      usage === undefined ? formatUsage(0, 0) : formatUsage(usage.descendants + 1, usage.bytesBelow + dataBytes(usage.data));
+    return { ...node, data: utf8Encode(text) };
   }
 
   #isReadable(node: Znode, context: ReadContext): boolean {

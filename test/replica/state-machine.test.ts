@@ -452,6 +452,7 @@ t.test("recomputing finds a node that was changed behind our back", async (t) =>
     { childCreates: 1 },
     { numChildren: 1 },
     { descendants: 1 },
+    { bytesBelow: 1 },
     { owner: session },
     { ctimeMs: node.ctimeMs + 1 },
     { pzxid: (node.pzxid + 2 ** 32) as Zxid },
