@@ -37,6 +37,9 @@ export interface ReadContext {
   readonly nowMs: number;
 }
 
+const derivedPrefix = "/zookeeper/";
+const configPath = "/zookeeper/config";
+
 /** What a name costs in a reply besides its text. */
 const nameOverheadBytes = 4;
 
@@ -46,6 +49,7 @@ export class TreeReader {
   readonly #acls: AclTable;
   readonly #ephemerals: Ephemerals;
   readonly #images: ImagePins;
+  #config: Uint8Array | undefined;
 
   constructor(store: Store, limits: Limits, acls: AclTable, ephemerals: Ephemerals, images: ImagePins) {
     this.#store = store;
@@ -84,10 +88,19 @@ export class TreeReader {
     }
   }
 
-  /** A path that is not valid names no node. A quota's stats node shows what is counted anyway. */
+  showConfig(text: string): void {
+    this.#config = text === "" ? undefined : utf8Encode(text);
+  }
+
+  /** A path that is not valid names no node. The config node and a quota's stats node show what is known anyway. */
   #find(path: string): Znode | undefined {
     const node = checkPath(path, this.#limits) === undefined ? this.#store.get(path) : undefined;
-    return node !== undefined && isBelowQuotaRoot(path) ? this.#withUsage(path, node) : node;
+    return node !== undefined && path.startsWith(derivedPrefix) ? this.#derived(path, node) : node;
+  }
+
+  #derived(path: string, node: Znode): Znode {
+    if (path === configPath) return node.data === undefined ? { ...node, data: this.#config } : node;
+    return isBelowQuotaRoot(path) ? this.#withUsage(path, node) : node;
   }
 
   #withUsage(path: string, node: Znode): Znode {

@@ -70,6 +70,15 @@ export class Tree {
     return this.#root().descendants + 1;
   }
 
+  get dataBytes(): number {
+    const root = this.#root();
+    return root.bytesBelow + (root.data?.length ?? 0);
+  }
+
+  ephemeralsOf(session: SessionId): string[] {
+    return [...this.#ephemerals.of(session)].sort();
+  }
+
   get ephemerals(): number {
     return this.#ephemerals.size;
   }
@@ -186,6 +195,10 @@ export class Tree {
 
   read(request: ReadRequest, context: ReadContext): Outcome {
     return this.#reader.read(request, context);
+  }
+
+  showConfig(text: string): void {
+    this.#reader.showConfig(text);
   }
 
   /** Undefined too for a path that is not valid: watches may be asked for on any. */
