@@ -9,6 +9,7 @@ import { addCompletion } from "./completion.ts";
 import { addConfigCommands } from "./config-commands.ts";
 import { addLockCommands } from "./lock-commands.ts";
 import { type GlobalOptions, printJson } from "./output.ts";
+import { addQuotaCommands } from "./quota-commands.ts";
 import { addRegistryCommands } from "./registry-commands.ts";
 import { runShell } from "./shell.ts";
 import { addStatusCommand } from "./status-command.ts";
@@ -29,6 +30,7 @@ export const clientCommands: ReadonlySet<string> = new Set([
   "registry",
   "status",
   "shell",
+  "quota",
 ]);
 
 const defaultHosts = "ws://127.0.0.1:2180,ws://127.0.0.1:2190,ws://127.0.0.1:2200";
@@ -49,6 +51,7 @@ function addCommands(program: Command, globals: (command: Command) => Command, u
   addConfigCommands(program, globals, use);
   addRegistryCommands(program, globals, use);
   addStatusCommand(program, globals);
+  addQuotaCommands(program, globals, use);
 }
 
 /** Options that every client command takes, after the command's name. */

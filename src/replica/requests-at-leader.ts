@@ -38,6 +38,7 @@ export interface LeaderParts {
   /** To a server's request side; our own included. */
   readonly answer: (server: ServerId, message: RequestMessage) => void;
   readonly mark: (name: string) => void;
+  readonly warn: (text: string) => void;
   readonly freeBytes: () => number;
 }
 
@@ -103,6 +104,7 @@ export class RequestsAtLeader {
     this.#answerRounds();
     this.#drainQueue();
     this.#drainResumes();
+    for (const warning of this.#parts.machine.takeQuotaWarnings()) this.#parts.warn(warning);
     if (!this.#parts.leader.proposing) return;
     if (this.#mayExpire() || mutant("an expiry is proposed without a lease")) this.#expire();
     this.#reap();

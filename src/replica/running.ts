@@ -29,6 +29,7 @@ import type { DigestRing } from "./digest-ring.ts";
 import type { EffectsBuilder } from "./effects-builder.ts";
 import type { Event, Now } from "./event.ts";
 import { LogHistory } from "./history.ts";
+import type { Inspection } from "./inspection.ts";
 import { LeaderAccess } from "./leader-access.ts";
 import { LocalRequests } from "./local-requests.ts";
 import type { Drivers, ReplicaOptions } from "./options.ts";
@@ -348,6 +349,7 @@ export class Running implements ZabHost {
               encode: encodeTxn,
               answer: (server, message) => this.#toServer(server, message),
               mark: (name) => this.#context.mark(name),
+              warn: (text) => this.log("warn", text),
               freeBytes: () => this.#drivers.disk.freeBytes(),
             },
             this.#now,
@@ -535,6 +537,20 @@ export class Running implements ZabHost {
 
   // ---- view
 
+  inspect(): Inspection {
+    const sessions = [...this.#machine.sessions()].map(({ id, timeoutMs }) => ({
+      id,
+      timeoutMs,
+      ephemerals: this.#machine.ephemeralsOf(id),
+    }));
+    const watches = [...this.#watches.byConnection()].map(([connection, paths]) => ({
+      connection,
+      session: this.#clients.sessionOf(connection),
+      paths: [...paths],
+    }));
+    return { sessions, watches };
+  }
+
   status(): Status {
     const counts = this.#machine.counts();
     return {
@@ -554,6 +570,7 @@ export class Running implements ZabHost {
       streams: this.#streams.count,
       znodes: counts.znodes,
       ephemerals: counts.ephemerals,
+      dataBytes: counts.dataBytes,
       outstanding: this.#leader?.outstanding ?? 0,
       peers: [...this.#context.links.keys()],
       waitingFor: this.#zab.waitingFor,
@@ -564,6 +581,7 @@ export class Running implements ZabHost {
 /** A fresh store gets its predefined nodes; they belong to no txn, so the store is told that it is whole again. */
 function newMachine(store: WriteBehindStore, options: ReplicaOptions): StateMachine {
   const machine = new StateMachine(store, options.limits);
+  machine.showConfig(options.configText ?? "");
   store.setApplied(store.appliedZxid);
   return machine;
 }

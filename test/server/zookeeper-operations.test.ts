@@ -344,6 +344,39 @@ t.test("auth 100 and whoAmI 107: identities add up, the super user passes every 
   t.ok(refused.closed);
 });
 
+t.test("a hard quota, set as zkCli sets it, binds both protocols; its stats node shows the usage", async (t) => {
+  await client.create("/qt", "12345");
+  await client.create("/zookeeper/quota/qt", null);
+  await client.create("/zookeeper/quota/qt/zookeeper_stats", "count=-1,bytes=-1");
+  await client.create("/zookeeper/quota/qt/zookeeper_limits", "count=-1,bytes=-1=;byteHardLimit=10;countHardLimit=2");
+  t.equal((await client.create("/qt/a", "1234")).error, 0);
+  t.same(await errors(client.create("/qt/b"), client.set("/qt", "1234567"), client.set("/qt", "123456")), [-125, -125, 0]);
+  const multi = await client.multi([
+    [2, new Body().text("/qt/a").int(-1)],
+    [1, createBody("/qt/c", "", 0)],
+    [1, createBody("/qt/d", "", 0)],
+  ]);
+  t.same(
+    multi.results().map(({ value }) => value),
+    [0, 0, -125],
+  );
+  const native = await NativeClient.connect(server.url);
+  const [refused] = await native.ask([
+    native.message(
+      { type: "create", path: "/qt/n", data: undefined, kind: "persistent", sequential: false, ttlMs: 0, acl: openAcl },
+      true,
+    ),
+  ]);
+  t.equal(refused?.outcome.code, "QUOTA_EXCEEDED");
+  t.equal(await native.get("/zookeeper/quota/qt/zookeeper_stats"), "count=2,bytes=10");
+  native.close();
+  const stats = await client.read(4, "/zookeeper/quota/qt/zookeeper_stats");
+  t.equal(stats.text(), "count=2,bytes=10");
+  t.equal(stats.stat().dataLength, 16);
+  await client.remove("/zookeeper/quota/qt/zookeeper_limits");
+  t.equal((await client.create("/qt/b")).error, 0);
+});
+
 t.test("a maximal value goes in and comes out through both protocols, within the client's frame", async (t) => {
   const most = Buffer.alloc(1 << 20, "x");
   await client.create("/most");
