@@ -21,6 +21,7 @@ import type { Client } from "../client.ts";
 import type { DataInput } from "../data.ts";
 import { unless, ZabraError } from "../error.ts";
 import type { CreatedNode } from "../operations.ts";
+import { orAborted, WaitLimit, type WaitOptions } from "./wait.ts";
 
 /** Ends with the session at the latest. */
 const untilSessionEnds = { timeoutMs: 2 ** 31 } as const;
@@ -158,30 +159,12 @@ async function createMember(client: Client, queue: Queue, data: DataInput): Prom
   throw new ZabraError("NO_NODE", { path: queue.path, detail: "it is deleted again and again" });
 }
 
-/** `promise`, or ABORTED as soon as the signal fires. */
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(new ZabraError("ABORTED", { cause: signal.reason }));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
-}
-
-/** What waiting for a turn takes. */
-export interface WaitOptions {
-  /** Gives up: rejects with ABORTED, and the place in the queue is left. */
-  readonly signal?: AbortSignal | undefined;
-  /** How long to wait for the turn, ms; then TIMEOUT. Default: without end. */
-  readonly timeoutMs?: number | undefined;
-}
-
 /**
  * Joins and waits until first. A session that is lost meanwhile costs the place in the queue, nothing
  * else: it joins again in the next one.
  */
 export async function becomeFirst(client: Client, queue: Queue, data: DataInput, options: WaitOptions): Promise<Contender> {
-  const limit = new WaitLimit(options);
+  const limit = new WaitLimit(client, options);
   try {
     for (;;) {
       const contender = await tryTurn(client, queue, data, limit);
@@ -204,44 +187,5 @@ async function tryTurn(client: Client, queue: Queue, data: DataInput, limit: Wai
     const goesOn = error.code === "SESSION_EXPIRED" && client.state.type !== "lost" && client.state.type !== "closed";
     if (goesOn && !limit.signal.aborted) return undefined;
     throw limit.error(queue.path) ?? error;
-  }
-}
-
-/** The caller's signal and timeout as one signal. */
-class WaitLimit {
-  readonly #controller = new AbortController();
-  readonly #options: WaitOptions;
-  readonly #timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #onAbort = (): void => this.#controller.abort(this.#options.signal?.reason);
-  #timedOut = false;
-
-  constructor(options: WaitOptions) {
-    this.#options = options;
-    const { signal, timeoutMs } = options;
-    if (signal?.aborted === true) this.#onAbort();
-    signal?.addEventListener("abort", this.#onAbort, { once: true });
-    if (timeoutMs !== undefined && timeoutMs < 2 ** 31) this.#timer = setTimeout(() => this.#expire(), timeoutMs);
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  #expire(): void {
-    this.#timedOut = true;
-    this.#controller.abort();
-  }
-
-  /** What the caller is told; undefined: it is not our doing. */
-  error(path: string): ZabraError | undefined {
-    if (!this.signal.aborted) return undefined;
-    return this.#timedOut
-      ? new ZabraError("TIMEOUT", { path })
-      : new ZabraError("ABORTED", { path, cause: this.#options.signal?.reason });
-  }
-
-  dispose(): void {
-    clearTimeout(this.#timer);
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
   }
 }

@@ -1,5 +1,22 @@
 /** The public API of the recipes. */
-export type { ContenderInfo, WaitOptions } from "./contender.ts";
+export {
+  Cache,
+  type CacheChange,
+  type CachedNode,
+  type CacheListener,
+  type CacheOptions,
+  cacheChildren,
+  cacheNode,
+  cacheTree,
+} from "./cache.ts";
+export { Config, type WatchConfigOptions, watchConfig } from "./config.ts";
+export { type ConfigDifference, differences } from "./config-diff.ts";
+export type { ConfigLayout, ConfigRevision } from "./config-history.ts";
+export { type ApplyOptions, type ConfigPlan, ConfigStore, type ConfigStoreOptions } from "./config-store.ts";
+export type { ContenderInfo } from "./contender.ts";
 export { Grant } from "./grant.ts";
 export { Election, type ElectionOptions, type Leadership, Term } from "./leader.ts";
 export { Lock, type LockOptions, withLock } from "./lock.ts";
+export { type KeeperState, PersistentEphemeral } from "./persistent-ephemeral.ts";
+export type { SchemaIssue, SchemaResult, StandardSchema } from "./standard-schema.ts";
+export type { WaitOptions } from "./wait.ts";

@@ -10,8 +10,9 @@ import type { Zxid } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
 import type { DataInput } from "../data.ts";
 import type { StreamBatch, StreamChange } from "../stream.ts";
-import { becomeFirst, type ContenderInfo, Queue, type WaitOptions } from "./contender.ts";
+import { becomeFirst, type ContenderInfo, Queue } from "./contender.ts";
 import { Grant } from "./grant.ts";
+import type { WaitOptions } from "./wait.ts";
 
 export interface ElectionOptions {
   /** Who this candidate is: what observers are told. */

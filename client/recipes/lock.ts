@@ -12,8 +12,9 @@
  */
 import type { Client } from "../client.ts";
 import type { DataInput } from "../data.ts";
-import { becomeFirst, Contender, type ContenderInfo, Queue, type WaitOptions } from "./contender.ts";
+import { becomeFirst, Contender, type ContenderInfo, Queue } from "./contender.ts";
 import { Grant } from "./grant.ts";
+import type { WaitOptions } from "./wait.ts";
 
 export interface LockOptions {
   /** Says who asks, for people who look at the queue. */

@@ -124,8 +124,8 @@ export class TreeReader {
 
   /** One snapshot: nothing is applied between the reads. */
   #multiRead(request: MultiReadRequest, context: ReadContext): Outcome {
-    if (request.reads.length > this.#limits.multi_operations_max)
-      return failure("LIMIT", `multi_operations_max is ${this.#limits.multi_operations_max}`);
+    if (request.reads.length > this.#limits.zookeeper_multi_operations_max)
+      return failure("LIMIT", `zookeeper_multi_operations_max is ${this.#limits.zookeeper_multi_operations_max}`);
     const outcomes: Outcome[] = [];
     let bytes = 0;
     for (const read of request.reads) {

@@ -13,7 +13,7 @@ import { mutant } from "../../src/model/mutant.ts";
 import { TokenSource } from "../../src/model/tokens.ts";
 import type { ConnectionId } from "../../src/model/zxid.ts";
 import type { Effects } from "../../src/replica/effects.ts";
-import type { Event, Now } from "../../src/replica/event.ts";
+import type { Event, Now, Protocol } from "../../src/replica/event.ts";
 import type { EnsembleMember } from "../../src/replica/options.ts";
 import { Replica } from "../../src/replica/replica.ts";
 import type { Status } from "../../src/replica/status.ts";
@@ -453,7 +453,7 @@ export class SimServer implements PeerHost {
   // ---- clients
 
   /** The server's end of a client's connection, ready at `ready`. */
-  accept(connection: Connection, end: End, ready: number): void {
+  accept(connection: Connection, end: End, ready: number, protocol: Protocol = "native"): void {
     const incarnation = this.#incarnation;
     const id = this.#nextConnection;
     this.#nextConnection += 1;
@@ -472,7 +472,7 @@ export class SimServer implements PeerHost {
       this.deliver({
         type: "clientConnected",
         connection: id,
-        protocol: "native",
+        protocol,
         identities: [{ scheme: "world", id: "anyone" }],
       });
     });

@@ -181,9 +181,9 @@ t.test("multiRead gives every read its own outcome, at one zxid, within bounds",
       outcomes: [{ code: "OK" }, { code: "NO_NODE" }, { code: "OK", result: { names: ["a", "zookeeper"] } }],
     },
   });
-  t.match(read(harness, { type: "multiRead", reads: Array.from({ length: 9 }, () => get("/a")) }), {
+  t.match(read(harness, { type: "multiRead", reads: Array.from({ length: 13 }, () => get("/a")) }), {
     code: "LIMIT",
-    detail: "multi_operations_max is 8",
+    detail: "zookeeper_multi_operations_max is 12",
   });
 });
 

@@ -75,7 +75,7 @@ const bitFlip: Fault = (tools) => {
 function flippable(tools: FaultTools, server: SimServer): { file: string; offset: number } | undefined {
   const found = recover(server.disk, server.logDirectory);
   if (found.type !== "ok") return undefined;
-  const proven = found.segments.filter((_segment, i) => i < found.segments.length - 1 || found.proven === found.last);
+  const proven = found.segments.filter((_, i) => i < found.segments.length - 1 || found.proven === found.last);
   const segment = proven.length === 0 ? undefined : tools.random.pick(proven);
   if (segment === undefined || segment.end === 0) return undefined;
   const bytes = server.disk.read(segment.file, 0, segment.end);
