@@ -203,6 +203,11 @@ export class SimDisk implements Disk {
     this.#stalledUntilMs = Math.max(this.#stalledUntilMs, untilMs);
   }
 
+  /** Ends a stall. */
+  unstall(): void {
+    this.#stalledUntilMs = 0;
+  }
+
   setFreeBytes(bytes: number): void {
     this.#freeBytes = bytes;
   }
