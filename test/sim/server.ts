@@ -267,7 +267,7 @@ export class SimServer implements PeerHost {
   }
 
   endStall(): void {
-    this.disk.unstall();
+    this.disk.unstall(this.#parts.scheduler.now);
     this.#pumpAt = Infinity;
     this.#planPump();
   }
