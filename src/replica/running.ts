@@ -36,7 +36,7 @@ import type { Drivers, ReplicaOptions } from "./options.ts";
 import { RequestsAtLeader } from "./requests-at-leader.ts";
 import { StateMachine } from "./state-machine.ts";
 import type { Status } from "./status.ts";
-import { Install, retire, type Storage, snapshotReader } from "./storage.ts";
+import { Install, nextGeneration, retire, type Storage, snapshotReader } from "./storage.ts";
 
 const appliedPerTurn = 4_000;
 const applyBatchBytes = 1 << 20;
@@ -65,6 +65,8 @@ export class Running implements ZabHost {
   #machine: StateMachine;
   #streams: StreamTable;
   #installs: Install[] = [];
+  /** The last one that this process has begun. */
+  #generation = 0;
   /** Logs on their way out: their completions are still theirs. */
   #retired: Log[] = [];
   #leader: RequestsAtLeader | undefined;
@@ -510,7 +512,12 @@ export class Running implements ZabHost {
   }
 
   beginInstall(zxid: Zxid): SnapshotInstall {
-    const install = new Install(this.#options, this.#drivers, this.#tokens, zxid, () => this.#dropInstall(install));
+    this.#generation = Math.max(this.#generation + 1, nextGeneration(this.#drivers));
+    const install = new Install(this.#options, this.#drivers, this.#tokens, {
+      zxid,
+      generation: this.#generation,
+      onAbandon: () => this.#dropInstall(install),
+    });
     this.#installs.push(install);
     return install;
   }

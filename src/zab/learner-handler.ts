@@ -71,9 +71,10 @@ export class LearnerHandler {
     return this.#chunksSent > 0;
   }
 
-  /** The log must be kept after this zxid for the learner's sake. */
+  /** The log must be kept after this zxid for the learner's sake, from the moment at which its snapshot was opened. */
   get pinnedZxid(): Zxid | undefined {
-    return this.syncing && !this.#snapshotWanted ? this.cursor : undefined;
+    const unread = this.#snapshotWanted && this.#snapshot === undefined;
+    return this.syncing && !unread ? this.cursor : undefined;
   }
 
   get stalled(): boolean {

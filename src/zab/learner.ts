@@ -260,7 +260,9 @@ export class Learner {
     const message = this.#newLeader;
     if (message === undefined || this.#newLeaderAcked) return;
     const log = this.#install?.log ?? this.#context.log;
-    const synced = log.durableZxid >= message.zxid && (this.#install?.synced ?? true) && !this.#truncating;
+    // An installed log without entries is at its base at once; its files must be durable before the epoch record names them.
+    const there = log.opened && log.durableZxid >= message.zxid;
+    const synced = there && (this.#install?.synced ?? true) && !this.#truncating;
     const historyDurable = synced || (mutant("NEWLEADER acked before the history is durable") && this.#install === undefined);
     if (historyDurable && !this.#newLeaderSaved) this.#saveNewLeader(message);
     if (!this.#newLeaderSaved || !this.#epochDurable(message)) return;
@@ -286,7 +288,9 @@ export class Learner {
   #epochDurable(message: NewLeaderMessage): boolean {
     const durable = this.#context.epochs.durable;
     const generation = this.#install?.generation ?? durable.generation;
-    return durable.currentEpoch >= message.epoch && durable.generation === generation;
+    // A server that rejoins in the epoch that it knew already becomes a member by this record alone.
+    const member = durable.member || !message.member;
+    return durable.currentEpoch >= message.epoch && durable.generation === generation && member;
   }
 
   /** The durable epoch record names the new directories: from here on they are the only ones. */

@@ -82,7 +82,7 @@ const subscription = Symbol("subscription");
 interface Session {
   readonly id: SessionId;
   readonly passwordHash: Uint8Array;
-  readonly timeoutMs: number;
+  timeoutMs: number;
   nextSeq: number;
   /** Unanswered writes in seq order. */
   readonly writes: Operation[];
@@ -270,9 +270,15 @@ export class SimClient implements AnyClient {
       type: "connect",
       session: session?.id ?? 0,
       passwordHash: session?.passwordHash ?? (this.#newHash as Uint8Array),
-      timeoutMs: session?.timeoutMs ?? this.#p.timeoutMs,
+      timeoutMs: session === undefined ? this.#p.timeoutMs : this.#wantedTimeout(session),
       lastZxid: session?.lastZxid ?? (0 as Zxid),
     });
+  }
+
+  /** Now and then another one than before: that is a renewal, which every later leader must know. */
+  #wantedTimeout(session: Session): number {
+    const { random } = this.#p;
+    return random.chance(0.15) ? Math.floor(session.timeoutMs * random.between(0.7, 2)) : session.timeoutMs;
   }
 
   /** The process of the client drops its connection (a fault, or silence). */
@@ -366,6 +372,7 @@ export class SimClient implements AnyClient {
       };
       watcher.sessionBegan(this, message.session, message.timeoutMs);
     } else {
+      this.#session.timeoutMs = message.timeoutMs;
       watcher.resumed(this, message.lastSeq, message.ackedSeq, message.zxid);
     }
     this.#connected = true;

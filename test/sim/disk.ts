@@ -203,6 +203,13 @@ export class SimDisk implements Disk {
     this.#stalledUntilMs = Math.max(this.#stalledUntilMs, untilMs);
   }
 
+  /** Ends a stall: what waited for its end is done now. */
+  unstall(nowMs: number): void {
+    this.#stalledUntilMs = 0;
+    this.#pending = this.#pending.map((pending) => ({ ...pending, atMs: Math.min(pending.atMs, nowMs) }));
+    this.#busyUntilMs.clear();
+  }
+
   setFreeBytes(bytes: number): void {
     this.#freeBytes = bytes;
   }

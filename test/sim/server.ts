@@ -266,6 +266,12 @@ export class SimServer implements PeerHost {
     return true;
   }
 
+  endStall(): void {
+    this.disk.unstall(this.#parts.scheduler.now);
+    this.#pumpAt = Infinity;
+    this.#planPump();
+  }
+
   /** No client of this server reads, or all read again. False when there is none. */
   slowConsumer(slow: boolean): boolean {
     for (const connection of this.#connections.keys()) this.deliver({ type: "clientWritable", connection, writable: !slow });

@@ -25,7 +25,8 @@ export class LivenessChecks {
   }
 
   oneLeader(cluster: Cluster, ms: number): void {
-    this.within(this.leader, cluster, ms, () => allServe(cluster));
+    // A process that stands still has a status all the same.
+    this.within(this.leader, cluster, ms, () => cluster.servers.every((server) => !server.paused) && allServe(cluster));
   }
 
   /** `ms` of calm: whoever leads goes on leading. */

@@ -64,7 +64,9 @@ const flap: Fault = (tools) => {
   if (pair === undefined) return false;
   const { cluster, random } = tools;
   for (let i = 0; i < 6; i += 1)
-    cluster.scheduler.after(i * random.between(20, 120), () => cluster.peers.break(pair[0].id, pair[1].id));
+    cluster.scheduler.after(i * random.between(20, 120), () => {
+      if (!tools.stopped) cluster.peers.break(pair[0].id, pair[1].id);
+    });
   return true;
 };
 
