@@ -17,11 +17,11 @@ export { Config, type WatchConfigOptions, watchConfig } from "./config.ts";
 export { type ConfigDifference, differences } from "./config-diff.ts";
 export type { ConfigLayout, ConfigRevision } from "./config-history.ts";
 export { type ApplyOptions, type ConfigPlan, ConfigStore, type ConfigStoreOptions } from "./config-store.ts";
-export type { ContenderInfo } from "./contender.ts";
+export type { ContenderInfo } from "./queue.ts";
 export { Counter } from "./counter.ts";
 export { type ChooseOptions, type DiscoverOptions, Discovery, discover, type Use } from "./discovery.ts";
 export { DoubleBarrier, Inside } from "./double-barrier.ts";
-export { Grant } from "./grant.ts";
+export { Grant, SharedGrant } from "./grant.ts";
 export { Election, type ElectionOptions, type Leadership, Term } from "./leader.ts";
 export { Lock, type LockOptions, withLock } from "./lock.ts";
 export { type JoinOptions, type Member, Membership, Party } from "./party.ts";
@@ -34,6 +34,10 @@ export {
   Registration,
   register,
 } from "./registry.ts";
+export type { Layout } from "./layout.ts";
+export { MultiGrant, MultiLock } from "./multi-lock.ts";
+export { type ReadWriteContender, ReadWriteLock, type ReadWriteLockOptions } from "./read-write-lock.ts";
+export { Semaphore, type SemaphoreOptions } from "./semaphore.ts";
 export type { SchemaIssue, SchemaResult, StandardSchema } from "./standard-schema.ts";
 export type { WaitOptions } from "./wait.ts";
 export { type ConsumeOptions, type PutOptions, WorkQueue, type WorkQueueOptions } from "./work-queue.ts";

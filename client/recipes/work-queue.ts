@@ -243,7 +243,7 @@ export class WorkQueue {
     );
     const result = done?.outcomes[0]?.result;
     if (result?.type !== "created") return undefined;
-    const held = new HeldNode(this.#client, result);
+    const held = HeldNode.made(this.#client, { ...result, zxid: done?.zxid ?? result.stat.czxid });
     const item = await unless("NO_NODE", this.#client.get(path, { ...untilSessionEnds, level: "session" }));
     if (item === undefined) return undefined;
     const attempts = attemptsOf(item);
@@ -257,7 +257,7 @@ export class WorkQueue {
     await this.#client.ensurePath(this.#deadPath, untilSessionEnds);
     const transaction = this.#client.transaction().delete(held.path).delete(item.path);
     transaction.create(joinPath(this.#deadPath, `${nameOf(item.path)}-${item.stat.czxid}`), toBytes(item.data));
-    await unless("FENCED", transaction.commit({ ...untilSessionEnds, guard: { path: held.path, czxid: held.token } }));
+    await unless("FENCED", transaction.commit({ ...untilSessionEnds, guard: held.guard }));
     return undefined;
   }
 

@@ -36,7 +36,7 @@ async function runAll(recipe: RecipeWorkload): Promise<void> {
     if (values.bug !== "") break;
   }
   print(recipe, summary, performance.now() - startedMs);
-  const missing = values.bug === "" ? unseenOf(summary) : [];
+  const missing = values.bug === "" ? unseenOf(summary, recipe) : [];
   for (const what of missing) console.log(`  never seen: ${what}`);
   if (summary.failed > 0 !== (values.bug !== "") || missing.length > 0) process.exitCode = 1;
 }

@@ -3,14 +3,12 @@
  * resource that checks tokens (or a guard) ever takes the work of a former holder after that of a later one.
  */
 import type { Client } from "../../../client/index.ts";
-import type { Grant } from "../../../client/recipes/index.ts";
+import { Grant, type SharedGrant } from "../../../client/recipes/index.ts";
 import type { RecipeStage } from "./stage.ts";
 
 export interface HoldersOptions {
   /** How many may hold at a time. */
   readonly max: number;
-  /** Tokens fence: each holder's is greater than those before. False for what is not exclusive. */
-  readonly fences: boolean;
   /** Which invariant. */
   readonly name: string;
 }
@@ -18,7 +16,7 @@ export interface HoldersOptions {
 export interface Holder {
   readonly client: Client;
   readonly who: string;
-  readonly grant: Pick<Grant, "token" | "held">;
+  readonly grant: SharedGrant;
 }
 
 export class Holders {
@@ -44,31 +42,35 @@ export class Holders {
     this.#grants += 1;
     this.#holders.add(holder);
     this.#stage.spotlight = client;
-    this.#stage.note(`${who} holds, token ${grant.token}`);
+    this.#stage.note(`${who} holds ${label(grant)}`);
     this.look();
-    if (this.#options.fences) this.#checkToken(holder);
+    if (grant instanceof Grant) this.#checkToken(who, grant.token);
     return holder;
   }
 
   /** Before it is given back. */
   remove(holder: Holder): void {
     if (!this.#holders.delete(holder)) return;
-    this.#stage.note(`${holder.who} ends, token ${holder.grant.token}${holder.grant.held ? "" : ", which it had lost"}`);
+    this.#stage.note(`${holder.who} ends ${label(holder.grant)}${holder.grant.held ? "" : ", which it had lost"}`);
   }
 
   /** No more hold than may. One whose machine sleeps does nothing, and finds its clock ahead when it wakes. */
   look(): void {
     const held = [...this.#holders].filter(({ client, grant }) => !this.#stage.ensemble.isSuspended(client) && grant.held);
     this.#stage.check(`${this.#options.name}: at most ${this.#options.max} hold`, held.length <= this.#options.max, () =>
-      held.map(({ who, grant }) => `${who} with token ${grant.token}`).join(", "),
+      held.map(({ who, grant }) => `${who} ${label(grant)}`).join(", "),
     );
   }
 
-  #checkToken({ who, grant }: Holder): void {
+  #checkToken(who: string, token: number): void {
     const last = this.#lastToken;
-    this.#lastToken = grant.token;
-    this.#stage.check(`${this.#options.name}: tokens rise`, grant.token > last, `${who} has ${grant.token} after ${last}`);
+    this.#lastToken = token;
+    this.#stage.check(`${this.#options.name}: tokens rise`, token > last, `${who} has ${token} after ${last}`);
   }
+}
+
+function label(grant: SharedGrant): string {
+  return grant instanceof Grant ? `token ${grant.token}` : grant.path;
 }
 
 /** A resource outside of Zabra that takes no token below one that it has seen. */

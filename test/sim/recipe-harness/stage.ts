@@ -26,6 +26,8 @@ export interface RecipeWorkload {
   readonly clients?: number;
   /** Default 500. */
   readonly sessionTimeoutMs?: number;
+  /** What a set of 20 runs must have seen, beside the faults. */
+  readonly marks?: readonly string[];
   /** Each must be caught. */
   readonly bugs: readonly PlantedBug[];
   /** Starts all work; resolves when it has ended and the end state was checked. Called once a run. */

@@ -1,5 +1,6 @@
 /** What a set of runs of a recipe has seen, and what it should have and did not: every fault must have bitten. */
 import type { RecipeReport } from "./run.ts";
+import type { RecipeWorkload } from "./stage.ts";
 
 /** From this many runs on all are asked for. */
 const runsMin = 20;
@@ -32,6 +33,6 @@ export function addRun(summary: RecipeSummary, report: RecipeReport): void {
   for (const [name, count] of report.marks) summary.marks.set(name, (summary.marks.get(name) ?? 0) + count);
 }
 
-export function unseenOf(summary: RecipeSummary): readonly string[] {
-  return summary.runs < runsMin ? [] : requiredMarks.filter((mark) => !summary.marks.has(mark));
+export function unseenOf(summary: RecipeSummary, { marks = [] }: RecipeWorkload): readonly string[] {
+  return summary.runs < runsMin ? [] : [...requiredMarks, ...marks].filter((mark) => !summary.marks.has(mark));
 }

@@ -20,7 +20,7 @@ class LockWork {
 
   constructor(stage: RecipeStage) {
     this.#stage = stage;
-    this.#holders = new Holders(stage, { name: "lock", max: 1, fences: true });
+    this.#holders = new Holders(stage, { name: "lock", max: 1 });
     this.#register = new FencedRegister(stage, !mutant("a resource takes any token"));
   }
 

@@ -20,6 +20,8 @@ import { describe } from "../trace.ts";
 import type { VirtualMachine } from "./machine.ts";
 
 const passwordBytes = 16;
+/** Linux's first; then twice as long each time. */
+const synRetryMs = 1_000;
 
 export class VirtualSocket implements WebSocketLike {
   onopen: WebSocketLike["onopen"] = null;
@@ -38,9 +40,15 @@ export class VirtualSocket implements WebSocketLike {
   constructor(machine: VirtualMachine, server: SimServer) {
     this.#machine = machine;
     this.server = server;
-    const { scheduler, network } = machine.parts;
-    if (!network.canConnect(machine.id, server.id)) return;
-    if (server.running) this.#dial();
+    this.#knock(synRetryMs);
+  }
+
+  /** Over a blocked path nothing answers: it is asked again, as TCP does, until the client gives up. */
+  #knock(retryMs: number): void {
+    const { scheduler, network, id } = this.#machine.parts;
+    if (this.#ended) return;
+    if (!network.canConnect(id, this.server.id)) scheduler.after(retryMs, () => this.#knock(2 * retryMs));
+    else if (this.server.running) this.#dial();
     else scheduler.after(network.latency() * 2, () => this.#lost("refused"));
   }
 
@@ -48,9 +56,8 @@ export class VirtualSocket implements WebSocketLike {
     return this.#open && !this.#ended;
   }
 
-  /** Over a blocked path nothing ever answers: the client gives up by itself. */
   #dial(): void {
-    const { scheduler, network, id } = { ...this.#machine.parts };
+    const { scheduler, network, id } = this.#machine.parts;
     const readyServer = scheduler.now + network.latency() * 2;
     const readyClient = readyServer + network.latency();
     const connection = network.connect(id, this.server.id, readyClient, readyServer);
