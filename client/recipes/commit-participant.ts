@@ -46,8 +46,8 @@ export async function participate(
   requireName("name", name);
   requireInteger("patienceMs", options.patienceMs ?? patienceMsDefault, 1, 86_400_000);
   const signal = options.signal ?? new AbortController().signal;
-  if (signal.aborted) return;
-  const cache = await cacheTree(client, path, { signal });
+  const cache = await unless("ABORTED", cacheTree(client, path, { signal }));
+  if (cache === undefined) return;
   const participant = new Participant(client, cache, name, work, options, signal);
   await participant.run();
 }

@@ -75,10 +75,10 @@ t.test("two-phase commit", async (t) => {
     b.able = true;
     const slow = new Ledger();
     start(await world.client(), "slow", slow);
-    const hanging = transact(dying, path, { participants: ["a", "b", "slow", "late"], payload: 6 });
+    const hanging = rejection(transact(dying, path, { participants: ["a", "b", "slow", "late"], payload: 6 }));
     await until(() => slow.lines.includes("prepare 6"));
     await dying.close();
-    t.match(await rejection(hanging), { code: "CLOSED", outcome: "unknown" });
+    t.match(await hanging, { code: "CLOSED", outcome: "unknown" });
     const late = new Ledger();
     start(await world.client(), "late", late);
     const all = [a, b, slow, late];
@@ -98,6 +98,8 @@ t.test("two-phase commit", async (t) => {
     t.equal(await code(transact(closed, path, { participants })), "CLOSED");
   });
 
-  stop.abort();
-  await Promise.all(taking);
+  t.after(async () => {
+    stop.abort();
+    await Promise.all(taking);
+  });
 });
