@@ -1,4 +1,8 @@
 /** The public API of the recipes. */
+export { type ParticipantWork, type ParticipateOptions, participate } from "./commit-participant.ts";
+export type { Decision } from "./commit-record.ts";
+export { type TransactOptions, transact } from "./two-phase-commit.ts";
+export { type OwnShardsOptions, ownShards, ShardOwner } from "./shards.ts";
 export { type AtomicUpdate, AtomicValue } from "./atomic-value.ts";
 export { Barrier } from "./barrier.ts";
 export {

@@ -21,6 +21,7 @@ import { requireInteger, requireName, requireOpen } from "./check.ts";
 import { Claim } from "./claim.ts";
 import { Heap } from "./heap.ts";
 import { HeldNode } from "./held-node.ts";
+import { uniqueName } from "./unique-name.ts";
 import { goesOn, orAborted, type WaitOptions, withLimit } from "./wait.ts";
 import { untilSessionEnds } from "./when-gone.ts";
 
@@ -60,8 +61,6 @@ const delayMsMax = 30 * 24 * 3_600_000;
 const claimName = "claim";
 const delayName = "delay";
 const retryMs = 20;
-/** Items that a client has put, into whichever queue: with its session, a name that nobody else makes. */
-const puts = new WeakMap<Client, number>();
 
 export class WorkQueue {
   readonly path: string;
@@ -167,11 +166,8 @@ export class WorkQueue {
     else if (count >= this.#itemsMax) throw new ZabraError("LIMIT", { path: this.path, detail: `itemsMax is ${this.#itemsMax}` });
   }
 
-  /** Sessions are unique and so are our numbers in one: no counter of the parent's is needed. */
   #nameFor(priority: number, delayed: boolean, id: string | undefined): string {
-    const number = (puts.get(this.#client) ?? 0) + 1;
-    puts.set(this.#client, number);
-    const unique = id === undefined ? `s${this.#client.session?.id ?? 0}-${this.#client.lastZxid}-${number}` : `id-${id}`;
+    const unique = id === undefined ? uniqueName(this.#client) : `id-${id}`;
     return `${String(priority).padStart(3, "0")}${delayed ? "d" : "i"}-${unique}`;
   }
 
