@@ -5,6 +5,7 @@
 import { type Command, CommanderError, Option } from "commander";
 import { type Client, connect } from "../client.ts";
 import { ZabraError } from "../error.ts";
+import { addImportCommands } from "./import-commands.ts";
 import { addLockCommands } from "./lock-commands.ts";
 import { type GlobalOptions, printJson } from "./output.ts";
 import { addStatusCommand } from "./status-command.ts";
@@ -21,6 +22,8 @@ export const clientCommands: ReadonlySet<string> = new Set([
   "lock",
   "elect",
   "status",
+  "import",
+  "export",
 ]);
 
 const defaultHosts = "ws://127.0.0.1:2180,ws://127.0.0.1:2190,ws://127.0.0.1:2200";
@@ -33,6 +36,7 @@ export function addClientCommands(program: Command): void {
   addTreeCommands(program, withGlobals, withClient);
   addLockCommands(program, withGlobals, withClient);
   addStatusCommand(program, withGlobals);
+  addImportCommands(program, withGlobals);
 }
 
 /** Options that every client command takes, after the command's name. */
