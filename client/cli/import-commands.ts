@@ -31,6 +31,7 @@ interface ImportFlags extends GlobalOptions {
   readonly once?: boolean;
   readonly anyEpoch?: boolean;
   readonly rescan: string;
+  readonly watch: boolean;
 }
 
 interface ExportFlags extends GlobalOptions {
@@ -47,7 +48,8 @@ export function addImportCommands(program: Command, globals: Globals): void {
       .option("--once", "with --from: cut over as soon as all is copied", false)
       .option("--source-auth <scheme:credentials>", "with --from: authenticate there, such as digest:super:PASSWORD", gather, [])
       .option("--kinds-from <dir>", "with --from: data directory of one of its servers, to tell containers and TTL nodes")
-      .option("--rescan <ms>", "with --from: between scans of a server before 3.6", "10000")
+      .option("--no-watch", "with --from: scan again and again instead of watching, as is done with servers before 3.6")
+      .option("--rescan <ms>", "with --from: between scans where there is no watch", "10000")
       .option("--from-snapshot <dir>", "a ZooKeeper server's data directory: snapshot.* and log.*")
       .option("--log-dir <dir>", "with --from-snapshot or --kinds-from: where log.* are, when elsewhere")
       .option("--path <path>", "with --from-snapshot: only this node and all below it", "/")
@@ -165,6 +167,7 @@ async function runLive(client: Client, source: SourceAddress, flags: ImportFlags
       auth: flags.sourceAuth.map(parseAuth),
       kindsFrom: flags.kindsFrom,
       kindsLogFrom: flags.logDir,
+      watch: flags.watch,
       rescanMs,
       onProgress: (progress) => control.onProgress(progress, flags.json),
       onStarted: (live) => control.start(live),

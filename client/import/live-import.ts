@@ -27,8 +27,10 @@ const window = 128;
 /** Changes that wait; with more of them it is cheaper to scan. */
 const changesMax = 200_000;
 const gatherMs = 20;
-const reconnectMs = 1_000;
-const reconnectsMax = 60;
+const idleMs = 250;
+const reconnectMs = 250;
+/** Some minutes; the source may be electing. */
+const reconnectsMax = 600;
 const cutOverRounds = 3;
 /** How often in a row the target may be found to be other than it was known. */
 const targetLossesMax = 5;
@@ -41,7 +43,9 @@ export type LiveProgress =
 export interface LiveImportOptions {
   readonly source: LiveSource;
   readonly target: Target;
-  /** Milliseconds between scans of a source that has no recursive watches. */
+  /** False: scan again and again, as with a source that has no recursive watches. */
+  readonly watch: boolean;
+  /** Milliseconds between scans then. */
   readonly rescanMs: number;
   /** Reads the kinds of nodes anew from a server's files; undefined: they are not known. */
   readonly readKinds: (() => Promise<OfflineTree>) | undefined;
@@ -131,7 +135,7 @@ export class LiveImport {
   async #session(onScanned: () => void): Promise<LiveResult> {
     await this.#source.connect();
     this.#requireEpoch();
-    const watched = await this.#source.watch();
+    const watched = this.#options.watch && (await this.#source.watch());
     await this.#loadKinds();
     await this.#scanAll(false);
     onScanned();
@@ -155,7 +159,7 @@ export class LiveImport {
       await this.#sleep(this.#options.rescanMs);
       if (!this.#cutOver) await this.#scanAll(false);
     } else {
-      if (this.#changed.size === 0 && !this.#tooMany) await this.#sleep(1_000);
+      if (this.#changed.size === 0 && !this.#tooMany) await this.#sleep(idleMs);
       // A burst is taken as one: a node that is set often is read once.
       else await this.#takeChanges();
       if (this.#changed.size > 0) await new Promise((resolve) => setTimeout(resolve, gatherMs));

@@ -72,6 +72,8 @@ export interface LiveImportRun {
   /** Data directory of one of the source's servers, for the kinds of nodes. */
   readonly kindsFrom: string | undefined;
   readonly kindsLogFrom: string | undefined;
+  /** False: scan again and again. */
+  readonly watch: boolean;
   readonly rescanMs: number;
   onProgress(progress: LiveProgress): void;
   /** Given the import as soon as it runs, to cut over or stop. */
@@ -86,7 +88,8 @@ export async function importLive(run: LiveImportRun): Promise<LiveResult> {
   const name = `zk://${hosts.map(({ host, port }) => `${host}:${port}`).join(",")}${top}`;
   const target = await Target.open({ client, path: run.to, source: name });
   const readKinds = kindsFrom === undefined ? undefined : async () => (await readDataDirectory(kindsFrom, run.kindsLogFrom)).tree;
-  live = new LiveImport({ source, target, rescanMs: run.rescanMs, readKinds, onProgress: run.onProgress });
+  const { watch, rescanMs, onProgress } = run;
+  live = new LiveImport({ source, target, watch, rescanMs, readKinds, onProgress });
   run.onStarted(live);
   try {
     const result = await live.run();
