@@ -28,7 +28,8 @@ const raiseMax = 1_000_000;
 const pageSize = 5_000;
 
 /** A node that is in the target. */
-interface Known extends NodeHash {
+interface Known {
+  hash: NodeHash;
   childCreates: number;
   children: number;
   readonly kind: PortableNode["kind"];
@@ -150,13 +151,13 @@ export class Target {
   async #readAll(): Promise<{ readonly digest: TreeDigest; readonly zxid: Zxid }> {
     const digest = new TreeDigest();
     this.#known.clear();
-    digest.add(this.#learn(await topNode(this.#client, this.#top)));
+    digest.add(this.#learn(await topNode(this.#client, this.#top)).hash);
     const options = { recursive: true, withData: true, withDetails: true, pageSize };
     let page = await this.#client.listPage(this.#top, options);
     for (;;) {
       for (const entry of page.entries) {
         const node = this.#portable(entry);
-        if (node !== undefined) digest.add(this.#learn(node));
+        if (node !== undefined) digest.add(this.#learn(node).hash);
       }
       if (page.cursor === undefined) return { digest, zxid: page.zxid };
       page = await this.#client.listPage(this.#top, options, page.cursor);
@@ -177,7 +178,7 @@ export class Target {
 
   #learn(node: PortableNode): Known {
     const known: Known = {
-      ...hashOf(node),
+      hash: hashOf(node),
       kind: node.kind,
       ttlMs: node.ttlMs,
       childCreates: Math.max(0, node.childCreates),
@@ -239,7 +240,7 @@ export class Target {
   async #create(node: PortableNode, hash: NodeHash): Promise<void> {
     const { data, kind, acl, ttlMs } = node;
     const path = this.#global(node.path);
-    this.#known.set(node.path, { ...hash, kind, ttlMs, childCreates: 0, children: 0 });
+    this.#known.set(node.path, { hash, kind, ttlMs, childCreates: 0, children: 0 });
     const parent = this.#known.get(parentOf(node.path) ?? "");
     if (parent !== undefined) {
       parent.children += 1;
@@ -250,14 +251,14 @@ export class Target {
 
   async #update(node: PortableNode, hash: NodeHash, known: Known): Promise<void> {
     const path = this.#global(node.path);
-    const metaDiffers = !sameMeta(hash, known);
-    if (!sameData(hash, known)) await this.#add({ type: "setData", path, data: node.data, version: -1 });
-    if (metaDiffers) {
-      this.#send();
-      this.written += 1;
-      await this.#begin(this.#client.setAcl(path, node.acl, this.#options()));
-    }
-    this.#known.set(node.path, { ...known, ...hash });
+    const [newData, newAcl] = [!sameData(hash, known.hash), !sameMeta(hash, known.hash)];
+    known.hash = hash;
+    if (newData) await this.#add({ type: "setData", path, data: node.data, version: -1 });
+    if (!newAcl) return;
+    this.#send();
+    this.written += 1;
+    this.#begin(this.#client.setAcl(path, node.acl, this.#options()));
+    await this.#room();
   }
 
   /** Removes the node and what is below it, if it is there. */
@@ -266,11 +267,17 @@ export class Target {
     if (known === undefined) return;
     if (path === rootPath) throw importFailure("the source's top node is gone; the target is left as it is");
     this.#forget(path, known);
-    this.#send();
     this.written += 1;
-    await this.#begin(unless("NO_NODE", this.#client.deleteRecursive(this.#global(path), this.#options())));
-    // The SDK takes a large subtree apart in several calls, which later writes must not overtake.
-    if (known.children > 0) await this.flush();
+    if (known.children > 0) return await this.#removeTree(path);
+    this.#send();
+    this.#begin(unless("NO_NODE", this.#client.delete(this.#global(path), this.#options())));
+    await this.#room();
+  }
+
+  /** Not one call but several, which no other write must overtake. */
+  async #removeTree(path: string): Promise<void> {
+    await this.flush();
+    await unless("NO_NODE", this.#client.deleteRecursive(this.#global(path), this.#options()));
   }
 
   #forget(path: string, known: Known): void {
@@ -318,7 +325,7 @@ export class Target {
     this.#batchBytes += bytes;
     this.written += 1;
     if (this.#batch.length >= batchOperations) this.#send();
-    if (this.#underWay.size >= batchesMax) await this.#room();
+    await this.#room();
   }
 
   #send(): void {
@@ -326,21 +333,21 @@ export class Target {
     const then = this.#batch;
     this.#batch = [];
     this.#batchBytes = 0;
-    void this.#begin(this.#client.multi({ then }, this.#options()));
+    this.#begin(this.#client.multi({ then }, this.#options()));
   }
 
-  async #begin(call: Promise<unknown>): Promise<void> {
+  #begin(call: Promise<unknown>): void {
     const settled: Promise<unknown> = call
       .catch((error: unknown) => {
         this.#failure ??= error;
       })
       .finally(() => this.#underWay.delete(settled));
     this.#underWay.add(settled);
-    if (this.#underWay.size >= batchesMax) await this.#room();
   }
 
+  /** Resolves when another call may be begun; rejects when an earlier one has failed. */
   async #room(): Promise<void> {
-    await Promise.race(this.#underWay);
+    while (this.#underWay.size >= batchesMax) await Promise.race(this.#underWay);
     this.#throwFailure();
   }
 
