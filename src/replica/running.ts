@@ -106,6 +106,7 @@ export class Running implements ZabHost {
       rejoin: options.rejoin,
       boot: options.boot,
       freshClusterId: options.freshClusterId,
+      aboveEpoch: options.foundAboveEpoch,
     });
     this.#zab = new Zab(this.#context, founding, options.leaseReads);
     this.#access = new LeaderAccess((leader, message) => this.#toServer(leader, message));

@@ -9,7 +9,7 @@
  */
 import type { EpochRecord } from "../log/epoch-record.ts";
 import { mutant } from "../model/mutant.ts";
-import type { ServerId } from "../model/zxid.ts";
+import type { Epoch, ServerId } from "../model/zxid.ts";
 import type { ZabContext } from "./context.ts";
 import type { FoundMessage, HelloMessage, PeerMessage } from "./message.ts";
 import { allVoters, isVoter } from "./quorum.ts";
@@ -19,6 +19,8 @@ export interface FoundingOptions {
   readonly rejoin: boolean;
   readonly boot: number;
   readonly freshClusterId: string;
+  /** The first epoch is above this one: zxids go on from those of a service that this ensemble replaces. 0: any. */
+  readonly aboveEpoch: Epoch;
 }
 
 export class Founding {
@@ -30,6 +32,7 @@ export class Founding {
   #announced = "";
   /** What to record as soon as the log's files are durable. */
   #founded: Partial<EpochRecord> | undefined;
+  #checked = false;
 
   constructor(options: FoundingOptions) {
     this.#options = options;
@@ -80,6 +83,7 @@ export class Founding {
 
   /** Once a turn: moves on as soon as what it waits for is durable. */
   advance(): void {
+    this.#checkFloor();
     this.#announce();
     if (this.#recorded()) return;
     this.#maybeRecordFounded();
@@ -89,6 +93,19 @@ export class Founding {
 
   #recordedAttempt(): boolean {
     return this.#context.record.foundation !== "empty";
+  }
+
+  /** Once: an ensemble that exists cannot be founded above an epoch any more; one that is above it already does not mind. */
+  #checkFloor(): void {
+    if (this.#checked) return;
+    this.#checked = true;
+    const { acceptedEpoch, foundation } = this.#context.record;
+    const { aboveEpoch } = this.#options;
+    if (foundation !== "founded" || aboveEpoch === 0 || acceptedEpoch > aboveEpoch) return;
+    this.#context.host.halt(
+      78,
+      `--found-above-epoch ${aboveEpoch}: this ensemble is founded already, and its epoch is ${acceptedEpoch}; only an ensemble with empty data directories can begin above an epoch`,
+    );
   }
 
   #recorded(): boolean {
@@ -131,7 +148,11 @@ export class Founding {
   }
 
   #record(clusterId: string): void {
-    this.#context.saveEpochs({ clusterId, foundation: "founding", member: true });
+    const { acceptedEpoch } = this.#context.record;
+    const { aboveEpoch } = this.#options;
+    // Discovery chooses an epoch above every acceptedEpoch of a quorum, so this is all that it takes.
+    const floor = aboveEpoch > acceptedEpoch ? aboveEpoch : acceptedEpoch;
+    this.#context.saveEpochs({ clusterId, foundation: "founding", member: true, acceptedEpoch: floor });
   }
 
   #becomeFounded(): void {

@@ -27,7 +27,12 @@ const directions: ReadonlyMap<string, Direction> = new Map([
   ["src/watch", sibling],
   ["src/wire", { values: ["src/model", "proto/gen"], types: ["src/zab", "src/tree"] }],
   ["src/replica", { values: ["src/model", "src/wire", ...siblings], types: [] }],
-  ["client", { values: ["src/model", "src/wire/client-codec.ts"], types: [] }],
+  ["client", { values: ["src/model", "src/wire/client-codec.ts", "client/import"], types: [] }],
+  // Reads ZooKeeper's protocol and files; nothing that runs in a browser may need it.
+  [
+    "client/import",
+    { values: ["client", "src/model", "src/wire/cursor.ts", "src/wire/frame.ts", "src/wire/jute.ts"], types: [] },
+  ],
   // `zabra.ts` is the one program that has both servers' and clients' commands.
   ["server", { values: [...core, "client/cli/program.ts"], types: [] }],
 ]);
@@ -35,6 +40,7 @@ const directions: ReadonlyMap<string, Direction> = new Map([
 /** `src/zab` of `src/zab/quorum.ts`, `client` of `client/cli/main.ts`. */
 function partOf(path: string): string {
   const [first = "", second = ""] = path.split("/");
+  if (path.startsWith("client/import/")) return "client/import";
   return first === "src" || first === "proto" ? `${first}/${second}` : first;
 }
 
