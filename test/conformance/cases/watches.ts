@@ -162,7 +162,9 @@ const odd: readonly Case[] = [
   alone("setWatches with bad paths", async (a) =>
     a.do(setWatches(0n, "0", { data: ["", "x", "/a//b"], exist: [""], child: ["/a/"] })),
   ),
-  alone("setWatches of a missing node's data", async (a, t) => a.do(setWatches(0n, "0", { data: [`${t}/none`], child: [`${t}/no`] }))),
+  alone("setWatches of a missing node's data", async (a, t) =>
+    a.do(setWatches(0n, "0", { data: [`${t}/none`], child: [`${t}/no`] })),
+  ),
   alone("setWatches with a usual xid", async (a, t) => a.do({ ...setWatches(0n, "0", { exist: [`${t}/none`] }), xid: 3 })),
 ];
 

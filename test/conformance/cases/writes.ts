@@ -49,7 +49,10 @@ const multis: readonly (readonly [name: string, operations: (t: string) => reado
   ["that creates and deletes", (t) => [create(`${t}/x`), remove(`${t}/x`)]],
   ["of versions in a row", (t) => [setData(`${t}/n`, "a", 0), setData(`${t}/n`, "b", 1), setData(`${t}/n`, "c", 2)]],
   ["of versions that clash", (t) => [setData(`${t}/n`, "a", 0), setData(`${t}/n`, "b", 0)]],
-  ["of sequential nodes", (t) => [create(`${t}/s-`, { flags: 2 }), create(`${t}/s-`, { flags: 3 }), create2(`${t}/`, { flags: 2 })]],
+  [
+    "of sequential nodes",
+    (t) => [create(`${t}/s-`, { flags: 2 }), create(`${t}/s-`, { flags: 3 }), create2(`${t}/`, { flags: 2 })],
+  ],
   ["that fails at once", (t) => [check(`${t}/none`), create(`${t}/x`)]],
   ["that fails in its middle", (t) => [create(`${t}/x`), remove(`${t}/n`), setData(`${t}/n`)]],
   ["that fails at its end", (t) => [create(`${t}/x`), setData(`${t}/n`), create(`${t}/x`)]],
@@ -149,16 +152,20 @@ function isHarmless(opcode: number, flags: number): boolean {
   return opcode !== 21 || flags < 0 || flags > 4;
 }
 const flagCases: readonly Case[] = [1, 15, 19, 21].flatMap((opcode) =>
-  [-1, 0, 1, 2, 3, 4, 5, 6, 7, 64].filter((flags) => isHarmless(opcode, flags)).map((flags) =>
-    alone(`opcode ${opcode} with flags ${flags}`, async (a, t) => {
-      await a.do(createAs(opcode, `${t}/x`, { flags, ttl: flags === 5 || flags === 6 ? 100_000 : -1 }), exists(t));
-    }),
-  ),
+  [-1, 0, 1, 2, 3, 4, 5, 6, 7, 64]
+    .filter((flags) => isHarmless(opcode, flags))
+    .map((flags) =>
+      alone(`opcode ${opcode} with flags ${flags}`, async (a, t) => {
+        await a.do(createAs(opcode, `${t}/x`, { flags, ttl: flags === 5 || flags === 6 ? 100_000 : -1 }), exists(t));
+      }),
+    ),
 );
 const ttlCases: readonly Case[] = [0, 2, 4, 5, 6].flatMap((flags) =>
   ttls
     .filter((ttl) => flags > 4 || ttl >= 0)
-    .map((ttl) => alone(`createTTL with flags ${flags} and TTL ${ttl}`, async (a, t) => a.do(createTtl(`${t}/x`, { flags, ttl })))),
+    .map((ttl) =>
+      alone(`createTTL with flags ${flags} and TTL ${ttl}`, async (a, t) => a.do(createTtl(`${t}/x`, { flags, ttl }))),
+    ),
 );
 
 // ---- sequence numbers and Stat
@@ -179,7 +186,9 @@ const sequences: readonly Case[] = [
       await b.do(create2(`${t}/b-`, { flags: 2 }));
     }
   }),
-  alone("sequential with nothing but a number", async (a, t) => a.do(create(`${t}/`, { flags: 2 }), create2(`${t}/`, { flags: 3 }))),
+  alone("sequential with nothing but a number", async (a, t) =>
+    a.do(create(`${t}/`, { flags: 2 }), create2(`${t}/`, { flags: 3 })),
+  ),
   alone("sequential below a node created anew", async (a, t) => {
     const s = create(`${t}/p/s`, { flags: 2 });
     await a.do(create(`${t}/p`), s, remove(`${t}/p/s0000000000`), remove(`${t}/p`), create(`${t}/p`), s);
@@ -199,14 +208,30 @@ const sequences: readonly Case[] = [
     a.do(create(`${t}//s`, { flags: 2 }), create(`${t}/./s`, { flags: 2 }), create(`${t}/..`, { flags: 2 })),
   ),
   alone("Stat of a parent over its children's lives", async (a, t) => {
-    await a.do(create(`${t}/a`), exists(t), create(`${t}/b`), exists(t), remove(`${t}/a`), exists(t), setData(`${t}/b`), exists(t));
+    await a.do(
+      create(`${t}/a`),
+      exists(t),
+      create(`${t}/b`),
+      exists(t),
+      remove(`${t}/a`),
+      exists(t),
+      setData(`${t}/b`),
+      exists(t),
+    );
     await a.do(create(`${t}/b/g`), exists(t), remove(`${t}/b/g`), remove(`${t}/b`), exists(t));
   }),
   alone("Stat over setData and setACL", async (a, t) => {
     await a.do(setData(t), setAcl(t), setData(t, undefined), getData(t), setData(t, ""), getData(t), setAcl(t), getAcl(t));
   }),
   alone("versions that match", async (a, t) => {
-    await a.do(setData(t, "a", 0), setData(t, "b", 0), setData(t, "b", 1), setData(t, "c", -2), setAcl(t, anyone, 0), setAcl(t, anyone, 0));
+    await a.do(
+      setData(t, "a", 0),
+      setData(t, "b", 0),
+      setData(t, "b", 1),
+      setData(t, "c", -2),
+      setAcl(t, anyone, 0),
+      setAcl(t, anyone, 0),
+    );
     await a.do(create(`${t}/x`), remove(`${t}/x`, 1), remove(`${t}/x`, -2), remove(`${t}/x`, 0));
   }),
   alone("getAllChildrenNumber counts all below", async (a, t) => {
@@ -272,7 +297,12 @@ const owned: readonly AclEntry[] = [{ perms: 31, scheme: "auth", id: "" }];
 const identityCases: readonly Case[] = [
   alone("auth stands for the identities of the connection", async (a, t) => {
     await a.do(auth("digest", "u:p"), create(`${t}/x`, { acl: owned }), getAcl(`${t}/x`), auth("digest", "v:q"));
-    await a.do(create(`${t}/y`, { acl: [...owned, ...digestAcl(1)] }), getAcl(`${t}/y`), setAcl(`${t}/x`, owned), getAcl(`${t}/x`));
+    await a.do(
+      create(`${t}/y`, { acl: [...owned, ...digestAcl(1)] }),
+      getAcl(`${t}/y`),
+      setAcl(`${t}/x`, owned),
+      getAcl(`${t}/x`),
+    );
   }),
   alone("auth with another's id", async (a, t) => {
     await a.authenticate("u:p");
@@ -333,7 +363,11 @@ const identityCases: readonly Case[] = [
     await a.replies(2);
   }),
   alone("an identity of one connection is not another's", async (a, t) => {
-    await a.do(auth("digest", "u:p"), create(`${t}/x`, { acl: [{ perms: 31, scheme: "digest", id: digestOfU }] }), getData(`${t}/x`));
+    await a.do(
+      auth("digest", "u:p"),
+      create(`${t}/x`, { acl: [{ perms: 31, scheme: "digest", id: digestOfU }] }),
+      getData(`${t}/x`),
+    );
   }),
 ];
 
@@ -366,20 +400,42 @@ const ownNodeCases: readonly Case[] = [
 
 function limits(t: string, value: string): readonly Operation[] {
   const root = `/zookeeper/quota${t}`;
-  return [create(root), create(`${root}/zookeeper_limits`, { data: value }), create(`${root}/zookeeper_stats`, { data: "count=0,bytes=0" })];
+  return [
+    create(root),
+    create(`${root}/zookeeper_limits`, { data: value }),
+    create(`${root}/zookeeper_stats`, { data: "count=0,bytes=0" }),
+  ];
 }
 
 const quotas: readonly (readonly [name: string, limits: string, operations: (t: string) => readonly Operation[]])[] = [
-  ["a hard count", "count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=3", (t) => [create(`${t}/a`), create(`${t}/b`), create(`${t}/c`)]],
+  [
+    "a hard count",
+    "count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=3",
+    (t) => [create(`${t}/a`), create(`${t}/b`), create(`${t}/c`)],
+  ],
   ["a soft count", "count=2,bytes=-1", (t) => [create(`${t}/a`), create(`${t}/b`)]],
   [
     "hard bytes",
     "count=-1,bytes=-1=;byteHardLimit=10;countHardLimit=-1",
-    (t) => [setData(t, "123456789"), setData(t, "12345678901"), create(`${t}/a`, { data: "12" }), setData(t, ""), create(`${t}/a`, { data: "12" })],
+    (t) => [
+      setData(t, "123456789"),
+      setData(t, "12345678901"),
+      create(`${t}/a`, { data: "12" }),
+      setData(t, ""),
+      create(`${t}/a`, { data: "12" }),
+    ],
   ],
   ["soft bytes", "count=-1,bytes=4", (t) => [setData(t, "123456789")]],
-  ["a hard count in a multi", "count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=2", (t) => [multi(create(`${t}/a`), create(`${t}/b`))]],
-  ["a hard count and a delete", "count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=2", (t) => [create(`${t}/a`), remove(`${t}/a`), create(`${t}/b`)]],
+  [
+    "a hard count in a multi",
+    "count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=2",
+    (t) => [multi(create(`${t}/a`), create(`${t}/b`))],
+  ],
+  [
+    "a hard count and a delete",
+    "count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=2",
+    (t) => [create(`${t}/a`), remove(`${t}/a`), create(`${t}/b`)],
+  ],
 ];
 
 const quotaCases: readonly Case[] = quotas.map(([name, value, operations]) =>
