@@ -7,6 +7,7 @@ import { type Client, connect } from "../client.ts";
 import { ZabraError } from "../error.ts";
 import { addLockCommands } from "./lock-commands.ts";
 import { type GlobalOptions, printJson } from "./output.ts";
+import { addQuotaCommands } from "./quota-commands.ts";
 import { addStatusCommand } from "./status-command.ts";
 import { addTreeCommands } from "./tree-commands.ts";
 
@@ -21,6 +22,7 @@ export const clientCommands: ReadonlySet<string> = new Set([
   "lock",
   "elect",
   "status",
+  "quota",
 ]);
 
 const defaultHosts = "ws://127.0.0.1:2180,ws://127.0.0.1:2190,ws://127.0.0.1:2200";
@@ -32,6 +34,7 @@ export function addClientCommands(program: Command): void {
   program.configureHelp({ sortSubcommands: false, showGlobalOptions: true });
   addTreeCommands(program, withGlobals, withClient);
   addLockCommands(program, withGlobals, withClient);
+  addQuotaCommands(program, withGlobals, withClient);
   addStatusCommand(program, withGlobals);
 }
 

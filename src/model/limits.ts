@@ -26,6 +26,8 @@ export interface Limits {
   readonly connections_max: number;
   readonly outstanding_per_connection_max: number;
   readonly watches_per_connection_max: number;
+  /** Log read to tell persistent watches of the ZooKeeper port what they missed; beyond it, one event stands for all. */
+  readonly watch_replay_bytes_max: number;
   readonly streams_per_connection_max: number;
   readonly output_bytes_per_connection_max: number;
   // ---- sessions
@@ -106,6 +108,7 @@ export const productionLimits: Limits = {
   connections_max: 20_000,
   outstanding_per_connection_max: 1_000,
   watches_per_connection_max: 100_000,
+  watch_replay_bytes_max: mebibyte,
   streams_per_connection_max: 1_000,
   output_bytes_per_connection_max: 4 * mebibyte,
   session_timeout_ms_min: 1_000,

@@ -144,6 +144,7 @@ export class Clients {
         passwordHash,
         timeoutMs,
         logged: connection.protocol === "zookeeper",
+        lastZxid: connecting.lastZxid,
       });
     this.#parts.access.forward(this.#createSession(connection, connecting));
   }
@@ -462,6 +463,7 @@ export class Clients {
     }
     for (const connection of this.#ready) this.#answer(connection);
     this.#ready.clear();
+    this.#parts.locals.endTurn();
     this.#checkTimes();
   }
 
@@ -492,6 +494,11 @@ export class Clients {
       this.#waitingApply.add(connection);
       return false;
     }
+    if (this.#parts.locals.mustWait(slot.request)) {
+      this.#waitingApply.add(connection);
+      this.#parts.effects.again = true;
+      return false;
+    }
     const zxid = this.#parts.machine().appliedZxid;
     const outcome = this.#parts.locals.perform(connection, slot.request, this.#nowMs);
     this.#reply(connection, slot.xid, slot.request.type, zxid, outcome, slot.level);
@@ -514,6 +521,7 @@ export class Clients {
   #checkTimes(): void {
     if (this.#nowMs - this.#checkedMs < 50) return;
     this.#checkedMs = this.#nowMs;
+    this.#parts.locals.forgetHistory();
     for (const connection of this.#connections.values()) this.#checkConnection(connection);
   }
 

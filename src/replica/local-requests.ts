@@ -6,6 +6,7 @@
 
 import { type AuthId, permission } from "../model/acl.ts";
 import { assertNever } from "../model/assert.ts";
+import type { Limits } from "../model/limits.ts";
 import { operations } from "../model/operation.ts";
 import {
   type AddWatchRequest,
@@ -18,27 +19,37 @@ import {
   type SubscribeRequest,
 } from "../model/request.ts";
 import type { WatchEvent } from "../model/watch.ts";
-import type { ConnectionId } from "../model/zxid.ts";
-import { catchUp } from "../watch/catch-up.ts";
+import type { ConnectionId, Zxid } from "../model/zxid.ts";
+import { type CatchUpTree, catchUp } from "../watch/catch-up.ts";
+import { HistoryWindow } from "../watch/history-window.ts";
+import { replay } from "../watch/replay.ts";
+import type { History, HistoryTxn } from "../watch/stream.ts";
 import type { StreamTable } from "../watch/stream-table.ts";
 import type { WatchTable } from "../watch/watch-table.ts";
 import type { Connection } from "./connection.ts";
 import type { StateMachine } from "./state-machine.ts";
 
 const identitiesMax = 64;
+const replayedPerTurn = 20_000;
 
 export interface LocalParts {
   readonly machine: () => StateMachine;
   readonly watches: WatchTable;
   readonly streams: () => StreamTable;
+  readonly limits: Limits;
+  readonly history: History;
   readonly sendWatchEvent: (connection: ConnectionId, event: WatchEvent) => void;
 }
 
 export class LocalRequests {
   readonly #parts: LocalParts;
+  readonly #window: HistoryWindow;
+  /** Txns replayed in this turn. */
+  #replayed = 0;
 
   constructor(parts: LocalParts) {
     this.#parts = parts;
+    this.#window = new HistoryWindow(parts.history);
   }
 
   dropConnection(connection: ConnectionId): void {
@@ -101,14 +112,51 @@ export class LocalRequests {
   #setWatches(connection: Connection, request: SetWatchesRequest): Outcome {
     const machine = this.#parts.machine();
     const { watches } = this.#parts;
-    const { events, arm } = catchUp(request, {
+    const tree = {
       zxid: machine.appliedZxid,
-      get: (path) => machine.node(path),
-      permits: (acl) => machine.permits(acl, permission.read, connection.identities),
-    });
+      get: (path: string) => machine.node(path),
+      permits: (acl: number) => machine.permits(acl, permission.read, connection.identities),
+    };
+    const { events, arm } = catchUp(request, tree);
     const armed = watches.arm(connection.id, arm);
+    for (const event of this.#missed(request, tree)) this.#parts.sendWatchEvent(connection.id, event);
     for (const event of events) this.#parts.sendWatchEvent(connection.id, event);
     return armed ? okOutcome : failure("LIMIT", "watches_per_connection_max");
+  }
+
+  /** What persistent watches missed since relativeZxid. */
+  #missed(request: SetWatchesRequest, tree: CatchUpTree): readonly WatchEvent[] {
+    const watched = request.persistent.length + request.persistentRecursive.length > 0;
+    if (!watched || request.relativeZxid >= tree.zxid) return [];
+    const txns = this.#txnsAfter(request.relativeZxid, tree.zxid);
+    this.#replayed += txns?.length ?? 0;
+    return replay(request, txns, tree);
+  }
+
+  /** All up to `end`; undefined when they are too many, or no longer kept. The window may hold a part, so two reads. */
+  #txnsAfter(zxid: Zxid, end: Zxid): readonly HistoryTxn[] | undefined {
+    const bytesMax = this.#parts.limits.watch_replay_bytes_max;
+    const first = this.#window.txnsAfter(zxid, bytesMax);
+    const reached = first?.at(-1)?.zxid;
+    if (first === undefined || reached === undefined || reached === end) return first;
+    const rest = this.#window.txnsAfter(reached, bytesMax);
+    return rest?.at(-1)?.zxid === end ? [...first, ...rest] : undefined;
+  }
+
+  // ---- bounds of a turn
+
+  /** Many clients come back at once when a server dies: what they missed is told over several turns. */
+  mustWait(request: ReadRequest | LocalRequest): boolean {
+    return request.type === "setWatches" && this.#replayed >= replayedPerTurn;
+  }
+
+  endTurn(): void {
+    this.#replayed = 0;
+  }
+
+  /** Lets the history go that replays have read; called now and then. */
+  forgetHistory(): void {
+    this.#window.clear();
   }
 
   #subscribe(connection: Connection, request: SubscribeRequest, nowMs: number): Outcome {

@@ -8,7 +8,7 @@ import type { ErrorCode } from "../model/error.ts";
 import type { Limits } from "../model/limits.ts";
 import { mutant } from "../model/mutant.ts";
 import type { TxnSource, Write } from "../model/request.ts";
-import { type ConnectionId, makeZxid, type ServerId, type SessionId, type Zxid } from "../model/zxid.ts";
+import { type ConnectionId, makeZxid, type ServerId, type SessionId, type Zxid, zeroZxid } from "../model/zxid.ts";
 import { ExpiryQueue } from "../session/expiry-queue.ts";
 import type { Txn } from "../tree/txn.ts";
 import type { Leader } from "../zab/leader.ts";
@@ -38,6 +38,7 @@ export interface LeaderParts {
   /** To a server's request side; our own included. */
   readonly answer: (server: ServerId, message: RequestMessage) => void;
   readonly mark: (name: string) => void;
+  readonly warn: (text: string) => void;
   readonly freeBytes: () => number;
 }
 
@@ -100,6 +101,7 @@ export class RequestsAtLeader {
     this.#answerRounds();
     this.#drainQueue();
     this.#drainResumes();
+    for (const warning of this.#parts.machine.takeQuotaWarnings()) this.#parts.warn(warning);
     if (!this.#parts.leader.proposing) return;
     if (this.#parts.leader.leaseValid()) this.#expire();
     this.#reap();
@@ -244,6 +246,8 @@ export class RequestsAtLeader {
         ? "OK"
         : "AUTH_FAILED";
     if (code !== "OK") return this.#answerResume(from, message, code, 0, this.#parts.leader.committed);
+    // It must not go back in time; another server, of whatever ensemble it has seen, may do better.
+    if (message.lastZxid > this.#parts.leader.committed) return this.#answerResume(from, message, "NO_QUORUM", 0, zeroZxid);
     const generation = this.#nextGeneration();
     const toLog = message.logged || machine.sessionTimeoutMs(session) !== message.timeoutMs;
     if (toLog && !this.#parts.leader.proposing) return this.#postpone(from, message);

@@ -28,6 +28,7 @@ import type { DigestRing } from "./digest-ring.ts";
 import type { EffectsBuilder } from "./effects-builder.ts";
 import type { Event, Now } from "./event.ts";
 import { LogHistory } from "./history.ts";
+import type { Inspection } from "./inspection.ts";
 import { LeaderAccess } from "./leader-access.ts";
 import { LocalRequests } from "./local-requests.ts";
 import type { Drivers, ReplicaOptions } from "./options.ts";
@@ -54,6 +55,10 @@ export class Running implements ZabHost {
     this.#effects.reply(connection, { type: "watchEvent", event });
   readonly #sendStream = (connection: ConnectionId, delivery: StreamDelivery): void =>
     this.#effects.reply(connection, { type: "stream", delivery });
+  readonly #history = new LogHistory(
+    () => this.#context.log,
+    () => this.#machine.appliedZxid,
+  );
   #storage: Storage;
   #store: WriteBehindStore;
   #machine: StateMachine;
@@ -124,11 +129,7 @@ export class Running implements ZabHost {
   }
 
   #newStreams(): StreamTable {
-    const history = new LogHistory(
-      () => this.#context.log,
-      () => this.#machine.appliedZxid,
-    );
-    return new StreamTable(this.#options.limits, history, () => this.#store.image(), {
+    return new StreamTable(this.#options.limits, this.#history, () => this.#store.image(), {
       permits: (connection, acl) => this.#permitsRead(connection, acl),
       statOf: (node) => this.#machine.statOf(node),
     });
@@ -139,6 +140,8 @@ export class Running implements ZabHost {
       machine: () => this.#machine,
       watches: this.#watches,
       streams: () => this.#streams,
+      limits: this.#options.limits,
+      history: this.#history,
       sendWatchEvent: this.#sendWatch,
     });
     return new Clients({
@@ -340,6 +343,7 @@ export class Running implements ZabHost {
               encode: encodeTxn,
               answer: (server, message) => this.#toServer(server, message),
               mark: (name) => this.#context.mark(name),
+              warn: (text) => this.log("warn", text),
               freeBytes: () => this.#drivers.disk.freeBytes(),
             },
             this.#now,
@@ -515,6 +519,20 @@ export class Running implements ZabHost {
 
   // ---- view
 
+  inspect(): Inspection {
+    const sessions = [...this.#machine.sessions()].map(({ id, timeoutMs }) => ({
+      id,
+      timeoutMs,
+      ephemerals: this.#machine.ephemeralsOf(id),
+    }));
+    const watches = [...this.#watches.byConnection()].map(([connection, paths]) => ({
+      connection,
+      session: this.#clients.sessionOf(connection),
+      paths: [...paths],
+    }));
+    return { sessions, watches };
+  }
+
   status(): Status {
     const counts = this.#machine.counts();
     return {
@@ -534,6 +552,7 @@ export class Running implements ZabHost {
       streams: this.#streams.count,
       znodes: counts.znodes,
       ephemerals: counts.ephemerals,
+      dataBytes: counts.dataBytes,
       outstanding: this.#leader?.outstanding ?? 0,
       peers: [...this.#context.links.keys()],
       waitingFor: this.#zab.waitingFor,
@@ -544,6 +563,7 @@ export class Running implements ZabHost {
 /** A fresh store gets its predefined nodes; they belong to no txn, so the store is told that it is whole again. */
 function newMachine(store: WriteBehindStore, options: ReplicaOptions): StateMachine {
   const machine = new StateMachine(store, options.limits);
+  machine.showConfig(options.configText ?? "");
   store.setApplied(store.appliedZxid);
   return machine;
 }

@@ -272,6 +272,11 @@ export class StateMachine {
     return this.#sessions.live(session)?.proposedGeneration ?? 0;
   }
 
+  /** Soft limits of quotas that were passed since the last call, in words. */
+  takeQuotaWarnings(): readonly string[] {
+    return this.#tree.takeQuotaWarnings();
+  }
+
   /** In constant time for hashes of the right length. */
   passwordMatches(session: SessionId, hash: Uint8Array): boolean {
     const record = this.#sessions.live(session);
@@ -387,8 +392,18 @@ export class StateMachine {
     this.#origins.writeRecords();
   }
 
-  counts(): { znodes: number; ephemerals: number; sessions: number } {
-    return { znodes: this.#tree.znodes, ephemerals: this.#tree.ephemerals, sessions: this.#sessions.size };
+  counts(): { znodes: number; ephemerals: number; dataBytes: number; sessions: number } {
+    const { znodes, ephemerals, dataBytes } = this.#tree;
+    return { znodes, ephemerals, dataBytes, sessions: this.#sessions.size };
+  }
+
+  /** Membership is fixed at founding and comes from the configuration, so the node that shows it has no txns. */
+  showConfig(text: string): void {
+    this.#tree.showConfig(text);
+  }
+
+  ephemeralsOf(session: SessionId): string[] {
+    return this.#tree.ephemeralsOf(session);
   }
 
   /** The digest from scratch, for tests and the scrub; reads the whole tree. `onWrong` is told of nodes whose stored hash is wrong. */

@@ -16,9 +16,10 @@ import {
   type Refused,
   refused,
 } from "./prepare-scope.ts";
+import { quotaError } from "./quotas.ts";
 import type { Znode } from "./store.ts";
 import type { CreateEffect } from "./txn.ts";
-import { childAdded, createdNode } from "./znode.ts";
+import { childAdded, createdNode, dataBytes } from "./znode.ts";
 
 /** ZooKeeper keeps a TTL in 40 bits. */
 const ttlMsMax = 2 ** 40 - 1;
@@ -34,7 +35,8 @@ export function prepareCreate(scope: PrepareScope, request: CreateRequest): Crea
   if (!permits(scope, parent, permission.create)) return refused("NO_AUTH");
   const path = request.sequential ? request.path + sequenceSuffix(parent.childCreates) : request.path;
   const place = placeError(scope, request, path, parent);
-  if (place !== undefined) return place;
+  const refusal = place ?? quotaError(scope, path, 1, dataBytes(request.data));
+  if (refusal !== undefined) return refusal;
   const reference = aclReference(scope, acl);
   if (isRefused(reference)) return reference;
   const owner = request.kind === "ephemeral" ? scope.session : 0;

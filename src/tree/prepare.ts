@@ -14,7 +14,7 @@ import { prepareMulti } from "./prepare-multi.ts";
 import { prepareDeleteRecursive, proposeRemoved } from "./prepare-remove.ts";
 import { nodeAt, overLimit, type PrepareScope, type Refused, refused } from "./prepare-scope.ts";
 import type { AclRef, NodeEffect, TxnBody } from "./txn.ts";
-import { aclSet, dataSet } from "./znode.ts";
+import { aclSet, dataBytes, dataSet } from "./znode.ts";
 
 export type TreeRequest = Exclude<WriteRequest, { readonly type: "createSession" | "renewSession" | "closeSession" | "skip" }>;
 
@@ -94,7 +94,7 @@ function adoptEffect(scope: PrepareScope, effect: NodeEffect): void {
   }
   const before = must(scope.overlay.get(effect.path), "an adopted change's node is missing");
   const node = effect.type === "setData" ? dataSet(before, effect.data, scope.moment) : aclSet(before, effect.acl.id);
-  scope.overlay.change(effect.path, node, scope.moment.zxid);
+  scope.overlay.change(effect.path, node, scope.moment.zxid, dataBytes(node.data) - dataBytes(before.data));
 }
 
 function adoptAcl(scope: PrepareScope, acl: AclRef): void {

@@ -59,6 +59,17 @@ function withTree(paths: readonly string[]): { harness: Harness; session: Sessio
   return { harness, session };
 }
 
+t.test("the config node shows the members that the server was started with", async (t) => {
+  const harness = new Harness();
+  const config = { type: "getData", path: "/zookeeper/config", watch: false } as const;
+  t.match(read(harness, config).result, { type: "data", data: undefined, stat: { dataLength: 0 } });
+  harness.machine.showConfig("server.1=a:1:1:participant\nversion=0");
+  const { result } = read(harness, config);
+  t.equal(result.type === "data" && String.fromCharCode(...(result.data ?? [])), "server.1=a:1:1:participant\nversion=0");
+  t.match(result, { stat: { dataLength: 36, version: 0 } });
+  t.equal(harness.recomputed(), harness.digest());
+});
+
 t.test("exists, getData, getChildren, countSubtree: the node, then READ", async (t) => {
   const { harness, session } = withTree(["/a", "/a/c", "/a/b", "/a/b/d"]);
   harness.write(session, create("/p", { acl: aliceAcl }));
