@@ -1,21 +1,18 @@
 /**
- * A real ZooKeeper on loopback, one server or several, to compare with: from Maven Central by `mvn`, into a
- * directory that later runs find again. Needs Java. Only for recording and for measuring beside; no test of
+ * A real ZooKeeper on loopback, one server or several, to compare with. Needs Java and mvn. Only for recording and for measuring beside; no test of
  * the gate depends on it.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { freePorts } from "../cluster/process-ensemble.ts";
 import { ask } from "../conformance/connection.ts";
 import { superDigest } from "../conformance/operations.ts";
+import { mavenJars } from "./maven.ts";
 
 export const zookeeperVersion = "3.9.3";
-/** Seen from dist/test/foreign. */
-const pom = fileURLToPath(new URL("../../../test/foreign/zookeeper.pom.xml", import.meta.url));
 const startMs = 30_000;
 
 interface Member {
@@ -26,19 +23,9 @@ interface Member {
   child: ChildProcess | undefined;
 }
 
-/** The jars, fetched if they are not there yet. */
-export function zookeeperJars(): string {
-  const directory = process.env["ZABRA_ZOOKEEPER_JARS"] ?? join(tmpdir(), `zabra-zookeeper-${zookeeperVersion}`);
-  if (existsSync(directory) && readdirSync(directory).some((name) => name.startsWith("zookeeper-3"))) return directory;
-  const words = ["-q", "-B", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${directory}`];
-  const mvn = spawnSync("mvn", words, { encoding: "utf8" });
-  if (mvn.status !== 0) throw new Error(`mvn could not fetch ZooKeeper: ${mvn.error?.message ?? mvn.stdout}`);
-  return directory;
-}
-
 export class RealZooKeeper {
   readonly #directory = mkdtempSync(join(tmpdir(), "zookeeper-"));
-  readonly #jars = zookeeperJars();
+  readonly #jars = mavenJars("zookeeper");
   readonly members: Member[] = [];
 
   static async start(servers = 1): Promise<RealZooKeeper> {
