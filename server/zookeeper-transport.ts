@@ -227,7 +227,7 @@ export class ZooKeeperTransport implements ClientTransport {
     this.#answered += 1;
     this.#lastZxid = reply.zxid;
     this.#countAnswer(head);
-    if (head.form.opcode === authOpcode) encodeZkAuth(this.#writer, reply.outcome.code === "OK");
+    if (head.form.opcode === authOpcode) encodeZkAuth(this.#writer, head.form.xid, reply.outcome.code === "OK");
     else this.#encodeReply(head.form, reply.zxid, reply.outcome);
     if (head.closing) return this.#endAfter("authentication failed");
     this.#writeLocal();

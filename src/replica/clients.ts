@@ -171,8 +171,11 @@ export class Clients {
     const connecting = connection?.connecting;
     if (connection === undefined || connecting === undefined || connecting.session === 0) return;
     if (message.code !== "OK") return this.#refuse(connection, message.code, "");
+    // The leader had committed all that any server can have shown: what the client saw is of another history.
+    if (connecting.lastZxid > message.zxid)
+      return this.close(connection, "the client has seen a zxid that is ahead of the leader");
     connection.generation = message.generation;
-    connecting.readyZxid = Math.max(message.zxid, connecting.lastZxid) as Zxid;
+    connecting.readyZxid = message.zxid;
     this.#waitingApply.add(connection);
   }
 
@@ -401,11 +404,16 @@ export class Clients {
 
   // ---- applied
 
-  /** A txn was applied: answers the slot it came from, on the server that holds the connection. */
+  /**
+   * A txn was applied: answers the slot it came from, on the server that holds the connection, and the reads
+   * behind it, before the next txn: a read shows no later write of its own client, and its watch misses none.
+   */
   onApplied(source: TxnSource, zxid: Zxid, outcome: Outcome): void {
     if (source.type === "session") {
       const connection = this.#bySession.get(source.session);
-      if (connection !== undefined) this.#completeAll(connection, source.seq, outcome, zxid);
+      if (connection === undefined) return;
+      this.#completeAll(connection, source.seq, outcome, zxid);
+      this.#answer(connection);
     } else if (source.type === "origin" && source.server === this.#parts.id && source.boot === this.#parts.boot) {
       this.#onOwnApplied(source.counter, zxid, outcome);
     }
@@ -421,6 +429,7 @@ export class Clients {
       return;
     }
     this.#completeAll(connection, counter, outcome, zxid);
+    this.#answer(connection);
   }
 
   /** A client may have sent the same number twice on one connection: both get the one outcome. */

@@ -111,7 +111,7 @@ function isMemberName(node: ts.Identifier): boolean {
 // ---- clients' timers
 
 /** Where the real ones are, and what is no part of the library. */
-const timersAllowed = /^client\/(?:timers|clock|websocket-transport)\.ts$|^client\/cli\/|^(?:src|server)\//;
+const timersAllowed = /^client\/(?:timers|clock|websocket-transport)\.ts$|^client\/(?:cli|import)\/|^(?:src|server)\//;
 const timerNames = new Set(["setTimeout", "setInterval", "setImmediate", "Date", "performance"]);
 
 /** The client library reads no clock and sets no timer but by what it was given. */
