@@ -54,6 +54,8 @@ export interface Config {
   readonly leaseReads: boolean;
   /** `super:BASE64`, as ZooKeeper's superDigest; undefined: nobody is super. */
   readonly superDigest: string | undefined;
+  /** ZooKeeper's read-only mode. */
+  readonly zookeeperReadOnly: boolean;
   /** Four-letter words that the ZooKeeper port answers. */
   readonly zookeeperWords: readonly string[];
   readonly limits: Limits;
@@ -99,6 +101,11 @@ export const settings: readonly Setting[] = [
     name: "zk-words",
     argument: "<words>",
     description: `four-letter words, separated by commas, answered besides ${defaultWords.join(", ")}; * for all`,
+  },
+  {
+    name: "zk-read-only",
+    argument: "<on|off>",
+    description: "on: without a leader, serve reads to ZooKeeper clients that take a read-only server (default off)",
   },
   { name: "super-digest", argument: "<super:base64>", description: "digest identity that passes every ACL" },
 ];
@@ -172,6 +179,7 @@ function buildConfig(sources: Sources, limits: Limits): Config {
     allowHosts: readList(sources, "allow-host"),
     leaseReads: readSwitch(sources, "lease-reads", true),
     superDigest: readSuperDigest(sources),
+    zookeeperReadOnly: readSwitch(sources, "zk-read-only", false),
     zookeeperWords: readWords(sources),
     limits,
   };

@@ -291,6 +291,7 @@ function configText(ensemble: readonly ConfiguredMember[]): string {
 function replicaOptions(config: Config): ReplicaOptions {
   return {
     configText: configText(config.ensemble),
+    readOnlyMode: config.zookeeperReadOnly,
     id: config.id,
     ensemble: config.ensemble.map(({ id, observer }) => ({ id, observer })),
     rejoin: config.rejoin,

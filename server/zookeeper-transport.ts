@@ -121,12 +121,12 @@ export class ZooKeeperTransport implements ClientTransport {
     if (lastZxidSeen === "ahead" && session === 0)
       return this.#connection.abort("the client has seen a zxid that this ensemble cannot have");
     const lastZxid = lastZxidSeen === "ahead" ? (Number.MAX_SAFE_INTEGER as Zxid) : lastZxidSeen;
-    this.#connection.connect(session, password, timeoutMs, lastZxid);
+    this.#connection.connect(session, password, timeoutMs, lastZxid, connect.readOnly);
   }
 
   #refuseSession(): void {
     this.#deaf = true;
-    this.#socket.write(encodeZkExpired(this.#connect?.hasReadOnly ?? true));
+    this.#socket.write(encodeZkExpired(this.#readOnlyByte()));
     this.#connection.end("a session of another ensemble");
   }
 
@@ -193,10 +193,10 @@ export class ZooKeeperTransport implements ClientTransport {
     switch (message.type) {
       case "connected":
         this.#lastZxid = message.zxid;
-        return this.#connected(message.session, message.timeoutMs, password);
+        return this.#connected(message, password);
       case "refused":
         if (message.code === "SESSION_EXPIRED" || message.code === "AUTH_FAILED")
-          this.#writer.raw(encodeZkExpired(this.#connect?.hasReadOnly ?? true));
+          this.#writer.raw(encodeZkExpired(this.#readOnlyByte()));
         return;
       case "reply":
         return this.#reply(message);
@@ -213,12 +213,18 @@ export class ZooKeeperTransport implements ClientTransport {
     }
   }
 
-  #connected(session: SessionId, timeoutMs: number, password: Uint8Array): void {
+  #connected(message: Extract<ServerMessage, { readonly type: "connected" }>, password: Uint8Array): void {
+    const { session, timeoutMs, readOnly } = message;
     this.#session = session;
     this.#timeoutMs = timeoutMs;
     this.#countSent();
-    this.#writer.raw(encodeZkConnected(session, timeoutMs, fit(password), this.#connect?.hasReadOnly ?? true));
+    this.#writer.raw(encodeZkConnected(session, timeoutMs, fit(password), this.#readOnlyByte(readOnly)));
     this.#writeLocal();
+  }
+
+  /** Of clients that know of it; undefined: none. */
+  #readOnlyByte(readOnly = false): boolean | undefined {
+    return (this.#connect?.hasReadOnly ?? true) ? readOnly : undefined;
   }
 
   #reply(reply: Reply): void {

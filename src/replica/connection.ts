@@ -45,6 +45,7 @@ export interface PendingConnect {
   readyZxid: Zxid | undefined;
   /** Number of the createSession write; 0 for a resume. */
   counter: number;
+  readonly readOnly: boolean;
 }
 
 export class Connection {
@@ -59,6 +60,8 @@ export class Connection {
   /** Send time (ours) of the last touch that the leader confirmed. */
   confirmedMs = 0;
   closing = false;
+  /** A session of this server alone, in read-only mode. */
+  readOnly = false;
   readonly slots: Slot[] = [];
   #head = 0;
 
