@@ -19,7 +19,7 @@ import {
 } from "../model/request.ts";
 import type { ConnectionId, ServerId, SessionId, Zxid } from "../model/zxid.ts";
 import type { ForwardedWrite, RequestMessage, ResumedMessage } from "../zab/message.ts";
-import { Connection, type PendingConnect, type ReadSlot, type WriteSlot } from "./connection.ts";
+import { Connection, type PendingConnect, pendingConnect, type ReadSlot, type WriteSlot } from "./connection.ts";
 import type { EffectsBuilder } from "./effects-builder.ts";
 import type { Protocol } from "./event.ts";
 import type { ConfirmBatch, LeaderAccess } from "./leader-access.ts";
@@ -120,21 +120,8 @@ export class Clients {
 
   #onConnect(connection: Connection, message: ConnectIn): void {
     if (connection.connecting !== undefined || connection.session !== 0) return this.close(connection, "a second handshake");
-    const { limits } = this.#parts;
-    const timeoutMs = Math.min(
-      Math.max(Math.floor(message.timeoutMs), limits.session_timeout_ms_min),
-      limits.session_timeout_ms_max,
-    );
-    connection.connecting = {
-      session: message.session,
-      passwordHash: message.passwordHash,
-      timeoutMs,
-      lastZxid: message.lastZxid,
-      deadlineMs: this.#nowMs + limits.request_wait_ms,
-      readyZxid: undefined,
-      counter: message.session === 0 ? this.#nextCounter(connection) : 0,
-      readOnly: message.readOnly ?? false,
-    };
+    const counter = message.session === 0 ? this.#nextCounter(connection) : 0;
+    connection.connecting = pendingConnect(message, counter, this.#nowMs, this.#parts.limits);
     this.#sendConnect(connection, connection.connecting);
   }
 
