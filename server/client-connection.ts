@@ -37,6 +37,8 @@ export interface ClientHost {
   readonly limits: Limits;
   readonly logger: Logger;
   readonly superDigest: string | undefined;
+  /** Passwords by user; none: no SASL. */
+  readonly saslUsers: ReadonlyMap<string, string>;
 }
 
 /** How long a connection may live without a `connect`. */

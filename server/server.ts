@@ -81,6 +81,7 @@ export class ZabraServer {
       limits: config.limits,
       logger,
       superDigest: config.superDigest,
+      saslUsers: config.saslUsers,
     });
     this.#peers = this.#makePeers();
     this.#loop = this.#makeLoop(hooks);

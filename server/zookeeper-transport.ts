@@ -11,7 +11,7 @@ import { performance } from "node:perf_hooks";
 import type { AuthId } from "../src/model/acl.ts";
 import { assert, InvariantError } from "../src/model/assert.ts";
 import type { ServerMessage } from "../src/model/client-message.ts";
-import type { Outcome, ReadLevel, Request } from "../src/model/request.ts";
+import { failure, type Outcome, okOutcome, type ReadLevel, type Request } from "../src/model/request.ts";
 import type { SessionId, Zxid } from "../src/model/zxid.ts";
 import type { Writer } from "../src/wire/cursor.ts";
 import { FrameDecoder } from "../src/wire/frame.ts";
@@ -34,6 +34,7 @@ import {
 import { type ClientConnection, type ClientConnections, type ClientTransport, identitiesOf } from "./client-connection.ts";
 import type { ConnectionFacts } from "./four-letter-words.ts";
 import { RequestMeter } from "./request-meter.ts";
+import { DigestMd5 } from "./sasl-digest.ts";
 
 interface Awaited {
   /** What the core calls the request; 0: it never hears of it. */
@@ -71,6 +72,7 @@ export class ZooKeeperTransport implements ClientTransport {
   #lastNumber = 0;
   #lastZxid = 0 as Zxid;
   #deaf = false;
+  #sasl: DigestMd5 | undefined;
   #session: SessionId | 0 = 0;
   #timeoutMs = 0;
   #lastForm: ZkReplyForm | undefined;
@@ -143,10 +145,23 @@ export class ZooKeeperTransport implements ClientTransport {
       case "request":
         return this.#ask(request, body.request);
       case "refused":
-        return this.#answerHere(request, body.outcome, request.opcode === saslOpcode);
+        return this.#answerHere(request, body.outcome, false);
+      case "sasl":
+        return this.#onSasl(request, body.token);
       case "unknown":
         return this.#answerHere(request, "unimplemented", true);
     }
+  }
+
+  /** The last token leaves with the answer to addAuth, so nothing that follows is judged without the identity. */
+  #onSasl(form: ZkReplyForm, token: Uint8Array): void {
+    this.#sasl ??= new DigestMd5(this.#clients.host.saslUsers);
+    const answer = this.#clients.host.saslUsers.size === 0 ? undefined : this.#sasl.next(token);
+    if (answer === undefined) return this.#answerHere(form, failure("AUTH_FAILED"), true);
+    const { xid, opcode, path, opcodes } = form;
+    if (answer instanceof Uint8Array) return this.#answerHere({ xid, opcode, path, opcodes, token: answer }, okOutcome, false);
+    const identities = [{ scheme: "sasl", id: answer.user }];
+    this.#ask({ xid, opcode, path, opcodes, token: answer.token }, { type: "addAuth", identities });
   }
 
   #identitiesOf(scheme: string, credentials: Uint8Array): readonly AuthId[] {
@@ -253,8 +268,10 @@ export class ZooKeeperTransport implements ClientTransport {
 
   /** A multi too large for its form's opcodes was refused as a whole, so the form holds for every outcome. */
   #encodeReply(form: ZkReplyForm, zxid: Zxid, outcome: Outcome): void {
-    const reply = { xid: form.xid, opcode: form.opcode, path: form.path, opcodes: form.opcodes, zxid, outcome };
-    encodeZkReply(this.#writer, reply, this.#clients.host.limits.zookeeper_reply_bytes_max);
+    const { xid, opcode, path, opcodes, token } = form;
+    const bytesMax = this.#clients.host.limits.zookeeper_reply_bytes_max;
+    if (opcode !== saslOpcode) return encodeZkReply(this.#writer, { xid, opcode, path, opcodes, zxid, outcome }, bytesMax);
+    encodeZkReply(this.#writer, { xid, opcode, path, opcodes, zxid: 0, outcome, token: token ?? noToken }, bytesMax);
   }
 
   #countSent(): void {
@@ -362,6 +379,7 @@ const shortNames: { readonly [opcode: number]: string } = {
 };
 
 const noGuards: readonly never[] = [];
+const noToken = new Uint8Array(0);
 
 /** Clients offer passwords of any length, and read 16 bytes back. */
 function fit(password: Uint8Array): Uint8Array {

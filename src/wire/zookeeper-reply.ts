@@ -134,6 +134,8 @@ function writeBody(w: Writer, reply: ZkReply, result: Result): void {
       return writeMultiRead(w, reply.opcodes, result);
     case 9:
       return writeString(w, reply.path);
+    case 102:
+      return writeBuffer(w, reply.token);
     case 106:
       return w.int32(0);
     default:
