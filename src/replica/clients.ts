@@ -8,6 +8,7 @@ import { assert } from "../model/assert.ts";
 import type { ClientMessage } from "../model/client-message.ts";
 import type { ErrorCode } from "../model/error.ts";
 import { type Limits, sessionValidForMs } from "../model/limits.ts";
+import { mutant } from "../model/mutant.ts";
 import { operations } from "../model/operation.ts";
 import {
   failure,
@@ -24,6 +25,7 @@ import type { EffectsBuilder } from "./effects-builder.ts";
 import type { Protocol } from "./event.ts";
 import type { ConfirmBatch, LeaderAccess } from "./leader-access.ts";
 import type { LocalRequests } from "./local-requests.ts";
+import { OriginCounters } from "./origin-counters.ts";
 import { answeredReadOnly, ReadOnlyMode } from "./read-only-mode.ts";
 import type { StateMachine } from "./state-machine.ts";
 
@@ -52,8 +54,7 @@ export class Clients {
   readonly #ready = new Set<Connection>();
   /** Connections whose head waits for an apply, or whose handshake does. */
   #waitingApply = new Set<Connection>();
-  #counter = 0;
-  readonly #byCounter = new Map<number, Connection>();
+  readonly #counters = new OriginCounters();
   readonly #readOnly: ReadOnlyMode;
   #nowMs = 0;
   #checkedMs = 0;
@@ -97,14 +98,8 @@ export class Clients {
     this.#waitingApply.delete(connection);
     if (connection.session !== 0 && this.#bySession.get(connection.session) === connection)
       this.#bySession.delete(connection.session);
-    this.#forgetCounters(connection);
+    this.#counters.forget(connection);
     this.#parts.locals.dropConnection(id);
-  }
-
-  #forgetCounters(connection: Connection): void {
-    if (connection.connecting !== undefined) this.#byCounter.delete(connection.connecting.counter);
-    for (const slot of connection.undecided())
-      if (slot.forward.write.source.type === "origin") this.#byCounter.delete(slot.number);
   }
 
   onMessage(id: ConnectionId, message: ClientMessage): void {
@@ -120,15 +115,9 @@ export class Clients {
 
   #onConnect(connection: Connection, message: ConnectIn): void {
     if (connection.connecting !== undefined || connection.session !== 0) return this.close(connection, "a second handshake");
-    const counter = message.session === 0 ? this.#nextCounter(connection) : 0;
+    const counter = message.session === 0 ? this.#counters.next(connection) : 0;
     connection.connecting = pendingConnect(message, counter, this.#nowMs, this.#parts.limits);
     this.#sendConnect(connection, connection.connecting);
-  }
-
-  #nextCounter(connection: Connection): number {
-    this.#counter += 1;
-    this.#byCounter.set(this.#counter, connection);
-    return this.#counter;
   }
 
   #sendConnect(connection: Connection, connecting: PendingConnect): void {
@@ -223,7 +212,7 @@ export class Clients {
     const { session, passwordHash, timeoutMs, lastZxid } = connecting;
     const known = session === 0 || machine.passwordMatches(session, passwordHash);
     if (!known || lastZxid > machine.appliedZxid) return this.#refuse(connection, "NO_QUORUM", "");
-    this.#byCounter.delete(connecting.counter);
+    this.#counters.answered(connecting.counter);
     connection.readOnly = true;
     connection.session = session === 0 ? this.#readOnly.nextSession() : session;
     connection.timeoutMs = timeoutMs;
@@ -235,6 +224,7 @@ export class Clients {
 
   #onHeartbeat(connection: Connection, id: number): void {
     if (connection.readOnly) return this.#answerHeartbeat(connection.id, id);
+    if (mutant("a follower confirms heartbeats")) return this.#answerHeartbeat(connection.id, id);
     this.#touch(connection).heartbeats.push({ connection: connection.id, id });
   }
 
@@ -290,7 +280,7 @@ export class Clients {
     const session = connection.session;
     if (connection.protocol === "native" && session !== 0)
       return { type: "session", session, seq: message.seq, ackedSeq: message.ackedSeq };
-    return { type: "origin", session, server: this.#parts.id, boot: this.#parts.boot, counter: this.#nextCounter(connection) };
+    return { type: "origin", session, server: this.#parts.id, boot: this.#parts.boot, counter: this.#counters.next(connection) };
   }
 
   /** A resent write that was decided before: the first outcome, from the replicated reply table. */
@@ -439,10 +429,10 @@ export class Clients {
   }
 
   #onOwnApplied(counter: number, zxid: Zxid, outcome: Outcome): void {
-    const connection = this.#byCounter.get(counter);
+    const connection = this.#counters.connection(counter);
     if (connection === undefined) return;
     if (connection.connecting?.counter === counter) {
-      this.#byCounter.delete(counter);
+      this.#counters.answered(counter);
       if (outcome.code === "OK") this.#onSessionCreated(connection, zxid as number as SessionId);
       else this.#refuse(connection, outcome.code, outcome.detail);
       return;
@@ -459,7 +449,7 @@ export class Clients {
   #complete(connection: Connection, slot: WriteSlot, outcome: Outcome, zxid: Zxid): void {
     slot.outcome = outcome;
     slot.zxid = zxid;
-    if (slot.forward.write.source.type === "origin") this.#byCounter.delete(slot.number);
+    if (slot.forward.write.source.type === "origin") this.#counters.answered(slot.number);
     this.#ready.add(connection);
   }
 
@@ -496,10 +486,19 @@ export class Clients {
 
   #answer(connection: Connection): void {
     for (let slot = connection.head; slot !== undefined && !connection.closing; slot = connection.head) {
+      if (mutant("replies overtake each other")) this.#answerBehind(connection);
       const answered = slot.type === "write" ? this.#answerWrite(connection, slot) : this.#answerRead(connection, slot);
       if (!answered) return;
       connection.shift();
     }
+  }
+
+  /** Planted bug: session reads do not wait for the session's writes. */
+  #answerBehind(connection: Connection): void {
+    const at = connection.slots.findIndex((slot) => slot.type === "read" && slot.level === "session" && slot !== connection.head);
+    const slot = connection.slots[at];
+    if (slot?.type !== "read" || connection.slots.indexOf(connection.head as WriteSlot) > at) return;
+    if (this.#answerRead(connection, slot)) connection.slots.splice(at, 1);
   }
 
   #answerWrite(connection: Connection, slot: WriteSlot): boolean {
@@ -561,11 +560,21 @@ export class Clients {
       // Soon another client may hold what this one believes it holds.
       return this.close(connection, "the leader has not confirmed the session for half its timeout");
     }
+    if (connection.open && connection.protocol === "native" && unconfirmed > connection.timeoutMs / 2) this.#remind(connection);
     const slot = connection.head;
     if (slot?.type !== "read" || this.#nowMs < slot.deadlineMs) return;
     this.#reply(connection, slot.xid, slot.request.type, this.#parts.machine().appliedZxid, failure("NO_QUORUM"), slot.level);
     connection.shift();
     this.#answer(connection);
+  }
+
+  /** A hidden browser tab's timers may run once a minute, its sockets are prompt: what arrives makes it send its due heartbeat. */
+  #remind(connection: Connection): void {
+    if (this.#nowMs - connection.remindedMs < connection.timeoutMs / 8) return;
+    connection.remindedMs = this.#nowMs;
+    const { appliedZxid } = this.#parts.machine();
+    this.#parts.effects.reply(connection.id, { type: "heartbeat", id: 0, validForMs: 0, zxid: appliedZxid });
+    this.#parts.mark("heartbeat reminder");
   }
 
   close(connection: Connection, reason: string): void {

@@ -236,13 +236,13 @@ function decodeMulti(r: Reader, xid: number, limits: Limits): ZkRequest {
     then.push(operation);
     opcodes.push(opcode);
   }
-  const tooLong = then.length > limits.multi_operations_max;
+  const tooLong = then.length > limits.zookeeper_multi_operations_max;
   const body = tooLong ? tooMany(limits) : request({ type: "multi", conditions: [], then, otherwise: undefined });
   return { xid, opcode: 14, path: "", opcodes, body };
 }
 
 function tooMany(limits: Limits): ZkBody {
-  return refused(failure("LIMIT", `multi_operations_max is ${limits.multi_operations_max}`));
+  return refused(failure("LIMIT", `zookeeper_multi_operations_max is ${limits.zookeeper_multi_operations_max}`));
 }
 
 /** Undefined when a multi cannot hold it. */
@@ -274,7 +274,7 @@ function decodeMultiRead(r: Reader, xid: number, limits: Limits): ZkRequest {
     reads.push(opcode === 4 ? { type: "getData", path, watch: false } : { type: "getChildren", path, watch: false });
     opcodes.push(opcode);
   }
-  const body = reads.length > limits.multi_operations_max ? tooMany(limits) : request({ type: "multiRead", reads });
+  const body = reads.length > limits.zookeeper_multi_operations_max ? tooMany(limits) : request({ type: "multiRead", reads });
   return { xid, opcode: 22, path: "", opcodes, body };
 }
 

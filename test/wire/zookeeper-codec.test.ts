@@ -349,8 +349,11 @@ t.test("wrong flags inside a multi are that operation's", async (t) => {
 
 t.test("a multi of too many operations", async (t) => {
   const many = (count: number) => new Array(count).fill([2, pathAndInt] as const);
-  t.match(multiPacket(14, many(productionLimits.multi_operations_max)).body, { type: "request" });
-  t.match(multiPacket(14, many(productionLimits.multi_operations_max + 1)).body, { type: "refused", outcome: { code: "LIMIT" } });
+  t.match(multiPacket(14, many(productionLimits.zookeeper_multi_operations_max)).body, { type: "request" });
+  t.match(multiPacket(14, many(productionLimits.zookeeper_multi_operations_max + 1)).body, {
+    type: "refused",
+    outcome: { code: "LIMIT" },
+  });
 });
 
 t.test("multiRead sets no watches", async (t) => {
