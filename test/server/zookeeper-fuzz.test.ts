@@ -8,8 +8,8 @@ import { type Server, startServer } from "../../server/index.ts";
 import { Random } from "../watch/support.ts";
 import { type AclEntry, Body, createBody, openAcl, PortClient } from "./port-client.ts";
 
-const sessions = 600;
-const atATime = 30;
+const sessions = 400;
+const atATime = 40;
 const ownerOnly: readonly AclEntry[] = [{ perms: 31, scheme: "digest", id: "u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ=" }];
 
 function frame(body: Body): Buffer {
@@ -89,7 +89,9 @@ function damage(frames: Buffer[], random: Random): Buffer {
   return Buffer.concat(frames);
 }
 
-/** Sends all of it, in pieces, and resolves when the server has closed, or has had its time and is left. */
+const silenceMs = 150;
+
+/** Sends all of it, in pieces, and resolves when the server has closed, or has said nothing for a while and is left. */
 function play(server: Server, bytes: Buffer, random: Random): Promise<void> {
   const [host, port] = (server.zookeeper ?? "").split(":");
   return new Promise((resolve) => {
@@ -97,8 +99,8 @@ function play(server: Server, bytes: Buffer, random: Random): Promise<void> {
       const cut = random.below(bytes.length + 1);
       socket.write(bytes.subarray(0, cut));
       setImmediate(() => socket.write(bytes.subarray(cut)));
-      setTimeout(() => socket.destroy(), 20 + random.below(60));
     });
+    socket.setTimeout(silenceMs, () => socket.destroy());
     socket.on("error", () => {});
     socket.on("data", () => {});
     socket.on("close", () => resolve());
@@ -130,7 +132,7 @@ t.test("damaged sessions disturb nobody", { timeout: 60_000 }, async (t) => {
   t.equal((await canary.read(3, "/canary/e")).stat().owner, canary.session);
   t.same(canary.events(), []);
   const made = (await canary.ask(104, new Body().text("/fuzz"))).int();
-  t.ok(made > 500, `most damage leaves much of a session whole: ${made} nodes were made`);
+  t.ok(made > 200, `most damage leaves much of a session whole: ${made} nodes were made`);
   t.equal((await canary.ask(-11)).error, 0);
   const whole = await PortClient.open(server.zookeeper ?? "");
   t.equal((await whole.create("/fuzz/whole")).error, 0, "and a good session is served as before");
