@@ -159,6 +159,7 @@ export class Running implements ZabHost {
       locals,
       machine: () => this.#machine,
       leaseZxid: () => this.#leaseZxid(),
+      readOnlyMode: this.#options.readOnlyMode ?? false,
       mark: (name) => this.#context.mark(name),
     });
   }
@@ -581,6 +582,7 @@ export class Running implements ZabHost {
       dataBytes: counts.dataBytes,
       outstanding: this.#leader?.outstanding ?? 0,
       peers: [...this.#context.links.keys()],
+      readOnly: this.#clients.readOnly,
       waitingFor: this.#zab.waitingFor,
     };
   }
