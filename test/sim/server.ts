@@ -18,6 +18,8 @@ import type { EnsembleMember } from "../../src/replica/options.ts";
 import { Replica } from "../../src/replica/replica.ts";
 import type { Status } from "../../src/replica/status.ts";
 import type { KeyValue } from "../../src/tree/key-value.ts";
+import { recordKey } from "../../src/tree/store-keys.ts";
+import { sealValue } from "../../src/tree/znode-codec.ts";
 import type { SimClock } from "./clock.ts";
 import { SimDisk } from "./disk.ts";
 import { SimKeyValue } from "./key-value.ts";
@@ -264,6 +266,19 @@ export class SimServer implements PeerHost {
     this.expectHalt = new RegExp(reason);
     this.deliver(what === "disk" ? { type: "diskFailed", reason } : { type: "storeFailed", reason });
     return true;
+  }
+
+  /** While it is down: its tree becomes another than the log makes, and no checksum tells. False when it has no tree yet. */
+  tamperTree(): boolean {
+    const store = this.stores.get(this.logDirectory.replace("log-", "store-"));
+    const key = recordKey("tree");
+    return (
+      store?.overwrite(key, (value) => {
+        const last = value.length - 1;
+        value[last] = (value[last] ?? 0) ^ 1;
+        sealValue(key, value, 0, value.length);
+      }) ?? false
+    );
   }
 
   endStall(): void {

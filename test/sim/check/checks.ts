@@ -61,6 +61,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
   readonly marks = new Map<string, number>();
   readonly #p: ChecksParts;
   readonly #lastApplied = new Map<number, Zxid>();
+  readonly #fenced = new Set<number>();
   readonly #open = new Map<SessionId, Operation[]>();
 
   constructor(parts: ChecksParts) {
@@ -147,14 +148,20 @@ export class Checks implements ServerWatcher, ClientWatcher {
   }
 
   turned(server: SimServer, status: Status, effects: Effects): void {
-    for (const line of effects.logLines) if (line.fields["mark"] === true) this.mark(line.message);
+    for (const line of effects.logLines) {
+      if (line.fields["mark"] !== true) continue;
+      this.mark(line.message);
+      if (line.message === "fenced") this.#fenced.add(server.id);
+    }
     if (status.lastCommittedZxid !== 0) this.ghost.onCommitted(status.lastCommittedZxid, server.id, this.#p.scheduler.now);
     if (status.role === "leading") this.newLeader.onLeads(server.id, status.epoch, this.epochs.historyOf(status.epoch));
     if (status.serving) this.damage.takesPart(server.id);
     this.bounds.onTurn(status);
     const applied = status.lastAppliedZxid;
     const before = this.#lastApplied.get(server.id);
-    if (before !== undefined && applied !== before)
+    // A snapshot replaces the tree of a fenced server, and may be older.
+    const replaced = before !== undefined && applied < before && this.#fenced.delete(server.id);
+    if (before !== undefined && applied !== before && !replaced)
       this.statusOrder.hold(applied >= before, () => `the tree of server ${server.id} went back from ${before} to ${applied}`);
     this.#lastApplied.set(server.id, applied);
     if (applied > this.ghost.tip)
