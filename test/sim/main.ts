@@ -5,9 +5,10 @@
  */
 import { parseArgs } from "node:util";
 import { setMutant } from "../../src/model/mutant.ts";
+import { allMarks } from "./check/marks.ts";
 import { type Mode, type RunReport, run } from "./swarm.ts";
 
-/** Things that a set of at least `marksFrom` runs must have seen. */
+/** Things that a set of at least `marksFrom` runs must have seen; a set of `allMarksFrom` must have seen all marks. */
 export const requiredMarks = [
   "established",
   "diff",
@@ -18,9 +19,20 @@ export const requiredMarks = [
   "lease fallback",
   "dedupe hit",
   "session expired",
-  "session resumed",
+  "session moved",
+  "a session resumes at another server",
+  "a torn tail is cut",
+  "a wiped server rejoins",
+  "a stream resumes from history",
+  "a commit of an older epoch's entry",
+  "an entry is broadcast and never committed",
+  "a proposal between NEWLEADER and UPTODATE",
+  "a leader without a quorum steps down",
+  "a SNAP of several chunks",
+  "an expiry removes ephemerals",
 ];
 export const marksFrom = 200;
+export const allMarksFrom = 1_000;
 /** These speak only when something went wrong, or are too rare to be asked of 200 runs. */
 const mayBeIdle = new Set(["no server stops by itself", "what failed is in no log"]);
 
@@ -72,7 +84,8 @@ function addCounts(to: Map<string, number>, from: ReadonlyMap<string, number>): 
 /** What the set of runs should have seen and did not. */
 export function unseen(summary: Summary): string[] {
   if (summary.runs < marksFrom) return [];
-  const marks = requiredMarks.filter((mark) => !summary.marks.has(mark)).map((mark) => `mark "${mark}"`);
+  const required = summary.runs >= allMarksFrom ? allMarks : requiredMarks;
+  const marks = required.filter((mark) => !summary.marks.has(mark)).map((mark) => `mark "${mark}"`);
   const checks = [...summary.evaluations]
     .filter(([name, count]) => count === 0 && !mayBeIdle.has(name))
     .map(([name]) => `check "${name}"`);

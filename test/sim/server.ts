@@ -42,7 +42,7 @@ export interface ServerWatcher {
   halted(server: SimServer, exitCode: number, reason: string, error: unknown): void;
   stopped(server: SimServer): void;
   /** What was wrong with it has made it stop. */
-  noticed(server: SimServer): void;
+  noticed(server: SimServer, reason: string): void;
 }
 
 export interface ServerParts {
@@ -213,7 +213,7 @@ export class SimServer implements PeerHost {
     this.#stop(false);
     this.#cutPower();
     this.halted = true;
-    this.#parts.watcher.noticed(this);
+    this.#parts.watcher.noticed(this, reason);
     if (this.expectHalt?.test(reason)) this.expectHalt = undefined;
     else this.#parts.watcher.halted(this, exitCode, reason, error);
   }
