@@ -216,9 +216,11 @@ export class SimDisk implements Disk {
     this.#freeBytes = bytes;
   }
 
-  /** A write below this directory is under way. */
-  writing(directory: string): boolean {
-    return this.#pending.some(({ operation }) => operation.type === "write" && operation.file.startsWith(`${directory}/`));
+  /** A write below this directory is under way, and was when so many operations had been submitted. */
+  writing(directory: string, submitted: number): boolean {
+    return this.#pending.some(
+      ({ operation, order }) => order <= submitted && operation.type === "write" && operation.file.startsWith(`${directory}/`),
+    );
   }
 
   /** More latency for whole-file replacements of files whose names begin so (a slow epoch record). */

@@ -78,6 +78,8 @@ export class SimServer implements PeerHost {
   #nextConnection = 1;
   #pumpAt = Infinity;
   turns = 0;
+  /** Disk operations submitted before the present turn: an idle marker of the same turn may leave with a message. */
+  submittedBefore = 0;
   /** The running process found no epoch record: no earlier one of this server can have promised anything. */
   startedFresh = false;
   readonly platter = new Platter();
@@ -114,9 +116,9 @@ export class SimServer implements PeerHost {
     return this.#replica?.status();
   }
 
-  /** The directory of the log in use, as the platter's epoch record names it. */
+  /** The directory of the log in use: as the platter's epoch record names it, or, while it is down, as the next process will read it. */
   get logDirectory(): string {
-    const opening = EpochRecordFile.open(this.platter, new TokenSource());
+    const opening = EpochRecordFile.open(this.running ? this.platter : readOnly(this.disk), new TokenSource());
     return `log-${opening.type === "ok" ? opening.record.generation : 1}`;
   }
 
@@ -418,6 +420,7 @@ export class SimServer implements PeerHost {
     const replica = this.#replica;
     if (replica === undefined) return;
     this.turns += 1;
+    this.submittedBefore = this.disk.submitted;
     let effects: Effects;
     try {
       effects = replica.turn(now, events);
@@ -510,6 +513,17 @@ export class SimServer implements PeerHost {
     this.#parts.network.close(client.connection, client.end);
     this.#clientLost(id);
   }
+}
+
+/** Opening a record for a look asks for changes: they are not made. */
+function readOnly(disk: Disk): Disk {
+  return {
+    list: (directory) => disk.list(directory),
+    size: (file) => disk.size(file),
+    read: (file, offset, length) => disk.read(file, offset, length),
+    submit: () => undefined,
+    freeBytes: () => disk.freeBytes(),
+  };
 }
 
 function hasSends(effects: Effects): boolean {

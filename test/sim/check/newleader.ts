@@ -17,6 +17,7 @@ interface OnPlatter {
   readonly current: Epoch;
   readonly last: Zxid;
   readonly member: boolean;
+  readonly sound: boolean;
 }
 
 export class NewLeaderChecks {
@@ -76,7 +77,7 @@ export class NewLeaderChecks {
   #isQuiet(id: number, what: string): void {
     const server = this.#servers[id - 1];
     if (server === undefined) return;
-    this.quiet.hold(!server.disk.writing(server.logDirectory), () => `server ${id} ${what} while a write to its log is under way`);
+    this.quiet.hold(!server.disk.writing(server.logDirectory, server.submittedBefore), () => `server ${id} ${what} while a write to its log is under way`);
   }
 
   #onFollowerInfo(id: number): void {
@@ -91,7 +92,8 @@ export class NewLeaderChecks {
   /** What a crash has left: currentEpoch without the history that it stands for would win elections wrongly. */
   onStart(id: number): void {
     const found = this.#read(id);
-    if (found === undefined || !found.member) return;
+    // A damaged log is refused by the server itself.
+    if (found === undefined || !found.member || !found.sound) return;
     const end = this.#ends.get(found.current);
     if (end === undefined) return;
     this.restart.hold(
@@ -167,6 +169,6 @@ export class NewLeaderChecks {
     if (opening.type !== "ok") return undefined;
     const { acceptedEpoch, currentEpoch, generation, member } = opening.record;
     const log = recover(server.platter, `log-${generation}`);
-    return { accepted: acceptedEpoch, current: currentEpoch, last: log.type === "ok" ? log.last : (0 as Zxid), member };
+    return { accepted: acceptedEpoch, current: currentEpoch, last: log.type === "ok" ? log.last : (0 as Zxid), member, sound: log.type === "ok" };
   }
 }
