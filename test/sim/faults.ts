@@ -128,7 +128,11 @@ export class Faults implements FaultTools {
   }
 
   #restart(server: SimServer): void {
-    if (!server.running) server.start(this.#lost.has(server));
+    if (server.running) return;
+    const lost = this.#lost.has(server);
+    // It throws the damaged data away by itself, also when it died before it could say so.
+    if (lost) this.cluster.checks.damage.noticed(server.id);
+    server.start(lost);
   }
 
   mayLoseData(server: SimServer): boolean {
