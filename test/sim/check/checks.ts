@@ -30,6 +30,7 @@ import { PromiseChecks } from "./promises.ts";
 import { ReplyChecks } from "./replies.ts";
 import { Check, Violation } from "./violation.ts";
 import { WatchChecks } from "./watches.ts";
+import { RegisterChecks } from "./wgl.ts";
 
 export interface ChecksParts {
   readonly scheduler: Scheduler;
@@ -55,6 +56,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
   readonly bounds: BoundChecks;
   readonly damage = new DamageChecks();
   readonly liveness = new LivenessChecks();
+  readonly registers = new RegisterChecks();
   readonly promises: PromiseChecks;
   readonly durability: DurabilityChecks;
   readonly statusOrder = new Check("applied ≤ committed, and both only rise in a process");
@@ -112,6 +114,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
       this.bounds,
       this.damage,
       this.liveness,
+      this.registers,
     ]) {
       for (const value of Object.values(part)) if (value instanceof Check) found.push(value);
     }
@@ -254,5 +257,6 @@ export class Checks implements ServerWatcher, ClientWatcher {
   finish(): void {
     this.marks.finish(this.#p.history.operations, this.ghost.entries.size > this.ghost.committed.length);
     this.replies.finish(this.#p.history.operations);
+    this.registers.finish(this.#p.history.operations);
   }
 }
