@@ -172,7 +172,8 @@ export class Checks implements ServerWatcher, ClientWatcher {
     if (status.role !== "leading" && status.lastCommittedZxid !== 0)
       this.learned.hold(
         status.lastCommittedZxid <= this.ghost.tip,
-        () => `server ${server.id} follows and calls ${status.lastCommittedZxid} committed, its leader has said ${this.ghost.tip}`,
+        () =>
+          `server ${server.id} follows and calls ${status.lastCommittedZxid} committed, its leader has said ${this.ghost.tip}`,
       );
     if (status.lastCommittedZxid !== 0) this.ghost.onCommitted(status.lastCommittedZxid, server.id, this.#p.scheduler.now);
     if (status.role === "leading") this.newLeader.onLeads(server.id, status.epoch, this.epochs.historyOf(status.epoch));

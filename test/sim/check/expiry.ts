@@ -41,7 +41,8 @@ export class ExpiryChecks {
     if (txn.body.type !== "closeSession" || txn.source.type !== "internal" || !this.enabled || leaseUntil === undefined) return;
     this.inLease.hold(
       at <= leaseUntil + 0.001,
-      () => `the expiry ${formatZxid(txn.zxid)} is proposed ${(at - leaseUntil).toFixed(1)} ms after the end of its leader's lease`,
+      () =>
+        `the expiry ${formatZxid(txn.zxid)} is proposed ${(at - leaseUntil).toFixed(1)} ms after the end of its leader's lease`,
     );
   }
 

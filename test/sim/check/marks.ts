@@ -255,7 +255,10 @@ export class Marks {
     this.sometimes("a read behind the tip", operation.zxid < tip);
     this.sometimes("a linearizable read at a follower", level.type === "linearizable" && !atLeader);
     this.sometimes("a read that asks for a zxid", level.type === "atLeast");
-    this.sometimes("a list of several pages", request.type === "list" && outcome?.result.type === "list" && outcome.result.cursor !== undefined);
+    this.sometimes(
+      "a list of several pages",
+      request.type === "list" && outcome?.result.type === "list" && outcome.result.cursor !== undefined,
+    );
   }
 
   onWatch(event: WatchEvent): void {

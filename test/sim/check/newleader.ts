@@ -77,7 +77,10 @@ export class NewLeaderChecks {
   #isQuiet(id: number, what: string): void {
     const server = this.#servers[id - 1];
     if (server === undefined) return;
-    this.quiet.hold(!server.disk.writing(server.logDirectory, server.submittedBefore), () => `server ${id} ${what} while a write to its log is under way`);
+    this.quiet.hold(
+      !server.disk.writing(server.logDirectory, server.submittedBefore),
+      () => `server ${id} ${what} while a write to its log is under way`,
+    );
   }
 
   #onFollowerInfo(id: number): void {
@@ -169,6 +172,12 @@ export class NewLeaderChecks {
     if (opening.type !== "ok") return undefined;
     const { acceptedEpoch, currentEpoch, generation, member } = opening.record;
     const log = recover(server.platter, `log-${generation}`);
-    return { accepted: acceptedEpoch, current: currentEpoch, last: log.type === "ok" ? log.last : (0 as Zxid), member, sound: log.type === "ok" };
+    return {
+      accepted: acceptedEpoch,
+      current: currentEpoch,
+      last: log.type === "ok" ? log.last : (0 as Zxid),
+      member,
+      sound: log.type === "ok",
+    };
   }
 }

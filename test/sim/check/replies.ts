@@ -74,7 +74,8 @@ export class ReplyChecks {
     const before = this.#origins.get(key) ?? 0;
     this.origins.hold(
       source.counter > before,
-      () => `${formatZxid(txn.zxid)} is write ${source.counter} of server ${source.server}, whose write ${before} was committed before`,
+      () =>
+        `${formatZxid(txn.zxid)} is write ${source.counter} of server ${source.server}, whose write ${before} was committed before`,
     );
     this.#origins.set(key, source.counter);
   }

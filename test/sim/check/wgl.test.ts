@@ -1,7 +1,7 @@
 /** The search for linearizations judges right: hand-made histories, and random valid ones with one answer changed. */
 import t from "tap";
 import { openAcl } from "../../../src/model/acl.ts";
-import { failure, okOutcome, type Outcome, type Request, success } from "../../../src/model/request.ts";
+import { failure, type Outcome, okOutcome, type Request, success } from "../../../src/model/request.ts";
 import type { Zxid } from "../../../src/model/zxid.ts";
 import { History, type Operation } from "../history.ts";
 import { Random } from "../random.ts";
@@ -47,7 +47,12 @@ const made = call(create("a"), 0, 1, okOutcome);
 t.test("good histories", (t) => {
   const good: Record<string, Operation[]> = {
     "in order": [made, call(set("b"), 2, 3, okOutcome), call(get, 4, 5, read("b"))],
-    "a read during a write sees either": [made, call(set("b"), 2, 9, okOutcome), call(get, 3, 4, read("a")), call(get, 5, 6, read("b"))],
+    "a read during a write sees either": [
+      made,
+      call(set("b"), 2, 9, okOutcome),
+      call(get, 3, 4, read("a")),
+      call(get, 5, 6, read("b")),
+    ],
     "an unknown write that happened": [made, call(set("b"), 2, 3), call(get, 4, 5, read("b"))],
     "an unknown write that did not": [made, call(set("b"), 2, 3), call(get, 4, 5, read("a"))],
     "an unknown write that happened late": [made, call(set("b"), 2, 3), call(get, 4, 5, read("a")), call(get, 6, 7, read("b"))],

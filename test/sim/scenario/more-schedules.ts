@@ -89,7 +89,8 @@ function keptResults(seed: number, trace: Trace): string[] {
   cluster.network.unblock(server, client.id);
   for (const call of calls) stage.done(call);
   const paths = calls.map((call) => (call.outcome?.result.type === "created" ? call.outcome.result.path : ""));
-  if (new Set(paths).size !== calls.length) throw new Violation("scenario", `twelve creates made ${[...new Set(paths)].join(" ")}`);
+  if (new Set(paths).size !== calls.length)
+    throw new Violation("scenario", `twelve creates made ${[...new Set(paths)].join(" ")}`);
   stage.finish();
   return calls.every((call) => call.sends > 1) ? ["all sent twice"] : [];
 }
