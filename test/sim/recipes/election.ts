@@ -92,7 +92,7 @@ export const recipe: RecipeWorkload = {
   name: "election",
   clients: 4,
   bugs: [
-    { name: "a grant outlives its deadline", seed: 2 },
+    { name: "a grant outlives its deadline", seed: 3 },
     { name: "an observer is told the last of a batch", seed: 1 },
   ],
   play: (stage) => new ElectionWork(stage).play(),
