@@ -16,6 +16,7 @@ export { type ApplyOptions, type ConfigPlan, ConfigStore, type ConfigStoreOption
 export { Grant, SharedGrant } from "./grant.ts";
 export type { Layout } from "./layout.ts";
 export { Election, type ElectionOptions, type Leadership, Term } from "./leader.ts";
+export { LeaderLease, type LeaderLeaseOptions, LeaseTerm } from "./lease.ts";
 export { Lock, type LockOptions, withLock } from "./lock.ts";
 export { MultiGrant, MultiLock } from "./multi-lock.ts";
 export { type KeeperState, PersistentEphemeral } from "./persistent-ephemeral.ts";

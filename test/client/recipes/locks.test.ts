@@ -4,6 +4,7 @@ import { type Client, ZabraError } from "../../../client/index.ts";
 import {
   Election,
   Grant,
+  LeaderLease,
   Lock,
   MultiLock,
   ReadWriteLock,
@@ -337,3 +338,47 @@ world("bad input is refused at once, by name", async (t, { one }) => {
     /^CLOSED/,
   );
 });
+
+world(
+  "a leader lease outlives a session, ends when it is not renewed, and is renewed by itself",
+  async (t, { ensemble, one, two }) => {
+    const lease = new LeaderLease(one, "/lease/l", 2_000, { data: "one" });
+    const term = await lease.campaign();
+    const other = new LeaderLease(two, "/lease/l", 2_000);
+    t.equal(await other.tryCampaign(), undefined);
+    t.equal((await other.leader())?.text, "one");
+    t.equal(await code(other.campaign({ timeoutMs: 100 })), "TIMEOUT");
+    const session = one.session?.id;
+    const heal = ensemble.partition([one]);
+    await ensemble.until(() => one.session === undefined);
+    heal();
+    await ensemble.sleep(5_000);
+    t.not(one.session?.id, session);
+    t.ok(term.held && !term.signal.aborted, "renewed in another session");
+    await two.create("/guarded", "", { guard: term.guard });
+    await term.renew();
+    const next = other.campaign();
+    ensemble.partition([one]);
+    const second = await next;
+    t.ok(term.signal.aborted && !term.held);
+    t.match(
+      thrown(() => term.check()),
+      /^TIMEOUT: the lease was not renewed in time/,
+    );
+    t.ok(second.token > term.token);
+    ensemble.heal();
+    t.match(await code(one.set("/guarded", "late", { guard: term.guard })), /^FENCED/);
+    await term.resign();
+    t.match(await code(term.resign()), /^BAD_ARGUMENTS: the term was resigned already/);
+    t.ok(second.held, "a late resignation takes nothing from the next");
+    await second.resign();
+    const third = await lease.campaign();
+    await two.delete(third.path);
+    t.match(await code(third.renew()), /^FENCED/);
+    t.ok(third.signal.aborted);
+    t.match(
+      thrown(() => new LeaderLease(one, "/lease", 100)),
+      /^BAD_ARGUMENTS: durationMs must be a whole number from 200/,
+    );
+  },
+);
