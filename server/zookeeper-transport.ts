@@ -7,9 +7,10 @@
  * connection; a renewal that fails is answered by zeros and a close, never by a new session.
  */
 import type { Socket } from "node:net";
+import type { AuthId } from "../src/model/acl.ts";
 import { assert, InvariantError } from "../src/model/assert.ts";
 import type { ServerMessage } from "../src/model/client-message.ts";
-import { failure, type Outcome, type ReadLevel, type Request } from "../src/model/request.ts";
+import type { Outcome, ReadLevel, Request } from "../src/model/request.ts";
 import type { SessionId, Zxid } from "../src/model/zxid.ts";
 import type { Writer } from "../src/wire/cursor.ts";
 import { FrameDecoder } from "../src/wire/frame.ts";
@@ -29,13 +30,7 @@ import {
   encodeZkUnimplemented,
   encodeZkWatchEvent,
 } from "../src/wire/zookeeper-reply.ts";
-import {
-  type ClientConnection,
-  type ClientConnections,
-  type ClientTransport,
-  frameSlackBytes,
-  identityOf,
-} from "./client-connection.ts";
+import { type ClientConnection, type ClientConnections, type ClientTransport, identitiesOf } from "./client-connection.ts";
 
 export interface PacketCounters {
   received: number;
@@ -79,7 +74,7 @@ export class ZooKeeperTransport implements ClientTransport {
     this.#clients = clients;
     this.#writer = writer;
     this.#packets = packets;
-    this.#decoder = new FrameDecoder(clients.host.limits.frame_bytes_max + frameSlackBytes);
+    this.#decoder = new FrameDecoder(clients.host.limits.frame_bytes_max);
     this.#connection = clients.open("zookeeper", remoteAddress, this);
     socket.on("data", (chunk: Buffer) => this.data(chunk));
     socket.on("drain", () => this.#connection.drained());
@@ -130,7 +125,7 @@ export class ZooKeeperTransport implements ClientTransport {
       case "auth":
         return this.#ask(request, {
           type: "addAuth",
-          identity: identityOf(body.scheme, body.credentials, this.#clients.host.superDigest),
+          identities: this.#identitiesOf(body.scheme, body.credentials),
         });
       case "request":
         return this.#ask(request, body.request);
@@ -141,13 +136,17 @@ export class ZooKeeperTransport implements ClientTransport {
     }
   }
 
+  #identitiesOf(scheme: string, credentials: Uint8Array): readonly AuthId[] {
+    return identitiesOf(scheme, credentials, this.#connection.remoteAddress, this.#clients.host.superDigest);
+  }
+
   #ask(form: ZkReplyForm, request: Request): void {
     this.#lastNumber += 1;
     this.#awaited.push({
       number: this.#lastNumber,
       form,
       local: undefined,
-      closing: request.type === "addAuth" && request.identity === undefined,
+      closing: request.type === "addAuth" && request.identities.length === 0,
     });
     this.#connection.receive({
       type: "request",
@@ -178,6 +177,7 @@ export class ZooKeeperTransport implements ClientTransport {
   #message(message: ServerMessage, password: Uint8Array): void {
     switch (message.type) {
       case "connected":
+        this.#lastZxid = message.zxid;
         return this.#connected(message.session, message.timeoutMs, password);
       case "refused":
         if (message.code === "SESSION_EXPIRED" || message.code === "AUTH_FAILED")
@@ -228,11 +228,8 @@ export class ZooKeeperTransport implements ClientTransport {
 
   /** A multi too large for its form's opcodes was refused as a whole, so the form holds for every outcome. */
   #encodeReply(form: ZkReplyForm, zxid: Zxid, outcome: Outcome): void {
-    encodeZkReply(this.#writer, {
-      ...form,
-      zxid,
-      outcome: isTooLong(outcome, this.#clients.host.limits.frame_bytes_max) ? failure("MARSHALLING_ERROR") : outcome,
-    });
+    const reply = { xid: form.xid, opcode: form.opcode, path: form.path, opcodes: form.opcodes, zxid, outcome };
+    encodeZkReply(this.#writer, reply, this.#clients.host.limits.zookeeper_reply_bytes_max);
   }
 
   #endAfter(reason: string): void {
@@ -285,9 +282,4 @@ function fit(password: Uint8Array): Uint8Array {
   const fitted = new Uint8Array(passwordBytes);
   fitted.set(password.subarray(0, passwordBytes));
   return fitted;
-}
-
-/** A reply over the client's own limit makes it drop the connection and ask again, for ever: an error serves it better. */
-function isTooLong(outcome: Outcome, bytesMax: number): boolean {
-  return outcome.result.type === "data" && (outcome.result.data?.length ?? 0) > bytesMax;
 }

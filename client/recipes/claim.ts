@@ -34,6 +34,6 @@ export class Claim extends Grant {
     const done = this.#client.transaction().delete(this.path).delete(this.item.path);
     await done.commit({ ...untilSessionEnds, guard: this.guard });
     this.#node.forget();
-    await this.release();
+    await this[Symbol.asyncDispose]();
   }
 }

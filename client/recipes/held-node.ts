@@ -1,37 +1,112 @@
-/** An ephemeral node that was just made, as what a `Grant` rests on. Used by claims of a queue and by shards. */
+/**
+ * An ephemeral node of ours in a recipe: a place in a queue, a lease of a semaphore. It is there while our session is and until we leave, and
+ * never a second time: who comes back has another node with a higher czxid.
+ *
+ * No orphans. Create and delete have no deadline of their own: exactly-once retries carry them to an answer, or the session ends and takes
+ * the node along. A caller that stops waiting leaves in the background.
+ */
+import { mutant } from "../../src/model/mutant.ts";
+import { parentOf, rootPath } from "../../src/model/path.ts";
+import type { Guard } from "../../src/model/request.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
+import type { DataInput } from "../data.ts";
+import { unless, ZabraError } from "../error.ts";
 import type { CreatedNode } from "../operations.ts";
-import type { Held } from "./grant.ts";
+import { orAborted } from "./wait.ts";
 import { untilSessionEnds, whenGone } from "./when-gone.ts";
 
-export class HeldNode implements Held {
+/** A container may be reaped between our look and our create. */
+const joinsMax = 16;
+
+export interface HeldNodeSpec {
+  /** With `sequential`, the name's beginning. */
   readonly path: string;
-  readonly token: Zxid;
+  readonly sequential: boolean;
+  readonly data: DataInput;
+  readonly guard?: Guard | undefined;
+}
+
+export class HeldNode {
+  readonly path: string;
+  readonly czxid: Zxid;
   readonly session: SessionId;
+  /** A state as new as this shows the node. */
+  readonly zxid: Zxid;
   readonly #client: Client;
   #left = false;
 
-  constructor(client: Client, { path, stat }: Pick<CreatedNode, "path" | "stat">) {
+  private constructor(client: Client, created: CreatedNode) {
     this.#client = client;
-    this.path = path;
-    this.token = stat.czxid;
-    this.session = stat.ephemeralOwner;
+    this.path = created.path;
+    this.czxid = created.stat.czxid;
+    this.session = created.stat.ephemeralOwner;
+    this.zxid = created.zxid;
   }
 
+  /** Makes the node, and its parent as a container when it is missing. `signal` ends the waiting; a create that is under way is undone behind it. */
+  static async join(client: Client, spec: HeldNodeSpec, signal: AbortSignal): Promise<HeldNode> {
+    const joined = create(client, spec).then((created) => new HeldNode(client, created));
+    try {
+      return await orAborted(joined, signal);
+    } catch (error) {
+      joined.then((node) => node.leave()).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** A node that a txn of ours made. */
+  static of(client: Client, created: CreatedNode): HeldNode {
+    return new HeldNode(client, created);
+  }
+
+  get guard(): Guard {
+    return { path: this.path, czxid: this.czxid };
+  }
+
+  get left(): boolean {
+    return this.#left;
+  }
+
+  /** Until when the node is sure to be there unless somebody deletes it, on the clock of `client.nowMs()`; 0: it is not. */
+  get validUntilMs(): number {
+    return this.#left || this.#client.session?.id !== this.session ? 0 : (this.#client.validUntilMs ?? 0);
+  }
+
+  /** Whether it is, by the clock, now. */
+  get holds(): boolean {
+    const { validUntilMs } = this;
+    return this.#client.nowMs() < validUntilMs || (validUntilMs > 0 && mutant("a grant outlives its deadline"));
+  }
+
+  /** Resolves when it is gone, by whoever. Rejects with ABORTED, SESSION_EXPIRED. */
   whenGone(signal: AbortSignal): Promise<void> {
-    return whenGone(this.#client, { path: this.path, czxid: this.token }, signal);
+    return whenGone(this.#client, this.guard, signal);
   }
 
-  async leave(): Promise<void> {
-    if (this.#left) return;
-    this.#left = true;
-    if (this.#client.session?.id !== this.session) return;
-    await this.#client.delete(this.path, { ...untilSessionEnds, guard: { path: this.path, czxid: this.token } }).catch(() => {});
-  }
-
-  /** Somebody else deletes the node, such as a txn of ours. */
+  /** Something else deletes the node, such as a txn of ours: `leave` has nothing to do. */
   forget(): void {
     this.#left = true;
   }
+
+  /** Resolves when the node is gone, be it with its session; never rejects. */
+  async leave(): Promise<void> {
+    if (this.#left) return;
+    this.#left = true;
+    if (this.#client.session?.id !== this.session || mutant("who gives up stays in the queue")) return;
+    await this.#client.delete(this.path, { ...untilSessionEnds, guard: this.guard }).catch(() => {});
+  }
+}
+
+async function create(client: Client, { path, sequential, data, guard }: HeldNodeSpec): Promise<CreatedNode> {
+  const parent = parentOf(path) ?? rootPath;
+  for (let attempt = 0; attempt < joinsMax; attempt += 1) {
+    const created = await unless(
+      "NO_NODE",
+      client.create(path, data, { ...untilSessionEnds, kind: "ephemeral", sequential, guard }),
+    );
+    if (created !== undefined) return created;
+    await client.ensurePath(parent, { kind: "container", ...untilSessionEnds });
+  }
+  throw new ZabraError("NO_NODE", { path: parent, detail: "it is deleted again and again" });
 }

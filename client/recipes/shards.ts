@@ -208,9 +208,10 @@ export class ShardOwner {
   async #take(shard: string): Promise<void> {
     if (this.#owned.has(shard)) return;
     const path = joinPath(joinPath(this.#cache.path, "owners"), shard);
-    const created = await unless("NODE_EXISTS", this.#client.create(path, this.name, { ...untilSessionEnds, kind: "ephemeral" }));
-    if (created === undefined) return;
-    const grant = new Grant(this.#client, new HeldNode(this.#client, created));
+    const spec = { path, sequential: false, data: this.name };
+    const node = await unless("NODE_EXISTS", HeldNode.join(this.#client, spec, this.signal));
+    if (node === undefined) return;
+    const grant = new Grant(this.#client, node);
     if (!grant.held || this.#closing) return grant.release();
     const owned = { grant, stop: new AbortController() };
     this.#owned.set(shard, owned);
@@ -231,7 +232,7 @@ export class ShardOwner {
       this.#options.onError?.(error, shard);
     }
     await aborted(stop.signal);
-    await grant.release();
+    await grant[Symbol.asyncDispose]();
     this.#owned.delete(shard);
     this.#listeners.tell();
     void this.#plan();

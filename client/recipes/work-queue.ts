@@ -219,7 +219,7 @@ export class WorkQueue {
     try {
       return await orAborted(claiming, signal);
     } catch (thrown) {
-      claiming.then((claim) => claim?.release()).catch(() => {});
+      claiming.then((claim) => claim?.[Symbol.asyncDispose]()).catch(() => {});
       const error = ZabraError.from(thrown, this.path);
       this.#waiting.push(item);
       if (signal.aborted || error.code === "CLOSED" || !(goesOn(this.#client, error) || error.code === "SESSION_EXPIRED")) throw error;
@@ -234,8 +234,8 @@ export class WorkQueue {
     const transaction = this.#client.transaction().ifCzxid(path, czxid).ifAbsent(at).ifAbsent(joinPath(path, delayName));
     const done = await unless("CONDITION_FAILED", transaction.create(at, undefined, { kind: "ephemeral" }).commit(untilSessionEnds));
     const result = done?.outcomes[0]?.result;
-    if (result?.type !== "created") return undefined;
-    const held = new HeldNode(this.#client, result);
+    if (done === undefined || result?.type !== "created") return undefined;
+    const held = HeldNode.of(this.#client, { ...result, zxid: done.zxid });
     const item = await unless("NO_NODE", this.#client.get(path, { ...untilSessionEnds, level: "session" }));
     if (item === undefined) return undefined;
     const attempts = attemptsOf(item);
@@ -249,7 +249,7 @@ export class WorkQueue {
     await this.#client.ensurePath(this.#deadPath, untilSessionEnds);
     const transaction = this.#client.transaction().delete(held.path).delete(item.path);
     transaction.create(joinPath(this.#deadPath, `${nameOf(item.path)}-${item.stat.czxid}`), toBytes(item.data));
-    await unless("FENCED", transaction.commit({ ...untilSessionEnds, guard: { path: held.path, czxid: held.token } }));
+    await unless("FENCED", transaction.commit({ ...untilSessionEnds, guard: held.guard }));
     return undefined;
   }
 
@@ -261,7 +261,7 @@ export class WorkQueue {
         await work(claim);
         await claim.ack();
       } catch (error) {
-        await claim.release();
+        await claim[Symbol.asyncDispose]();
         if (this.#client.state.type === "closed") throw error;
         onError?.(error, claim);
       }

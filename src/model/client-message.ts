@@ -63,7 +63,10 @@ export type ServerMessage =
     }
   | { readonly type: "watchEvent"; readonly event: WatchEvent }
   | { readonly type: "stream"; readonly delivery: StreamDelivery }
-  /** validForMs counts from the client's send time of the heartbeat. */
+  /**
+   * validForMs counts from the client's send time of the heartbeat. The server sends id 0 by itself to a client
+   * that is late, as one whose timers are throttled is: it answers nothing, and the client's next heartbeat is due.
+   */
   | { readonly type: "heartbeat"; readonly id: number; readonly validForMs: number; readonly zxid: Zxid }
   /** The server closes soon; connect elsewhere. */
   | { readonly type: "goaway"; readonly reason: string };

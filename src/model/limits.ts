@@ -7,7 +7,10 @@ import { assert } from "./assert.ts";
 
 export interface Limits {
   // ---- requests
+  /** Of a client's request, and roughly of a reply: data of the largest size, and room for what stands around it. */
   readonly frame_bytes_max: number;
+  /** A reply on the ZooKeeper port, header included: over its `jute.maxbuffer` a client drops the connection and asks again, for ever. */
+  readonly zookeeper_reply_bytes_max: number;
   readonly path_bytes_max: number;
   readonly path_depth_max: number;
   readonly data_bytes_max: number;
@@ -84,13 +87,16 @@ export interface Limits {
 }
 
 const mebibyte = 1 << 20;
+/** A path of the longest, an ACL, guards, and the fields' own bytes. */
+const frameHeaderBytes = 16 * 1024;
 
 export const productionLimits: Limits = {
-  frame_bytes_max: mebibyte,
+  frame_bytes_max: mebibyte + 64 * 1024,
+  zookeeper_reply_bytes_max: 0xf_ffff,
   path_bytes_max: 1024,
   path_depth_max: 64,
   data_bytes_max: mebibyte,
-  multi_operations_max: 128,
+  multi_operations_max: 10_000,
   guards_max: 4,
   acl_entries_max: 64,
   acls_max: 65_536,
@@ -200,7 +206,10 @@ export function checkLimits(limits: Limits): void {
   assert(limits.counter_max < 0xffff_ffff, "counter_max must leave room in 32 bits");
   assert(limits.session_timeout_ms_min <= limits.session_timeout_ms_default, "session_timeout_ms_default is below the minimum");
   assert(limits.session_timeout_ms_default <= limits.session_timeout_ms_max, "session_timeout_ms_default is above the maximum");
-  assert(limits.data_bytes_max <= limits.frame_bytes_max, "data_bytes_max must fit a frame");
+  assert(
+    limits.data_bytes_max + frameHeaderBytes <= limits.frame_bytes_max,
+    `data_bytes_max and ${frameHeaderBytes} bytes around it must fit a frame`,
+  );
   assert(
     limits.replies_per_session_max >= limits.outstanding_per_connection_max,
     "the reply table must hold every outstanding request",

@@ -137,7 +137,14 @@ export class Clients {
   #sendConnect(connection: Connection, connecting: PendingConnect): void {
     const { session, passwordHash, timeoutMs } = connecting;
     if (session !== 0)
-      return this.#parts.access.send({ type: "resume", connection: connection.id, session, passwordHash, timeoutMs });
+      return this.#parts.access.send({
+        type: "resume",
+        connection: connection.id,
+        session,
+        passwordHash,
+        timeoutMs,
+        logged: connection.protocol === "zookeeper",
+      });
     this.#parts.access.forward(this.#createSession(connection, connecting));
   }
 
@@ -374,7 +381,11 @@ export class Clients {
 
   #sendAgain(connection: Connection): void {
     const { connecting } = connection;
-    if (connecting !== undefined && connecting.readyZxid === undefined) this.#sendConnect(connection, connecting);
+    if (connecting !== undefined) {
+      // What the last leader answered may have died with it.
+      connecting.readyZxid = undefined;
+      this.#sendConnect(connection, connecting);
+    }
     for (const slot of connection.undecided()) this.#parts.access.forward(slot.forward);
     for (const slot of connection.waitingReads()) this.#awaitIndex(connection, slot);
   }
@@ -505,11 +516,21 @@ export class Clients {
       // Soon another client may hold what this one believes it holds.
       return this.close(connection, "the leader has not confirmed the session for half its timeout");
     }
+    if (connection.open && connection.protocol === "native" && unconfirmed > connection.timeoutMs / 2) this.#remind(connection);
     const slot = connection.head;
     if (slot?.type !== "read" || this.#nowMs < slot.deadlineMs) return;
     this.#reply(connection, slot.xid, slot.request.type, this.#parts.machine().appliedZxid, failure("NO_QUORUM"), slot.level);
     connection.shift();
     this.#answer(connection);
+  }
+
+  /** A hidden browser tab's timers may run once a minute, its sockets are prompt: what arrives makes it send its due heartbeat. */
+  #remind(connection: Connection): void {
+    if (this.#nowMs - connection.remindedMs < connection.timeoutMs / 8) return;
+    connection.remindedMs = this.#nowMs;
+    const { appliedZxid } = this.#parts.machine();
+    this.#parts.effects.reply(connection.id, { type: "heartbeat", id: 0, validForMs: 0, zxid: appliedZxid });
+    this.#parts.mark("heartbeat reminder");
   }
 
   close(connection: Connection, reason: string): void {

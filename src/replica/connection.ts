@@ -58,6 +58,8 @@ export class Connection {
   connecting: PendingConnect | undefined;
   /** Send time (ours) of the last touch that the leader confirmed. */
   confirmedMs = 0;
+  /** When the client was last reminded of its heartbeat. */
+  remindedMs = 0;
   closing = false;
   readonly slots: Slot[] = [];
   #head = 0;

@@ -25,6 +25,8 @@ import type { WatchTable } from "../watch/watch-table.ts";
 import type { Connection } from "./connection.ts";
 import type { StateMachine } from "./state-machine.ts";
 
+const identitiesMax = 64;
+
 export interface LocalParts {
   readonly machine: () => StateMachine;
   readonly watches: WatchTable;
@@ -61,7 +63,7 @@ export class LocalRequests {
   #local(connection: Connection, request: LocalRequest, nowMs: number): Outcome {
     switch (request.type) {
       case "addAuth":
-        return this.#addAuth(connection, request.identity);
+        return this.#addAuth(connection, request.identities);
       case "addWatch":
         return this.#addWatch(connection, request);
       case "removeWatches":
@@ -79,10 +81,14 @@ export class LocalRequests {
     }
   }
 
-  #addAuth(connection: Connection, identity: AuthId | undefined): Outcome {
-    if (identity === undefined) return failure("AUTH_FAILED");
-    const known = connection.identities.some((other) => other.scheme === identity.scheme && other.id === identity.id);
-    if (!known) connection.identities = [...connection.identities, identity];
+  #addAuth(connection: Connection, identities: readonly AuthId[]): Outcome {
+    if (identities.length === 0) return failure("AUTH_FAILED");
+    const known = connection.identities;
+    const isKnown = (one: AuthId): boolean => known.some((other) => other.scheme === one.scheme && other.id === one.id);
+    const all = [...known, ...identities.filter((one) => !isKnown(one))];
+    // They travel with every write of the connection.
+    if (all.length > identitiesMax) return failure("LIMIT", `a connection has at most ${identitiesMax} identities`);
+    connection.identities = all;
     return okOutcome;
   }
 

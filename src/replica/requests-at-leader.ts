@@ -6,6 +6,7 @@
  */
 import type { ErrorCode } from "../model/error.ts";
 import type { Limits } from "../model/limits.ts";
+import { mutant } from "../model/mutant.ts";
 import type { TxnSource, Write } from "../model/request.ts";
 import { type ConnectionId, makeZxid, type ServerId, type SessionId, type Zxid } from "../model/zxid.ts";
 import { ExpiryQueue } from "../session/expiry-queue.ts";
@@ -49,6 +50,8 @@ export class RequestsAtLeader {
   readonly #owners = new Map<SessionId, Owner>();
   /** Writes that wait while an epoch is handed over. */
   #queue: { from: ServerId; forwarded: ForwardedWrite }[] = [];
+  /** Confirmed resumes that wait for the same, because they are to be logged. */
+  #resumes: { from: ServerId; message: ResumeMessage }[] = [];
   #awaited: AwaitedRound[] = [];
   /** Proposed and not yet applied, in order: their txns need not be decoded again. */
   #proposed: Txn[] = [];
@@ -96,6 +99,7 @@ export class RequestsAtLeader {
   advance(): void {
     this.#answerRounds();
     this.#drainQueue();
+    this.#drainResumes();
     if (!this.#parts.leader.proposing) return;
     if (this.#parts.leader.leaseValid()) this.#expire();
     this.#reap();
@@ -119,6 +123,14 @@ export class RequestsAtLeader {
     const queue = this.#queue;
     this.#queue = [];
     for (const { from, forwarded } of queue) this.#decide(from, forwarded);
+  }
+
+  /** After the writes that came before them. */
+  #drainResumes(): void {
+    if (this.#resumes.length === 0 || !this.#parts.leader.proposing) return;
+    const resumes = this.#resumes;
+    this.#resumes = [];
+    for (const { from, message } of resumes) this.#resume(from, message);
   }
 
   #decide(from: ServerId, forwarded: ForwardedWrite): void {
@@ -192,7 +204,7 @@ export class RequestsAtLeader {
     const session = sessionOf(forwarded.write);
     if (session === 0) return false;
     const owner = this.#owners.get(session);
-    if (owner !== undefined && owner.generation > forwarded.generation) {
+    if (this.#isOlder(session, forwarded.generation)) {
       this.#parts.mark("session moved");
       this.#parts.answer(from, { type: "moved", session, connection: forwarded.connection });
       return true;
@@ -202,10 +214,16 @@ export class RequestsAtLeader {
     return false;
   }
 
+  /** The session was resumed since by another connection: in this leadership, or, if that was logged, in any before. */
+  #isOlder(session: SessionId, generation: number): boolean {
+    const owner = this.#owners.get(session);
+    if (owner !== undefined && owner.generation > generation) return true;
+    return this.#parts.machine.sessionGeneration(session) > generation && !mutant("a generation dies with its leader");
+  }
+
   #onRegister(from: ServerId, message: RegisterMessage): void {
     for (const { session, connection, generation } of message.sessions) {
-      const owner = this.#owners.get(session);
-      if (owner !== undefined && owner.generation > generation) this.#parts.answer(from, { type: "moved", session, connection });
+      if (this.#isOlder(session, generation)) this.#parts.answer(from, { type: "moved", session, connection });
       else if (this.#parts.machine.sessionLive(session)) this.#own(session, { server: from, connection, generation });
     }
   }
@@ -225,41 +243,40 @@ export class RequestsAtLeader {
       : machine.passwordMatches(session, message.passwordHash)
         ? "OK"
         : "AUTH_FAILED";
-    if (code !== "OK") return this.#answerResume(from, message, code, 0);
-    const changed = machine.sessionTimeoutMs(session) !== message.timeoutMs;
-    if (changed && !this.#renew(message)) return this.#answerResume(from, message, "OVERLOADED", 0);
+    if (code !== "OK") return this.#answerResume(from, message, code, 0, this.#parts.leader.committed);
     const generation = this.#nextGeneration();
+    const toLog = message.logged || machine.sessionTimeoutMs(session) !== message.timeoutMs;
+    if (toLog && !this.#parts.leader.proposing) return this.#postpone(from, message);
+    const zxid = toLog ? this.#renew(message, generation) : this.#parts.leader.committed;
+    if (zxid === undefined) return this.#answerResume(from, message, "OVERLOADED", 0, this.#parts.leader.committed);
     this.#own(session, { server: from, connection, generation });
     this.#expiry.touch(session, message.timeoutMs, this.#now.monotonicMs);
-    this.#answerResume(from, message, "OK", generation);
+    this.#answerResume(from, message, "OK", generation, zxid);
   }
 
-  /** A changed timeout is a logged txn: a new leader must know it. */
-  #renew(message: ResumeMessage): boolean {
-    if (!this.#parts.leader.proposing || this.#full()) return false;
+  #postpone(from: ServerId, message: ResumeMessage): void {
+    if (this.#resumes.length < this.#parts.limits.outstanding_txns_max) this.#resumes.push({ from, message });
+    else this.#answerResume(from, message, "OVERLOADED", 0, this.#parts.leader.committed);
+  }
+
+  /** What a new leader must know too is a txn: a changed timeout, and a generation that keeps an old connection's writes out. Its zxid; undefined: no room. */
+  #renew(message: ResumeMessage, generation: number): Zxid | undefined {
+    if (this.#full()) return undefined;
     const write: Write = {
       source: { type: "internal", session: message.session },
-      request: { type: "renewSession", timeoutMs: message.timeoutMs },
+      request: { type: "renewSession", timeoutMs: message.timeoutMs, generation },
       guards: [],
       identities: [],
     };
     const prepared = this.#parts.machine.prepare(write, this.#context());
-    if (prepared.type === "txn") this.#propose(prepared.txn);
-    return prepared.type === "txn";
+    if (prepared.type !== "txn") return undefined;
+    this.#propose(prepared.txn);
+    return prepared.txn.zxid;
   }
 
-  #answerResume(from: ServerId, message: ResumeMessage, code: ErrorCode, generation: number): void {
-    const last = this.#proposed[this.#proposed.length - 1];
-    const renewed = last?.body.type === "renewSession" && last.body.session === message.session ? last.zxid : undefined;
-    const zxid = renewed ?? this.#parts.leader.committed;
-    this.#parts.answer(from, {
-      type: "resumed",
-      connection: message.connection,
-      code,
-      generation,
-      zxid,
-      timeoutMs: message.timeoutMs,
-    });
+  #answerResume(from: ServerId, message: ResumeMessage, code: ErrorCode, generation: number, zxid: Zxid): void {
+    const { connection, timeoutMs } = message;
+    this.#parts.answer(from, { type: "resumed", connection, code, generation, zxid, timeoutMs });
   }
 
   #nextGeneration(): number {

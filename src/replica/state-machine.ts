@@ -11,7 +11,7 @@ import { assert, must } from "../model/assert.ts";
 import type { ErrorCode } from "../model/error.ts";
 import { LaneSum } from "../model/lane-hash.ts";
 import type { Limits } from "../model/limits.ts";
-import type { Outcome, ReadRequest, TxnSource, Write } from "../model/request.ts";
+import type { Outcome, ReadRequest, RenewSessionRequest, TxnSource, Write } from "../model/request.ts";
 import type { Stat } from "../model/stat.ts";
 import { follows, type ServerId, type SessionId, type Zxid } from "../model/zxid.ts";
 import { OriginTable } from "../session/origin-table.ts";
@@ -178,7 +178,7 @@ export class StateMachine {
     if (request.type === "skip") return skipBody;
     const scope = this.#tree.scope(moment, session, write.identities);
     if (request.type === "closeSession") return this.#decideClose(scope, write, record);
-    if (request.type === "renewSession") return this.#decideRenew(scope, write, record, request.timeoutMs);
+    if (request.type === "renewSession") return this.#decideRenew(scope, write, record, request);
     return this.#tree.prepare(scope, write, request);
   }
 
@@ -196,12 +196,15 @@ export class StateMachine {
     return { type: "closeSession", session: record.id, removed: this.#tree.prepareCloseSession(scope, record.id) };
   }
 
-  #decideRenew(scope: PrepareScope, write: Write, record: SessionRecord | undefined, timeoutMs: number): TxnBody {
+  /** A generation never falls, whatever is asked: an old connection must not come back by it. */
+  #decideRenew(scope: PrepareScope, write: Write, record: SessionRecord | undefined, request: RenewSessionRequest): TxnBody {
     if (record === undefined) return errorBody(refused("BAD_ARGUMENTS", "no session to renew"));
     const fence = this.#tree.guardError(scope, write);
-    return fence === undefined
-      ? { type: "renewSession", session: record.id, timeoutMs: this.#clampTimeout(timeoutMs) }
-      : errorBody(fence);
+    if (fence !== undefined) return errorBody(fence);
+    const timeoutMs = this.#clampTimeout(request.timeoutMs);
+    const known = record.proposedGeneration;
+    const generation = request.generation > known && Number.isSafeInteger(request.generation) ? request.generation : known;
+    return { type: "renewSession", session: record.id, timeoutMs, generation };
   }
 
   #clampTimeout(timeoutMs: number): number {
@@ -221,7 +224,8 @@ export class StateMachine {
       this.#sessions.proposeWrite(session, source.seq, source.ackedSeq, replyBytesOf(body));
     }
     if (body.type === "createSession") this.#sessions.proposeCreate(sessionIdOf(txn.zxid), body.timeoutMs, body.passwordHash);
-    else if (body.type === "renewSession") this.#sessions.proposeRenew(this.#mustBeLive(body.session), body.timeoutMs);
+    else if (body.type === "renewSession")
+      this.#sessions.proposeRenew(this.#mustBeLive(body.session), body.timeoutMs, body.generation);
     else if (body.type === "closeSession") this.#sessions.proposeClose(this.#mustBeLive(body.session));
   }
 
@@ -263,6 +267,11 @@ export class StateMachine {
     return this.#sessions.live(session)?.proposedTimeoutMs;
   }
 
+  /** A connection of a lower generation may not write in the session: it was resumed elsewhere since. */
+  sessionGeneration(session: SessionId): number {
+    return this.#sessions.live(session)?.proposedGeneration ?? 0;
+  }
+
   /** In constant time for hashes of the right length. */
   passwordMatches(session: SessionId, hash: Uint8Array): boolean {
     const record = this.#sessions.live(session);
@@ -301,7 +310,7 @@ export class StateMachine {
   #applySession(txn: Txn): void {
     const { body } = txn;
     if (body.type === "createSession") this.#sessions.create(sessionIdOf(txn.zxid), body.timeoutMs, body.passwordHash);
-    else if (body.type === "renewSession") this.#sessions.renew(body.session, body.timeoutMs);
+    else if (body.type === "renewSession") this.#sessions.renew(body.session, body.timeoutMs, body.generation);
     else if (body.type === "closeSession") this.#sessions.close(body.session);
   }
 

@@ -35,8 +35,11 @@ export function openStorage(options: ReplicaOptions, drivers: Drivers, tokens: T
   if (opening.type === "absent") return openEmpty(options, drivers, tokens);
   const problem = recordProblem(options, opening.record);
   if (problem !== undefined) return { type: "refused", exitCode: 78, reason: problem };
-  removeLeftovers(drivers, tokens, opening.record.generation);
-  return openDirectories(options, drivers, tokens, opening.file, false);
+  const storage = openDirectories(options, drivers, tokens, opening.file, false);
+  // Not before: a server that starts anew beside its damaged data must not take the name of a leftover that is being removed.
+  if (storage.type === "ok" && storage.storage.generation === opening.record.generation)
+    removeLeftovers(drivers, tokens, opening.record.generation);
+  return storage;
 }
 
 function openDirectories(

@@ -72,8 +72,9 @@ export class SessionTable {
     session.proposedTotalBytes += bytes;
   }
 
-  proposeRenew(session: SessionRecord, timeoutMs: number): void {
+  proposeRenew(session: SessionRecord, timeoutMs: number, generation: number): void {
     session.proposedTimeoutMs = timeoutMs;
+    session.proposedGeneration = generation;
     session.proposedRenewals += 1;
   }
 
@@ -98,10 +99,12 @@ export class SessionTable {
     this.#markDirty(session);
   }
 
-  renew(id: SessionId, timeoutMs: number): void {
+  renew(id: SessionId, timeoutMs: number, generation: number): void {
     const session = must(this.#sessions.get(id), "a renewed session does not exist");
+    assert(generation >= session.generation, "a session's generation fell");
     this.#subtractTerm(session);
     session.timeoutMs = timeoutMs;
+    session.generation = generation;
     session.appliedRenewal();
     this.#addTerm(this.#digest, session);
     this.#markDirty(session);
@@ -161,6 +164,7 @@ export class SessionTable {
     hash.start(sessionSeed);
     hash.number(session.id);
     hash.number(session.timeoutMs);
+    hash.number(session.generation);
     hash.number(session.replies.lastSeq);
     hash.number(session.replies.ackedSeq);
     hash.finish();

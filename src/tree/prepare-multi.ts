@@ -31,6 +31,7 @@ function prepareBranch(scope: PrepareScope, branch: "then" | "otherwise", operat
         type: "error",
         code: effect.code,
         detail: effect.detail,
+        branch,
         codes: codesOf(operations.length, effects.length, effect.code),
       };
     effects.push(effect);

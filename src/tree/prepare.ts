@@ -34,7 +34,7 @@ function decide(scope: PrepareScope, write: Write, request: TreeRequest): TxnBod
 }
 
 export function errorBody(refusal: Refused): TxnBody {
-  return { type: "error", code: refusal.code, detail: refusal.detail, codes: [] };
+  return { type: "error", code: refusal.code, detail: refusal.detail, branch: "then", codes: [] };
 }
 
 /** The reply table must be able to keep the result. */

@@ -304,6 +304,7 @@ function encodeResume(w: Writer, message: ResumeMessage): void {
   w.uint(16, message.session);
   w.bytes(26, message.passwordHash);
   w.uint(32, message.timeoutMs);
+  w.bool(40, message.logged);
   w.close(mark);
 }
 
@@ -313,6 +314,7 @@ function decodeResume(r: Reader): ResumeMessage {
   let session = noSession;
   let passwordHash = noBytes;
   let timeoutMs = 0;
+  let logged = false;
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
@@ -328,12 +330,15 @@ function decodeResume(r: Reader): ResumeMessage {
       case 32:
         timeoutMs = r.uint();
         break;
+      case 40:
+        logged = r.bool();
+        break;
       default:
         r.skip(tag);
     }
   }
   r.leave(mark);
-  return { type: "resume", connection, session, passwordHash, timeoutMs };
+  return { type: "resume", connection, session, passwordHash, timeoutMs, logged };
 }
 
 function encodeResumed(w: Writer, message: ResumedMessage): void {

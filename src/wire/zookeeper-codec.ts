@@ -25,7 +25,7 @@ import type {
   Request,
   WatcherType,
 } from "../model/request.ts";
-import { failure, okOutcome } from "../model/request.ts";
+import { failure } from "../model/request.ts";
 import type { SessionId, Zxid } from "../model/zxid.ts";
 import { Reader } from "./cursor.ts";
 import { readAcl, readBoolean, readBuffer, readString, readStrings } from "./jute.ts";
@@ -126,7 +126,7 @@ function decodeBody(r: Reader, opcode: number): ZkBody {
     case 15:
     case 19:
     case 21:
-      return decodeCreateBody(r, opcode);
+      return request(decodeCreate(r, opcode));
     case 2:
       return request({ type: "delete", path: readString(r), version: r.int32() });
     case 3:
@@ -193,22 +193,19 @@ const createKinds: readonly NodeKind[] = ["persistent", "ephemeral", "persistent
 const sequentialFlags = 0b100_1100;
 const ttlMsMax = 2 ** 40 - 1;
 
-function decodeCreateBody(r: Reader, opcode: number): ZkBody {
-  const created = decodeCreate(r, opcode);
-  return typeof created === "string" ? badArguments(created) : request(created);
-}
-
-/** The request, or what is wrong with its flags. All of its bytes are read either way. */
-function decodeCreate(r: Reader, opcode: number): CreateRequest | string {
+/**
+ * Flags or a TTL that are not valid become a TTL node without a TTL: refusing it is for `prepare`, so that the
+ * refusal has its place among the session's writes and a zxid of its own, as in ZooKeeper.
+ */
+function decodeCreate(r: Reader, opcode: number): CreateRequest {
   const path = readString(r);
   const data = readBuffer(r);
   const acl = readAcl(r);
   const flags = r.int32();
   const ttlMs = opcode === 21 ? r.int64() : -1;
   const kind = createKinds[flags];
-  if (kind === undefined) return "unknown create flags";
-  if (kind === "ttl" && (ttlMs < 1 || ttlMs > ttlMsMax)) return "a TTL out of range";
-  if (kind !== "ttl" && ttlMs >= 0) return "a TTL on a node of another kind";
+  const valid = kind === "ttl" ? ttlMs >= 1 && ttlMs <= ttlMsMax : ttlMs < 0;
+  if (kind === undefined || !valid) return { type: "create", path, data, kind: "ttl", sequential: false, ttlMs: 0, acl };
   const sequential = ((sequentialFlags >> flags) & 1) === 1;
   return { type: "create", path, data, kind, sequential, ttlMs: kind === "ttl" ? ttlMs : 0, acl };
 }
@@ -229,44 +226,23 @@ const mixed: ZkBody = refused(failure("MARSHALLING_ERROR", "an operation that a 
 function decodeMulti(r: Reader, xid: number, limits: Limits): ZkRequest {
   const opcodes: number[] = [];
   const then: MultiOperation[] = [];
-  let wrong: { readonly index: number; readonly detail: string } | undefined;
   for (let opcode = readOpcode(r); opcode !== undefined; opcode = readOpcode(r)) {
     const operation = decodeMultiOperation(r, opcode);
     if (operation === undefined) return { xid, opcode: 14, path: "", opcodes: noOpcodes, body: mixed };
-    if (typeof operation !== "string") then.push(operation);
-    else wrong ??= { index: opcodes.length, detail: operation };
+    then.push(operation);
     opcodes.push(opcode);
   }
-  return { xid, opcode: 14, path: "", opcodes, body: multiBody(then, opcodes.length, wrong, limits) };
-}
-
-function multiBody(
-  then: readonly MultiOperation[],
-  count: number,
-  wrong: { readonly index: number; readonly detail: string } | undefined,
-  limits: Limits,
-): ZkBody {
-  if (count > limits.multi_operations_max) return tooMany(limits);
-  if (wrong !== undefined) return refused(failedMulti(count, wrong.index, wrong.detail));
-  return request({ type: "multi", conditions: [], then, otherwise: undefined });
+  const tooLong = then.length > limits.multi_operations_max;
+  const body = tooLong ? tooMany(limits) : request({ type: "multi", conditions: [], then, otherwise: undefined });
+  return { xid, opcode: 14, path: "", opcodes, body };
 }
 
 function tooMany(limits: Limits): ZkBody {
   return refused(failure("LIMIT", `multi_operations_max is ${limits.multi_operations_max}`));
 }
 
-/** As `prepare` answers: OK before the failing operation, its code, RUNTIME_INCONSISTENCY after. */
-function failedMulti(count: number, index: number, detail: string): Outcome {
-  const outcomes: Outcome[] = [];
-  for (let i = 0; i < count; i += 1) {
-    if (i === index) outcomes.push(failure("BAD_ARGUMENTS", detail));
-    else outcomes.push(i < index ? okOutcome : failure("RUNTIME_INCONSISTENCY"));
-  }
-  return { code: "BAD_ARGUMENTS", detail, result: { type: "multi", branch: "then", outcomes } };
-}
-
-/** Undefined when a multi cannot hold it; a text when it can, but not so. */
-function decodeMultiOperation(r: Reader, opcode: number): MultiOperation | string | undefined {
+/** Undefined when a multi cannot hold it. */
+function decodeMultiOperation(r: Reader, opcode: number): MultiOperation | undefined {
   switch (opcode) {
     case 1:
     case 15:

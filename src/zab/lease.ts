@@ -69,7 +69,7 @@ export class Lease {
     if (id === Number.POSITIVE_INFINITY) return nowMs + leaseMs(this.#limits);
     if (id <= this.#droppedId || id === 0 || this.#lastId - id >= sendTimesKept) return Number.NEGATIVE_INFINITY;
     const sentAtMs = this.#sentAtMs[id % sendTimesKept] ?? Number.NEGATIVE_INFINITY;
-    if (mutant("lease not shortened")) return sentAtMs + this.#limits.promise_ms * 4;
+    if (mutant("lease not shortened")) return sentAtMs + this.#limits.promise_ms;
     return sentAtMs + leaseMs(this.#limits);
   }
 

@@ -210,6 +210,8 @@ export interface ResumeMessage {
   readonly session: SessionId;
   readonly passwordHash: Uint8Array;
   readonly timeoutMs: number;
+  /** The new generation must outlive the leader: asked for where writes have no numbers of the client's, which alone would tell an old connection's late ones. */
+  readonly logged: boolean;
 }
 export interface ResumedMessage {
   readonly type: "resumed";

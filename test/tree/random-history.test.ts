@@ -115,7 +115,10 @@ const request: fc.Arbitrary<WriteRequest> = fc.oneof(
       passwordHash: fc.constantFrom(new Uint8Array(32), new Uint8Array(1)),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant("renewSession" as const), timeoutMs: fc.double() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constant("renewSession" as const), timeoutMs: fc.double(), generation: fc.double() }),
+  },
   { weight: 1, arbitrary: fc.constantFrom<WriteRequest>({ type: "closeSession" }, { type: "skip" }) },
 );
 

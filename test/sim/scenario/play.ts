@@ -1,6 +1,9 @@
 /** Plays one schedule with a trace: `npx tsx test/sim/scenario/play.ts NAME SEED`. */
 import { setMutant } from "../../../src/model/mutant.ts";
-import { schedules } from "./schedules.ts";
+import { portSchedules } from "./port-schedules.ts";
+import { schedules as coreSchedules } from "./schedules.ts";
+
+const schedules = [...coreSchedules, ...portSchedules];
 
 const [name = "", seed = "1", mutant = ""] = process.argv.slice(2);
 setMutant(mutant);

@@ -1,11 +1,12 @@
 /** Every schedule, for its seeds: no check may fail, and what the schedule is about must have happened. */
 import t from "tap";
 import { setMutant } from "../../../src/model/mutant.ts";
+import { portSchedules } from "./port-schedules.ts";
 import { schedules } from "./schedules.ts";
 
 t.setTimeout(1_200_000);
 
-for (const schedule of schedules) {
+for (const schedule of [...schedules, ...portSchedules]) {
   t.test(schedule.name, { timeout: 300_000 }, (t) => {
     const seen = new Set<string>();
     for (let seed = 1; seed <= schedule.seeds; seed += 1) {
@@ -24,7 +25,7 @@ for (const schedule of schedules) {
 
 t.test("the scripted schedules kill their mutants", { timeout: 300_000 }, (t) => {
   const kills = (mutant: string, name: string): boolean => {
-    const schedule = schedules.find((one) => one.name.startsWith(name));
+    const schedule = [...schedules, ...portSchedules].find((one) => one.name.startsWith(name));
     setMutant(mutant);
     try {
       for (let seed = 1; seed <= 20; seed += 1) schedule?.play(seed);
@@ -37,5 +38,6 @@ t.test("the scripted schedules kill their mutants", { timeout: 300_000 }, (t) =>
   };
   t.ok(kills("clock before inbox", "21 "), "clock before inbox");
   t.ok(kills("ack before fsync", "6 "), "ack before fsync");
+  t.ok(kills("a generation dies with its leader", "11b "), "a generation dies with its leader");
   t.end();
 });
