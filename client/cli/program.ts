@@ -7,6 +7,7 @@ import { type Client, connect } from "../client.ts";
 import { ZabraError } from "../error.ts";
 import { addCompletion } from "./completion.ts";
 import { addConfigCommands } from "./config-commands.ts";
+import { addCronCommand } from "./cron-commands.ts";
 import { addLockCommands } from "./lock-commands.ts";
 import { type GlobalOptions, printJson } from "./output.ts";
 import { addRegistryCommands } from "./registry-commands.ts";
@@ -27,6 +28,7 @@ export const clientCommands: ReadonlySet<string> = new Set([
   "elect",
   "config",
   "registry",
+  "cron",
   "status",
   "shell",
 ]);
@@ -47,6 +49,7 @@ function addCommands(program: Command, globals: (command: Command) => Command, u
   addTreeCommands(program, globals, use);
   addLockCommands(program, globals, use);
   addConfigCommands(program, globals, use);
+  addCronCommand(program, globals, use);
   addRegistryCommands(program, globals, use);
   addStatusCommand(program, globals);
 }

@@ -37,7 +37,8 @@ async function instances(client: Client, service: string, options: RegistryOptio
   using discovery = await discover(client, service, { root: options.root, timeoutMs: Number(options.timeout) });
   for (const { id, status, weight, zone, payload } of discovery.instances) {
     if (options.json) printJson({ id, status, weight, zone, payload });
-    else printLine(`${id.padEnd(20)} ${status.padEnd(10)} weight ${weight}  zone ${zone ?? "-"}  ${JSON.stringify(payload) ?? ""}`);
+    else
+      printLine(`${id.padEnd(20)} ${status.padEnd(10)} weight ${weight}  zone ${zone ?? "-"}  ${JSON.stringify(payload) ?? ""}`);
   }
   if (discovery.instances.length === 0 && !options.json) printLine("no instances");
 }

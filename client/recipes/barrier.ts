@@ -36,7 +36,9 @@ export class Barrier {
 
   /** Resolves when it is not set, at once or later, also over lost sessions. Rejects with TIMEOUT, ABORTED, CLOSED, NO_AUTH. */
   async wait(options: WaitOptions = {}): Promise<void> {
-    await withLimit(this.#client, this.path, options, (signal) => lookUntil(this.#client, this.path, () => this.#isOpen(signal), signal));
+    await withLimit(this.#client, this.path, options, (signal) =>
+      lookUntil(this.#client, this.path, () => this.#isOpen(signal), signal),
+    );
   }
 
   async #isOpen(signal: AbortSignal): Promise<true | undefined> {

@@ -7,7 +7,17 @@ import type { Client } from "../client.ts";
 import { unless, ZabraError } from "../error.ts";
 import { type Cache, cacheTree } from "./cache.ts";
 import { requireInteger, requireName, requireOpen } from "./check.ts";
-import { type CommitRecord, type CommitView, decide, donePath, outcomeOf, parseRecord, viewOf, vote, waitingPath } from "./commit-record.ts";
+import {
+  type CommitRecord,
+  type CommitView,
+  decide,
+  donePath,
+  outcomeOf,
+  parseRecord,
+  viewOf,
+  vote,
+  waitingPath,
+} from "./commit-record.ts";
 import { readCommit } from "./two-phase-commit.ts";
 import { goesOn, until } from "./wait.ts";
 import { untilSessionEnds } from "./when-gone.ts";
@@ -82,7 +92,10 @@ class Participant {
     const stop = this.#cache.onChange(() => this.#startAll());
     this.#startAll();
     try {
-      await unless("ABORTED", until(this.#cache, () => false, this.#signal));
+      await unless(
+        "ABORTED",
+        until(this.#cache, () => false, this.#signal),
+      );
       await Promise.all(this.#running.values());
     } finally {
       stop();

@@ -43,6 +43,7 @@ export class Counter {
 function countOf(path: string, value: NodeValue | undefined): number {
   if (value === undefined || value.text === "") return 0;
   const count = Number(value.text);
-  if (!Number.isSafeInteger(count)) throw new ZabraError("BAD_ARGUMENTS", { path, detail: `the node holds no count but "${value.text}"` });
+  if (!Number.isSafeInteger(count))
+    throw new ZabraError("BAD_ARGUMENTS", { path, detail: `the node holds no count but "${value.text}"` });
   return count;
 }

@@ -101,7 +101,8 @@ export class Discovery {
     const all = exclude === undefined ? this.#usable : preferred(this.#instances, this.#zone, exclude);
     if (strategy === "roundRobin") return roundRobin(all, this.#usageOf);
     if (strategy === "leastUsed") return leastUsed(all, this.#usageOf);
-    if (options.key === undefined) throw new ZabraError("BAD_ARGUMENTS", { path: this.#cache.path, detail: "sticky needs a key" });
+    if (options.key === undefined)
+      throw new ZabraError("BAD_ARGUMENTS", { path: this.#cache.path, detail: "sticky needs a key" });
     return sticky(all, options.key);
   }
 

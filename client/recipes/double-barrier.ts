@@ -75,7 +75,11 @@ export class DoubleBarrier {
 
   async #join(): Promise<CreatedNode> {
     const create = (): Promise<CreatedNode> =>
-      this.#client.create(joinPath(this.path, memberPrefix), undefined, { ...untilSessionEnds, kind: "ephemeral", sequential: true });
+      this.#client.create(joinPath(this.path, memberPrefix), undefined, {
+        ...untilSessionEnds,
+        kind: "ephemeral",
+        sequential: true,
+      });
     const created = await unless("NO_NODE", create());
     if (created !== undefined) return created;
     await this.#client.ensurePath(this.path, untilSessionEnds);

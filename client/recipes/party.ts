@@ -128,6 +128,7 @@ export class Membership {
 
 function membersOf(cache: Cache): readonly Member[] {
   const members: Member[] = [];
-  for (const { path, data, text, stat } of cache.descendants()) members.push({ name: nameOf(path), data, text, czxid: stat.czxid });
+  for (const { path, data, text, stat } of cache.descendants())
+    members.push({ name: nameOf(path), data, text, czxid: stat.czxid });
   return members.sort((a, b) => a.czxid - b.czxid);
 }

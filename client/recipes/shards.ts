@@ -46,7 +46,8 @@ export async function ownShards(client: Client, path: string, options: OwnShards
   requireOpen(client, path);
   requireInteger("the number of shards", options.shards.length, 1, 1_000);
   for (const shard of options.shards) requireName("shard", shard);
-  if (new Set(options.shards).size < options.shards.length) throw new ZabraError("BAD_ARGUMENTS", { path, detail: "shards must differ" });
+  if (new Set(options.shards).size < options.shards.length)
+    throw new ZabraError("BAD_ARGUMENTS", { path, detail: "shards must differ" });
   requireInteger("settleMs", options.settleMs ?? settleMsDefault, 0, 3_600_000);
   const name = options.name ?? `m-${client.session?.id ?? 0}`;
   requireName("name", name);
@@ -70,7 +71,8 @@ async function agree(client: Client, path: string, shards: readonly string[], si
   await client.ensurePath(parentOf(path) ?? "/", call);
   await unless("NODE_EXISTS", client.create(path, ours, call));
   const theirs = (await client.get(path, call)).text;
-  if (theirs !== ours) throw new ZabraError("BAD_ARGUMENTS", { path, detail: `shards are ${ours} here and ${theirs} for the others` });
+  if (theirs !== ours)
+    throw new ZabraError("BAD_ARGUMENTS", { path, detail: `shards are ${ours} here and ${theirs} for the others` });
   await client.ensurePath(joinPath(path, "owners"), call);
 }
 

@@ -67,7 +67,8 @@ export async function transact(client: Client, path: string, options: TransactOp
 function checkParticipants(path: string, participants: readonly string[]): void {
   requireInteger("the number of participants", participants.length, 1, participantsMax);
   for (const one of participants) requireName("participant", one);
-  if (new Set(participants).size < participants.length) throw new ZabraError("BAD_ARGUMENTS", { path, detail: "participants must differ" });
+  if (new Set(participants).size < participants.length)
+    throw new ZabraError("BAD_ARGUMENTS", { path, detail: "participants must differ" });
 }
 
 async function coordinate(
@@ -78,7 +79,10 @@ async function coordinate(
   signal: AbortSignal,
 ): Promise<Decision> {
   await client.ensurePath(parentOf(txn) ?? "/", { ...untilSessionEnds, signal });
-  const begin = client.transaction().create(txn, JSON.stringify(record)).create(waitingPath(txn), undefined, { kind: "ephemeral" });
+  const begin = client
+    .transaction()
+    .create(txn, JSON.stringify(record))
+    .create(waitingPath(txn), undefined, { kind: "ephemeral" });
   await begin.commit({ ...untilSessionEnds, signal });
   let impatient = false;
   const cancel = client.after(options.patienceMs ?? patienceMsDefault, () => {
@@ -97,7 +101,8 @@ async function coordinate(
 /** Decides when the votes are there, or patience has ended. */
 async function learn(client: Client, txn: string, impatient: boolean, signal: AbortSignal): Promise<Decision | undefined> {
   const view = await readCommit(client, txn, signal);
-  if (view === undefined) throw new ZabraError("NO_NODE", { path: txn, detail: "it was finished and removed before its outcome was learnt" });
+  if (view === undefined)
+    throw new ZabraError("NO_NODE", { path: txn, detail: "it was finished and removed before its outcome was learnt" });
   if (view.decision !== undefined) return view.decision;
   const outcome = outcomeOf(view) ?? (impatient ? "abort" : undefined);
   return outcome !== undefined && (await decide(client, txn, view.record, outcome)) ? outcome : undefined;

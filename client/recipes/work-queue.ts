@@ -222,7 +222,8 @@ export class WorkQueue {
       claiming.then((claim) => claim?.[Symbol.asyncDispose]()).catch(() => {});
       const error = ZabraError.from(thrown, this.path);
       this.#waiting.push(item);
-      if (signal.aborted || error.code === "CLOSED" || !(goesOn(this.#client, error) || error.code === "SESSION_EXPIRED")) throw error;
+      if (signal.aborted || error.code === "CLOSED" || !(goesOn(this.#client, error) || error.code === "SESSION_EXPIRED"))
+        throw error;
       await this.#client.sleep(retryMs, { signal });
       return undefined;
     }
@@ -232,7 +233,10 @@ export class WorkQueue {
   async #claim({ path, czxid }: Item): Promise<Claim | undefined> {
     const at = joinPath(path, claimName);
     const transaction = this.#client.transaction().ifCzxid(path, czxid).ifAbsent(at).ifAbsent(joinPath(path, delayName));
-    const done = await unless("CONDITION_FAILED", transaction.create(at, undefined, { kind: "ephemeral" }).commit(untilSessionEnds));
+    const done = await unless(
+      "CONDITION_FAILED",
+      transaction.create(at, undefined, { kind: "ephemeral" }).commit(untilSessionEnds),
+    );
     const result = done?.outcomes[0]?.result;
     if (done === undefined || result?.type !== "created") return undefined;
     const held = HeldNode.of(this.#client, { ...result, zxid: done.zxid });

@@ -33,7 +33,9 @@ class Instances {
   /** Resolves when it is registered. */
   async start(): Promise<void> {
     this.started += 1;
-    const child = spawn(process.execPath, [program, `instance-${this.started}`, this.#servers], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, [program, `instance-${this.started}`, this.#servers], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     this.#running.push(child);
     const lines = createInterface({ input: child.stdout });
     console.log((await once(lines, "line"))[0]);
@@ -97,7 +99,9 @@ const beganMs = performance.now();
 await Promise.all([...Array.from({ length: parallel }, load), change()]);
 const perSecond = Math.round((1_000 * total) / (performance.now() - beganMs));
 const { started, drained, killed } = instances;
-console.log(`${total} requests, ${lost} lost, ${perSecond}/s; ${started} instances came, ${drained} were drained, ${killed} killed`);
+console.log(
+  `${total} requests, ${lost} lost, ${perSecond}/s; ${started} instances came, ${drained} were drained, ${killed} killed`,
+);
 process.exitCode = lost === 0 ? 0 : 1;
 instances.close();
 agent.destroy();

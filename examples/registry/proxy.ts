@@ -4,8 +4,8 @@
  * moment, because the list still has a killed one until its session ends.
  */
 import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
-import { type Discovery, discover } from "zabra/recipes";
 import type { Client } from "zabra";
+import { type Discovery, discover } from "zabra/recipes";
 
 const avoidMs = 1_000;
 const attemptsMax = 20;

@@ -24,6 +24,7 @@ function run(example: string, ...args: readonly string[]): Promise<Ended> {
 t.test("registry: no request is lost while instances come, drain and are killed", { timeout: 120_000 }, async (t) => {
   const { code, output } = await run("registry/main", "1500");
   t.equal(code, 0);
-  const [, came, drained, killed] = /1500 requests, 0 lost, .* (\d+) instances came, (\d+) were drained, (\d+) killed/.exec(output) ?? [];
+  const [, came, drained, killed] =
+    /1500 requests, 0 lost, .* (\d+) instances came, (\d+) were drained, (\d+) killed/.exec(output) ?? [];
   t.ok(Number(came) >= 5 && Number(drained) >= 1 && Number(killed) >= 1, output);
 });

@@ -19,7 +19,10 @@ t.test("the registry", async (t) => {
     const a = await register(one.client, "shop", { id: "a", payload: { url: "x" } });
     const b = await register(other, "shop", { id: "b", weight: 3 });
     await until(() => shop.instances.length === 2);
-    t.match(shop.instances, [{ id: "a", payload: { url: "x" }, weight: 1 }, { id: "b", weight: 3 }]);
+    t.match(shop.instances, [
+      { id: "a", payload: { url: "x" }, weight: 1 },
+      { id: "b", weight: 3 },
+    ]);
     looker.gate.break();
     await b.drain();
     await until(() => ids(shop.instances) === "a:up b:draining");
@@ -103,13 +106,20 @@ t.test("the registry", async (t) => {
     t.equal((await found.use({ strategy: "leastUsed" })).instance.id, "a");
     const keys = Array.from({ length: 300 }, (_, i) => `key ${i}`);
     const before = keys.map((key) => found.choose({ key })?.id);
-    t.same(keys.map((key) => found.choose({ key })?.id), before, "the same for the same key");
+    t.same(
+      keys.map((key) => found.choose({ key })?.id),
+      before,
+      "the same for the same key",
+    );
     const share = before.filter((id) => id === "b").length / keys.length;
     t.ok(share > 0.58 && share < 0.75, `b has two thirds: ${share}`);
     const d = await register(other, "choose", { id: "d" });
     await until(() => found.instances.length === 4);
     const after = keys.map((key) => found.choose({ key })?.id);
-    t.ok(after.every((id, i) => id === before[i] || id === "d"), "only keys that the newcomer wins move");
+    t.ok(
+      after.every((id, i) => id === before[i] || id === "d"),
+      "only keys that the newcomer wins move",
+    );
     const near = await discover(other, "choose", { zone: "x" });
     t.same([near.choose()?.id, near.choose()?.id], ["a", "a"]);
     t.equal(near.choose({ exclude: new Set(["a", "b", "d"]) })?.id, "c", "weight 0: only when there is nothing else");

@@ -8,7 +8,11 @@ import { code, loseSession, rejection, World } from "./world.ts";
 const names = (n: number): string[] => Array.from({ length: n }, (_, i) => `s${i}`);
 
 t.test("the plan converges, moves no more than it must, and evens out", async (t) => {
-  for (const [shardCount, steps] of [[10, [1, 2, 3, 4, 3, 1, 5]], [3, [5, 2, 4]], [16, [4, 3, 4]]] as const) {
+  for (const [shardCount, steps] of [
+    [10, [1, 2, 3, 4, 3, 1, 5]],
+    [3, [5, 2, 4]],
+    [16, [4, 3, 4]],
+  ] as const) {
     const shards = names(shardCount);
     let owners = new Map<string, string>();
     let before = 0;
@@ -66,7 +70,10 @@ t.test("ownShards", async (t) => {
   await until(() => a.shards.size + b.shards.size === 7 && running.size === 7);
   const lost = [...a.shards.values()];
   await loseSession(gated);
-  t.ok(lost.every((grant) => grant.signal.aborted), "a lost session ends its shards");
+  t.ok(
+    lost.every((grant) => grant.signal.aborted),
+    "a lost session ends its shards",
+  );
   await until(() => a.shards.size >= 3 && b.shards.size >= 3 && running.size === 7);
   t.same([...new Set(a.owners.values())].sort(), ["a", "b"]);
   await Promise.all([a.close(), b.close()]);
@@ -74,7 +81,10 @@ t.test("ownShards", async (t) => {
   t.same(problems, []);
 
   const other = await world.client();
-  t.match(await rejection(ownShards(other, path, { shards: ["x"] })), { code: "BAD_ARGUMENTS", detail: /\["x"\] here and \["s0"/ });
+  t.match(await rejection(ownShards(other, path, { shards: ["x"] })), {
+    code: "BAD_ARGUMENTS",
+    detail: /\["x"\] here and \["s0"/,
+  });
   t.match(await rejection(ownShards(other, path, { shards: [] })), { code: "BAD_ARGUMENTS", detail: /number of shards/ });
   t.match(await rejection(ownShards(other, path, { shards: ["x", "x"] })), { code: "BAD_ARGUMENTS", detail: /differ/ });
   t.match(await rejection(ownShards(other, path, { shards: ["a/b"] })), { code: "BAD_ARGUMENTS", detail: /shard "a\/b"/ });

@@ -21,7 +21,10 @@ t.test("small recipes", async (t) => {
     await Promise.all(adding);
     t.equal(await counters[0]?.get(), 20);
     t.equal((await other.get("/counters/a/c")).text, "20");
-    t.match(await rejection(new Counter(other, "/counters/a/c").add(0.5)), { code: "BAD_ARGUMENTS", detail: /n must be a whole/ });
+    t.match(await rejection(new Counter(other, "/counters/a/c").add(0.5)), {
+      code: "BAD_ARGUMENTS",
+      detail: /n must be a whole/,
+    });
     t.match(await rejection(new Counter(other, "/counters/a/c").add(Number.MAX_SAFE_INTEGER)), { code: "LIMIT" });
     await other.create("/counters/text", "x");
     t.match(await rejection(new Counter(other, "/counters/text").get()), { code: "BAD_ARGUMENTS", detail: /no count but "x"/ });
@@ -87,7 +90,10 @@ t.test("small recipes", async (t) => {
     };
     await Promise.all(clients.map(play));
     t.same(problems, []);
-    t.same([...inRound], [0, 1, 2, 3].map((round) => [round, 3]));
+    t.same(
+      [...inRound],
+      [0, 1, 2, 3].map((round) => [round, 3]),
+    );
   });
 
   t.test("double barrier: one who comes too late, one who gives up, one who dies inside", async (t) => {
@@ -95,7 +101,10 @@ t.test("small recipes", async (t) => {
     const path = "/double/b";
     t.equal(await code(new DoubleBarrier(other, path, 2).enter({ timeoutMs: 30 })), "TIMEOUT");
     await until(async () => (await other.children(path)).names.length === 0);
-    const [mine, theirs] = await Promise.all([new DoubleBarrier(other, path, 2).enter(), new DoubleBarrier(dying.client, path, 2).enter()]);
+    const [mine, theirs] = await Promise.all([
+      new DoubleBarrier(other, path, 2).enter(),
+      new DoubleBarrier(dying.client, path, 2).enter(),
+    ]);
     let late: Inside | undefined;
     const entering = new DoubleBarrier(other, path, 2).enter().then((inside) => (late = inside));
     await until(async () => (await other.children(path)).names.length === 4);
@@ -117,7 +126,10 @@ t.test("small recipes", async (t) => {
     const a = await party.join({ name: "a", data: "1" });
     const b = await new Party(one.client, "/party/a").join({ name: "b" });
     await a.when((members) => members.length === 2);
-    t.match(a.members, [{ name: "a", text: "1" }, { name: "b", text: "" }]);
+    t.match(a.members, [
+      { name: "a", text: "1" },
+      { name: "b", text: "" },
+    ]);
     await b.set("2");
     await a.when((members) => members[1]?.text === "2");
     const counts: number[] = [];
@@ -125,7 +137,10 @@ t.test("small recipes", async (t) => {
     await loseSession(one);
     await until(() => b.present);
     await a.when((members) => members.length === 2);
-    t.ok(counts.every((count) => count <= 1), "never twice");
+    t.ok(
+      counts.every((count) => count <= 1),
+      "never twice",
+    );
     t.equal(await code(party.join({ name: "a", timeoutMs: 20 }).then(() => {})), "OK", "the same session: it is there already");
     await b.leave();
     await a.when((members) => members.length === 1);

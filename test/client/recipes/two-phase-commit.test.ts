@@ -1,7 +1,7 @@
 /** Two-phase commit against a real server: all or none, whoever dies. */
 import t from "tap";
 import type { Client } from "../../../client/index.ts";
-import { type ParticipateOptions, type ParticipantWork, participate, transact } from "../../../client/recipes/index.ts";
+import { type ParticipantWork, type ParticipateOptions, participate, transact } from "../../../client/recipes/index.ts";
 import { until } from "../gate.ts";
 import { code, loseSession, rejection, World } from "./world.ts";
 
@@ -46,7 +46,13 @@ t.test("two-phase commit", async (t) => {
   t.test("all vote yes: committed everywhere, and nothing is left; over a lost session too", async (t) => {
     t.equal(await transact(other, path, { participants, payload: 1 }), "commit");
     await clean();
-    t.same([a.lines, b.lines], [["prepare 1", "commit 1"], ["prepare 1", "commit 1"]]);
+    t.same(
+      [a.lines, b.lines],
+      [
+        ["prepare 1", "commit 1"],
+        ["prepare 1", "commit 1"],
+      ],
+    );
     const [decision] = await Promise.all([transact(other, path, { participants, payload: 2 }), loseSession(gated)]);
     await clean();
     t.equal(a.lines.includes("commit 2"), decision === "commit");
@@ -90,7 +96,10 @@ t.test("two-phase commit", async (t) => {
     t.match(await rejection(transact(other, path, { participants: [] })), { code: "BAD_ARGUMENTS", detail: /participants/ });
     t.match(await rejection(transact(other, path, { participants: ["a", "a"] })), { code: "BAD_ARGUMENTS", detail: /differ/ });
     t.match(await rejection(transact(other, path, { participants: ["a/b"] })), { code: "BAD_ARGUMENTS", detail: /"a\/b"/ });
-    t.match(await rejection(transact(other, path, { participants: ["a"], payload: "x".repeat(2 ** 20) })), { code: "LIMIT", outcome: "failed" });
+    t.match(await rejection(transact(other, path, { participants: ["a"], payload: "x".repeat(2 ** 20) })), {
+      code: "LIMIT",
+      outcome: "failed",
+    });
     t.match(await rejection(participate(other, "x", "a", a)), { code: "BAD_ARGUMENTS" });
     const closed = await world.client();
     await closed.close();

@@ -1,7 +1,7 @@
 /** The work queue against a real server: every item done at least once, by one at a time, in order, the poisonous ones set aside. */
 import t from "tap";
-import { type Claim, WorkQueue } from "../../../client/recipes/index.ts";
 import { Heap } from "../../../client/recipes/heap.ts";
+import { type Claim, WorkQueue } from "../../../client/recipes/index.ts";
 import { until } from "../gate.ts";
 import { code, loseSession, rejection, World } from "./world.ts";
 
@@ -11,7 +11,14 @@ t.test("WorkQueue", async (t) => {
 
   t.test("by priority, then in the order of putting; an id is there once", async (t) => {
     using queue = new WorkQueue(other, "/queues/order");
-    for (const [text, priority] of [["c", 500], ["d", 500], ["a", 1], ["e", 999], ["b", 499]] as const) await queue.put(text, { priority });
+    for (const [text, priority] of [
+      ["c", 500],
+      ["d", 500],
+      ["a", 1],
+      ["e", 999],
+      ["b", 499],
+    ] as const)
+      await queue.put(text, { priority });
     await queue.put("once", { id: "x", priority: 999 });
     await queue.put("twice", { id: "x", priority: 999 });
     let order = "";
@@ -38,7 +45,9 @@ t.test("WorkQueue", async (t) => {
       inside.delete(claim.text);
       done.push(claim.text);
     };
-    const consuming = gated.map(({ client }) => new WorkQueue(client, "/queues/many").consume(work, { signal: stop.signal, parallel: 2 }));
+    const consuming = gated.map(({ client }) =>
+      new WorkQueue(client, "/queues/many").consume(work, { signal: stop.signal, parallel: 2 }),
+    );
     await Promise.all(Array.from({ length: 60 }, (_, i) => producer.put(`item ${i}`)));
     await until(async () => (await producer.counts()).items === 0);
     stop.abort();
@@ -115,7 +124,14 @@ t.test("WorkQueue", async (t) => {
     queue.close();
     const closed = await world.client();
     const late = new WorkQueue(closed, "/queues/bad");
-    const waiting = code(late.take().then((claim) => claim.ack()).then(() => late.take()).then((claim) => claim.ack()).then(() => late.take()));
+    const waiting = code(
+      late
+        .take()
+        .then((claim) => claim.ack())
+        .then(() => late.take())
+        .then((claim) => claim.ack())
+        .then(() => late.take()),
+    );
     await until(async () => (await queue.counts()).items === 0);
     await closed.close();
     t.equal(await waiting, "CLOSED");
@@ -129,7 +145,10 @@ t.test("WorkQueue", async (t) => {
     for (const value of values) heap.push(value);
     const popped: number[] = [];
     while (heap.size > 0) popped.push(heap.pop() ?? -1);
-    t.same(popped, values.toSorted((a, b) => a - b));
+    t.same(
+      popped,
+      values.toSorted((a, b) => a - b),
+    );
     t.equal(heap.pop(), undefined);
   });
 });
