@@ -11,6 +11,7 @@
  * refused when the claim is not ours any more. Between claim and ack the work may run twice if its consumer stood still: pass
  * `claim.token` along, or guard writes by `claim.guard`.
  */
+import { mutant } from "../../src/model/mutant.ts";
 import { joinPath, nameOf, parentOf } from "../../src/model/path.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
@@ -235,7 +236,9 @@ export class WorkQueue {
     const transaction = this.#client.transaction().ifCzxid(path, czxid).ifAbsent(at).ifAbsent(joinPath(path, delayName));
     const done = await unless(
       "CONDITION_FAILED",
-      transaction.create(at, undefined, { kind: "ephemeral" }).commit(untilSessionEnds),
+      transaction
+        .create(at, undefined, { kind: mutant("a claim outlives its session") ? "persistent" : "ephemeral" })
+        .commit(untilSessionEnds),
     );
     const result = done?.outcomes[0]?.result;
     if (done === undefined || result?.type !== "created") return undefined;
