@@ -74,7 +74,8 @@ export class AtomicValue {
       return await work();
     } catch (thrown) {
       const error = ZabraError.from(thrown, this.path);
-      if (!goesOn(this.#client, error)) throw error;
+      const mayHaveBeen = error.outcome === "unknown" && !mutant("a write of unknown outcome is tried again");
+      if (mayHaveBeen || !goesOn(this.#client, error)) throw error;
       await this.#client.sleep(retryMs, { signal });
       return undefined;
     }

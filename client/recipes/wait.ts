@@ -1,5 +1,4 @@
 /** How long a recipe waits: a caller's signal and deadline as one, and promises that end with it. Used by every recipe that waits. */
-import { mutant } from "../../src/model/mutant.ts";
 import type { Client } from "../client.ts";
 import { ZabraError } from "../error.ts";
 
@@ -120,9 +119,11 @@ export function until(changing: Changing, holds: () => boolean, signal: AbortSig
   });
 }
 
-/** Whether a recipe that this ended can go on: the client opens another session, or the server asks to come again. Never after a write of unknown outcome. */
+/**
+ * Whether a recipe that this ended can go on: the client opens another session, or the server asks to come again. What it then
+ * does again must bear being done twice when the outcome is unknown.
+ */
 export function goesOn(client: Client, error: ZabraError): boolean {
-  if (error.outcome === "unknown" && !mutant("a write of unknown outcome is tried again")) return false;
   const { type } = client.state;
   return error.code === "SESSION_EXPIRED" ? type !== "lost" && type !== "closed" : error.retryable;
 }
