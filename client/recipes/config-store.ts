@@ -11,7 +11,6 @@
  */
 
 import { productionLimits } from "../../src/model/limits.ts";
-import { mutant } from "../../src/model/mutant.ts";
 import { joinPath, nameOf } from "../../src/model/path.ts";
 import type { Stat } from "../../src/model/stat.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
@@ -211,7 +210,7 @@ export class ConfigStore {
   /** The node's version is the condition that all writers of the recipe meet at; a key's own, for those who write it alone. */
   #putValue(transaction: Transaction, { root, keys }: Found, value: unknown): void {
     const version = root?.stat.version ?? 0;
-    if (!mutant("a config is written over another's")) transaction.ifVersion(this.path, version);
+    transaction.ifVersion(this.path, version);
     if (root !== undefined) transaction.ifCzxid(this.path, root.stat.czxid);
     if (this.#layout === "node") {
       transaction.set(this.path, JSON.stringify(value));

@@ -76,7 +76,11 @@ t.test("blocks are found", async (t) => {
   ]);
   t.ok(all.filter((block) => block.language === "ts").length >= 5);
   const known = new Set(["ts", "sh", ""]);
-  t.same(all.filter((block) => !known.has(block.language)), [], "another language would need somebody to run it");
+  t.same(
+    all.filter((block) => !known.has(block.language)),
+    [],
+    "another language would need somebody to run it",
+  );
 });
 
 t.test("every block runs", { timeout: 240_000 }, async (t) => {

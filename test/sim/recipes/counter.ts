@@ -31,7 +31,7 @@ export const recipe: RecipeWorkload = {
   name: "counter",
   bugs: [
     { name: "an atomic write without its condition", seed: 1 },
-    { name: "a write of unknown outcome is tried again", seed: 1 },
+    { name: "a write of unknown outcome is tried again", seed: 2 },
   ],
   play,
 };

@@ -44,6 +44,6 @@ async function play(stage: RecipeStage): Promise<void> {
 
 export const recipe: RecipeWorkload = {
   name: "shards",
-  bugs: [{ name: "a shard is taken from its owner", seed: 1 }],
+  bugs: [{ name: "a shard is taken from its owner", seed: 14 }],
   play,
 };

@@ -97,7 +97,7 @@ export const recipe: RecipeWorkload = {
   name: "work-queue",
   clients: 4,
   bugs: [
-    { name: "an ack without its guard", seed: 1 },
+    { name: "an ack without its guard", seed: 2 },
     { name: "a claim outlives its session", seed: 1 },
   ],
   play: (stage) => new QueueWork(stage).play(),
