@@ -21,6 +21,7 @@ export { type ConfigDifference, differences } from "./config-diff.ts";
 export type { ConfigLayout, ConfigRevision } from "./config-history.ts";
 export { type ApplyOptions, type ConfigPlan, ConfigStore, type ConfigStoreOptions } from "./config-store.ts";
 export { Counter } from "./counter.ts";
+export { type CronEvent, CronJob, type CronJobOptions, type CronRun, everyMs, type MissedTicks, type Tick } from "./cron-job.ts";
 export { type ChooseOptions, type DiscoverOptions, Discovery, discover, type Use } from "./discovery.ts";
 export { DoubleBarrier, Inside } from "./double-barrier.ts";
 export { Grant, SharedGrant } from "./grant.ts";
