@@ -5,6 +5,7 @@
  */
 import { openAcl } from "../../src/model/acl.ts";
 import { joinPath, rootPath } from "../../src/model/path.ts";
+import type { NodeKind } from "../../src/model/request.ts";
 import { importFailure } from "./failure.ts";
 import { isReserved, type PortableNode } from "./node.ts";
 import type { OfflineTree } from "./offline-tree.ts";
@@ -33,6 +34,7 @@ export interface SourceListing {
 
 /** A node that changes all the time is read so often until its parts belong together. */
 const readsMax = 20;
+const usualKind = { kind: "persistent", ttlMs: 0 } as const;
 
 export class LiveSource {
   readonly #options: LiveSourceOptions;
@@ -108,8 +110,7 @@ export class LiveSource {
       const { czxid, mzxid, childCreates } = value.stat;
       if (access === undefined || access.stat.czxid !== czxid) continue;
       const acl = access.acl.length === 0 ? openAcl : access.acl;
-      const top = { kind: "persistent", ttlMs: 0 } as const;
-      const { kind, ttlMs } = (path === rootPath ? undefined : this.kinds?.kindOf(global, czxid)) ?? top;
+      const { kind, ttlMs } = this.kindOf(path, czxid);
       return {
         node: { path, data: value.data, acl, kind, ttlMs, childCreates },
         czxid,
@@ -118,6 +119,12 @@ export class LiveSource {
       };
     }
     throw new SourceLost(`${global} was created anew each time that it was read`);
+  }
+
+  /** Of the node that the txn `czxid` created, as far as is known now. */
+  kindOf(path: string, czxid: number): { readonly kind: NodeKind; readonly ttlMs: number } {
+    const found = path === rootPath ? undefined : this.kinds?.kindOf(this.#global(path), czxid);
+    return found ?? usualKind;
   }
 
   #onChange(path: string): void {
