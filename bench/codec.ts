@@ -257,7 +257,7 @@ measure(
   "ZooKeeper set reply: encode",
   zkReplies,
   (reply) => {
-    encodeZkReply(writer, reply);
+    encodeZkReply(writer, reply, 0xf_ffff);
     return writer.finish();
   },
   88,

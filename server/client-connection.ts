@@ -39,9 +39,6 @@ export interface ClientHost {
   readonly superDigest: string | undefined;
 }
 
-/** What a frame may hold besides data of the largest size. */
-export const frameSlackBytes = 16 * 1024;
-
 /** How long a connection may live without a `connect`. */
 export const handshakeMs = 10_000;
 /** After `end`, how long the other side may take to read what is buffered. */
@@ -304,13 +301,23 @@ export function normalAddress(address: string | undefined): string {
   return isIPv4(tail) ? tail : address;
 }
 
-/** The identity that credentials prove; undefined when they are refused. Only the hash goes further. */
-export function identityOf(scheme: string, credentials: Uint8Array, superDigest: string | undefined): AuthId | undefined {
-  if (scheme !== "digest") return undefined;
+/**
+ * The identities that credentials prove; none when they are refused. Only the hash goes further. As in
+ * ZooKeeper the super user is itself besides super, `ip` gives what the connection has anyway, and what
+ * stands before the first colon of a digest, be it all, is the user.
+ */
+export function identitiesOf(
+  scheme: string,
+  credentials: Uint8Array,
+  remoteAddress: string,
+  superDigest: string | undefined,
+): readonly AuthId[] {
+  if (scheme === "ip") return [{ scheme, id: remoteAddress }];
+  if (scheme !== "digest") return [];
   const text = Buffer.from(credentials.buffer, credentials.byteOffset, credentials.byteLength);
   const colon = text.indexOf(58);
-  if (colon < 0) return undefined;
-  const user = text.toString("utf8", 0, colon);
+  const user = text.toString("utf8", 0, colon < 0 ? text.length : colon);
   const id = `${user}:${createHash("sha1").update(text).digest("base64")}`;
-  return id === superDigest ? { scheme: "super", id: "" } : { scheme: "digest", id };
+  const own: AuthId = { scheme, id };
+  return id === superDigest ? [{ scheme: "super", id: "" }, own] : [own];
 }

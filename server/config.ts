@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { checkLimits, type Limits, productionLimits } from "../src/model/limits.ts";
 import { epochMax, type ServerId } from "../src/model/zxid.ts";
+import { defaultWords, words } from "./four-letter-words.ts";
 import { type LogLevel, logLevels } from "./log.ts";
 
 export const exitCodes = { stopped: 0, usage: 64, failure: 70, configuration: 78 } as const;
@@ -55,6 +56,8 @@ export interface Config {
   readonly leaseReads: boolean;
   /** `super:BASE64`, as ZooKeeper's superDigest; undefined: nobody is super. */
   readonly superDigest: string | undefined;
+  /** Four-letter words that the ZooKeeper port answers. */
+  readonly zookeeperWords: readonly string[];
   readonly limits: Limits;
 }
 
@@ -100,6 +103,11 @@ export const settings: readonly Setting[] = [
     description: "further host names, separated by commas, by which clients call this server",
   },
   { name: "lease-reads", argument: "<on|off>", description: "off: every linearizable read asks a quorum" },
+  {
+    name: "zk-words",
+    argument: "<words>",
+    description: `four-letter words, separated by commas, answered besides ${defaultWords.join(", ")}; * for all`,
+  },
   { name: "super-digest", argument: "<super:base64>", description: "digest identity that passes every ACL" },
 ];
 
@@ -173,6 +181,7 @@ function buildConfig(sources: Sources, limits: Limits): Config {
     allowHosts: readList(sources, "allow-host"),
     leaseReads: readSwitch(sources, "lease-reads", true),
     superDigest: readSuperDigest(sources),
+    zookeeperWords: readWords(sources),
     limits,
   };
 }
@@ -272,6 +281,15 @@ function readOrigins(sources: Sources): readonly string[] {
       throw wrong(given, `must be origins such as https://example.org, with no path; got "${origin}"`);
   }
   return origins;
+}
+
+function readWords(sources: Sources): readonly string[] {
+  const given = sources.get("zk-words");
+  if (given === undefined) return defaultWords;
+  if (given.text.trim() === "*") return words;
+  const named = readList(sources, "zk-words");
+  for (const word of named) if (!words.includes(word)) throw wrong(given, `must name some of ${words.join(", ")}, or be *`);
+  return [...new Set([...defaultWords, ...named])];
 }
 
 function readSuperDigest(sources: Sources): string | undefined {

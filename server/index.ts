@@ -10,6 +10,7 @@ import type { Limits } from "../src/model/limits.ts";
 import type { Halt } from "../src/replica/effects.ts";
 import type { Status } from "../src/replica/status.ts";
 import { type Address, type Config, type ConfiguredMember, formatAddress, readLimits } from "./config.ts";
+import { defaultWords, words } from "./four-letter-words.ts";
 import type { HttpRoute } from "./http.ts";
 import { type LogLevel, makeLogger } from "./log.ts";
 import { type BoundAddresses, ZabraServer } from "./server.ts";
@@ -37,6 +38,8 @@ export interface ServerOptions {
   readonly zookeeperPort?: number | false;
   readonly leaseReads?: boolean;
   readonly superDigest?: string;
+  /** Four-letter words of the ZooKeeper port answered besides ruok, isro, srvr, mntr and envi; `"*"`: all. */
+  readonly zookeeperWords?: readonly string[] | "*";
   readonly allowOrigins?: readonly string[];
   readonly allowHosts?: readonly string[];
   /** Default: warn. */
@@ -238,6 +241,7 @@ function makeConfig(options: ServerOptions, directory: string): Config {
     allowHosts: options.allowHosts ?? [],
     leaseReads: options.leaseReads ?? true,
     superDigest: options.superDigest,
+    zookeeperWords: options.zookeeperWords === "*" ? words : [...defaultWords, ...(options.zookeeperWords ?? [])],
     limits: readLimits({ ...embeddedLimits, ...options.limits }),
   };
 }

@@ -18,8 +18,7 @@ import {
   type ClientConnection,
   type ClientConnections,
   type ClientTransport,
-  frameSlackBytes,
-  identityOf,
+  identitiesOf,
   normalAddress,
 } from "./client-connection.ts";
 import type { HostPolicy } from "./host-policy.ts";
@@ -47,7 +46,7 @@ export class WebSocketListener {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
-      maxPayload: clients.host.limits.frame_bytes_max + frameSlackBytes,
+      maxPayload: clients.host.limits.frame_bytes_max,
       maxFragments: fragmentsMax,
       maxBufferedChunks: bufferedChunksMax,
       handleProtocols: () => subprotocol,
@@ -168,7 +167,8 @@ class WebSocketTransport implements ClientTransport {
   #request(message: WireClientRequest): void {
     const request = message.request;
     if (request.type !== "addAuth") return this.#connection.receive({ ...message, request });
-    const identity = identityOf(request.scheme, request.credentials, this.#clients.host.superDigest);
-    this.#connection.receive({ ...message, request: { type: "addAuth", identity } });
+    const { scheme, credentials } = request;
+    const identities = identitiesOf(scheme, credentials, this.#connection.remoteAddress, this.#clients.host.superDigest);
+    this.#connection.receive({ ...message, request: { type: "addAuth", identities } });
   }
 }

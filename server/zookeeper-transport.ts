@@ -7,9 +7,11 @@
  * connection; a renewal that fails is answered by zeros and a close, never by a new session.
  */
 import type { Socket } from "node:net";
+import { performance } from "node:perf_hooks";
+import type { AuthId } from "../src/model/acl.ts";
 import { assert, InvariantError } from "../src/model/assert.ts";
 import type { ServerMessage } from "../src/model/client-message.ts";
-import { failure, type Outcome, type ReadLevel, type Request } from "../src/model/request.ts";
+import type { Outcome, ReadLevel, Request } from "../src/model/request.ts";
 import type { SessionId, Zxid } from "../src/model/zxid.ts";
 import type { Writer } from "../src/wire/cursor.ts";
 import { FrameDecoder } from "../src/wire/frame.ts";
@@ -29,18 +31,9 @@ import {
   encodeZkUnimplemented,
   encodeZkWatchEvent,
 } from "../src/wire/zookeeper-reply.ts";
-import {
-  type ClientConnection,
-  type ClientConnections,
-  type ClientTransport,
-  frameSlackBytes,
-  identityOf,
-} from "./client-connection.ts";
-
-export interface PacketCounters {
-  received: number;
-  sent: number;
-}
+import { type ClientConnection, type ClientConnections, type ClientTransport, identitiesOf } from "./client-connection.ts";
+import type { ConnectionFacts } from "./four-letter-words.ts";
+import { RequestMeter } from "./request-meter.ts";
 
 interface Awaited {
   /** What the core calls the request; 0: it never hears of it. */
@@ -49,6 +42,8 @@ interface Awaited {
   /** Decided here. `unimplemented` and `closing` end the connection. */
   readonly local: Outcome | "unimplemented" | undefined;
   readonly closing: boolean;
+  /** When it came. */
+  readonly atMs: number;
 }
 
 type Reply = Extract<ServerMessage, { readonly type: "reply" }>;
@@ -62,7 +57,11 @@ export class ZooKeeperTransport implements ClientTransport {
   readonly #socket: Socket;
   readonly #clients: ClientConnections;
   readonly #writer: Writer;
-  readonly #packets: PacketCounters;
+  /** Of all connections of the port, and of this one. */
+  readonly #total: RequestMeter;
+  readonly #own = new RequestMeter();
+  readonly #remote: string;
+  readonly #openedMs = Date.now();
   readonly #connection: ClientConnection;
   readonly #decoder: FrameDecoder;
   #connect: ZkConnectRequest | undefined;
@@ -72,14 +71,21 @@ export class ZooKeeperTransport implements ClientTransport {
   #lastNumber = 0;
   #lastZxid = 0 as Zxid;
   #deaf = false;
+  #session: SessionId | 0 = 0;
+  #timeoutMs = 0;
+  #lastForm: ZkReplyForm | undefined;
+  #lastResponseMs = 0;
+  /** Monotonic, sampled once for all that was read, and once for all that is written. */
+  #nowMs = 0;
 
   /** `data` is then called with what has been read. */
-  constructor(socket: Socket, remoteAddress: string, clients: ClientConnections, writer: Writer, packets: PacketCounters) {
+  constructor(socket: Socket, remoteAddress: string, clients: ClientConnections, writer: Writer, total: RequestMeter) {
     this.#socket = socket;
     this.#clients = clients;
     this.#writer = writer;
-    this.#packets = packets;
-    this.#decoder = new FrameDecoder(clients.host.limits.frame_bytes_max + frameSlackBytes);
+    this.#total = total;
+    this.#remote = `${remoteAddress}:${socket.remotePort ?? 0}`;
+    this.#decoder = new FrameDecoder(clients.host.limits.frame_bytes_max);
     this.#connection = clients.open("zookeeper", remoteAddress, this);
     socket.on("data", (chunk: Buffer) => this.data(chunk));
     socket.on("drain", () => this.#connection.drained());
@@ -90,6 +96,7 @@ export class ZooKeeperTransport implements ClientTransport {
 
   data(chunk: Uint8Array): void {
     if (this.#deaf) return;
+    this.#nowMs = performance.now();
     try {
       this.#decoder.push(chunk);
       for (let frame = this.#decoder.next(); frame !== undefined && !this.#deaf; frame = this.#decoder.next()) this.#frame(frame);
@@ -100,7 +107,8 @@ export class ZooKeeperTransport implements ClientTransport {
   }
 
   #frame(frame: Uint8Array): void {
-    this.#packets.received += 1;
+    this.#total.received += 1;
+    this.#own.received += 1;
     if (this.#connect === undefined) this.#onConnect(decodeZkConnect(frame));
     else this.#onRequest(decodeZkRequest(frame, this.#clients.host.limits));
   }
@@ -130,7 +138,7 @@ export class ZooKeeperTransport implements ClientTransport {
       case "auth":
         return this.#ask(request, {
           type: "addAuth",
-          identity: identityOf(body.scheme, body.credentials, this.#clients.host.superDigest),
+          identities: this.#identitiesOf(body.scheme, body.credentials),
         });
       case "request":
         return this.#ask(request, body.request);
@@ -141,13 +149,18 @@ export class ZooKeeperTransport implements ClientTransport {
     }
   }
 
+  #identitiesOf(scheme: string, credentials: Uint8Array): readonly AuthId[] {
+    return identitiesOf(scheme, credentials, this.#connection.remoteAddress, this.#clients.host.superDigest);
+  }
+
   #ask(form: ZkReplyForm, request: Request): void {
     this.#lastNumber += 1;
     this.#awaited.push({
       number: this.#lastNumber,
       form,
       local: undefined,
-      closing: request.type === "addAuth" && request.identity === undefined,
+      closing: request.type === "addAuth" && request.identities.length === 0,
+      atMs: this.#nowMs,
     });
     this.#connection.receive({
       type: "request",
@@ -163,7 +176,7 @@ export class ZooKeeperTransport implements ClientTransport {
 
   #answerHere(form: ZkReplyForm, local: Outcome | "unimplemented", closing: boolean): void {
     if (closing) this.#deaf = true;
-    this.#awaited.push({ number: 0, form, local, closing });
+    this.#awaited.push({ number: 0, form, local, closing, atMs: this.#nowMs });
     this.#writeLocal();
     this.#writeOut();
   }
@@ -171,6 +184,7 @@ export class ZooKeeperTransport implements ClientTransport {
   // ---- to the client
 
   write(messages: readonly ServerMessage[], password: Uint8Array): void {
+    this.#nowMs = performance.now();
     for (const message of messages) this.#message(message, password);
     this.#writeOut();
   }
@@ -178,6 +192,7 @@ export class ZooKeeperTransport implements ClientTransport {
   #message(message: ServerMessage, password: Uint8Array): void {
     switch (message.type) {
       case "connected":
+        this.#lastZxid = message.zxid;
         return this.#connected(message.session, message.timeoutMs, password);
       case "refused":
         if (message.code === "SESSION_EXPIRED" || message.code === "AUTH_FAILED")
@@ -189,6 +204,7 @@ export class ZooKeeperTransport implements ClientTransport {
         return encodeZkWatchEvent(this.#writer, message.event);
       case "heartbeat":
         this.#lastZxid = message.zxid;
+        this.#countSent();
         return encodeZkPing(this.#writer, message.zxid);
       case "goaway":
         return;
@@ -198,6 +214,9 @@ export class ZooKeeperTransport implements ClientTransport {
   }
 
   #connected(session: SessionId, timeoutMs: number, password: Uint8Array): void {
+    this.#session = session;
+    this.#timeoutMs = timeoutMs;
+    this.#countSent();
     this.#writer.raw(encodeZkConnected(session, timeoutMs, fit(password), this.#connect?.hasReadOnly ?? true));
     this.#writeLocal();
   }
@@ -206,9 +225,9 @@ export class ZooKeeperTransport implements ClientTransport {
     const head = this.#awaited[this.#answered];
     assert(head !== undefined && head.number === reply.xid, "replies come in the order of the requests");
     this.#answered += 1;
-    this.#packets.sent += 1;
     this.#lastZxid = reply.zxid;
-    if (head.form.opcode === authOpcode) encodeZkAuth(this.#writer, reply.outcome.code === "OK");
+    this.#countAnswer(head);
+    if (head.form.opcode === authOpcode) encodeZkAuth(this.#writer, head.form.xid, reply.outcome.code === "OK");
     else this.#encodeReply(head.form, reply.zxid, reply.outcome);
     if (head.closing) return this.#endAfter("authentication failed");
     this.#writeLocal();
@@ -219,7 +238,7 @@ export class ZooKeeperTransport implements ClientTransport {
   #writeLocal(): void {
     for (let head = this.#awaited[this.#answered]; head?.local !== undefined; head = this.#awaited[this.#answered]) {
       this.#answered += 1;
-      this.#packets.sent += 1;
+      this.#countAnswer(head);
       if (head.local === "unimplemented") encodeZkUnimplemented(this.#writer, head.form.xid);
       else this.#encodeReply(head.form, this.#lastZxid, head.local);
       if (head.closing) return this.#endAfter(`opcode ${head.form.opcode} is not served`);
@@ -228,11 +247,22 @@ export class ZooKeeperTransport implements ClientTransport {
 
   /** A multi too large for its form's opcodes was refused as a whole, so the form holds for every outcome. */
   #encodeReply(form: ZkReplyForm, zxid: Zxid, outcome: Outcome): void {
-    encodeZkReply(this.#writer, {
-      ...form,
-      zxid,
-      outcome: isTooLong(outcome, this.#clients.host.limits.frame_bytes_max) ? failure("MARSHALLING_ERROR") : outcome,
-    });
+    const reply = { xid: form.xid, opcode: form.opcode, path: form.path, opcodes: form.opcodes, zxid, outcome };
+    encodeZkReply(this.#writer, reply, this.#clients.host.limits.zookeeper_reply_bytes_max);
+  }
+
+  #countSent(): void {
+    this.#total.sent += 1;
+    this.#own.sent += 1;
+  }
+
+  #countAnswer(answered: Awaited): void {
+    this.#countSent();
+    const ms = this.#nowMs - answered.atMs;
+    this.#total.answered(ms);
+    this.#own.answered(ms);
+    this.#lastForm = answered.form;
+    this.#lastResponseMs = this.#nowMs;
   }
 
   #endAfter(reason: string): void {
@@ -249,6 +279,23 @@ export class ZooKeeperTransport implements ClientTransport {
     if (this.#answered < 256 && this.#answered < this.#awaited.length) return;
     this.#awaited.splice(0, this.#answered);
     this.#answered = 0;
+  }
+
+  /** For the four-letter words. */
+  facts(): ConnectionFacts {
+    const form = this.#lastForm;
+    return {
+      remote: this.#remote,
+      session: this.#session,
+      timeoutMs: this.#timeoutMs,
+      openedMs: this.#openedMs,
+      queued: this.#awaited.length - this.#answered,
+      lastOperation: form === undefined ? "NA" : (shortNames[form.opcode] ?? "NA"),
+      lastXid: form?.xid ?? 0,
+      lastZxid: this.#lastZxid,
+      lastResponseMs: Math.round(this.#lastResponseMs),
+      meter: this.#own,
+    };
   }
 
   // ---- for the connection
@@ -277,6 +324,37 @@ export class ZooKeeperTransport implements ClientTransport {
   }
 }
 
+/** As ZooKeeper's `cons` names operations. */
+const shortNames: { readonly [opcode: number]: string } = {
+  1: "CREA",
+  2: "DELE",
+  3: "EXIS",
+  4: "GETD",
+  5: "SETD",
+  6: "GETA",
+  7: "SETA",
+  8: "GETC",
+  9: "SYNC",
+  11: "PING",
+  12: "GETC",
+  14: "MULT",
+  15: "CREA",
+  16: "RECO",
+  17: "CHKW",
+  18: "REMW",
+  19: "CREA",
+  21: "CREA",
+  22: "MLTR",
+  100: "AUTH",
+  101: "SETW",
+  103: "GETE",
+  104: "GETC",
+  105: "STW2",
+  106: "ADDW",
+  107: "HOMI",
+  [-11]: "CLOS",
+};
+
 const noGuards: readonly never[] = [];
 
 /** Clients offer passwords of any length, and read 16 bytes back. */
@@ -285,9 +363,4 @@ function fit(password: Uint8Array): Uint8Array {
   const fitted = new Uint8Array(passwordBytes);
   fitted.set(password.subarray(0, passwordBytes));
   return fitted;
-}
-
-/** A reply over the client's own limit makes it drop the connection and ask again, for ever: an error serves it better. */
-function isTooLong(outcome: Outcome, bytesMax: number): boolean {
-  return outcome.result.type === "data" && (outcome.result.data?.length ?? 0) > bytesMax;
 }

@@ -4,14 +4,21 @@
  * the name. `checkLimits` asserts the relations that safety or liveness rests on.
  */
 import { assert } from "./assert.ts";
+import { mutant } from "./mutant.ts";
 
 export interface Limits {
   // ---- requests
+  /** Of a client's request, and roughly of a reply: data of the largest size, and room for what stands around it. */
   readonly frame_bytes_max: number;
+  /** A reply on the ZooKeeper port, header included: over its `jute.maxbuffer` a client drops the connection and asks again, for ever. */
+  readonly zookeeper_reply_bytes_max: number;
   readonly path_bytes_max: number;
   readonly path_depth_max: number;
   readonly data_bytes_max: number;
+  /** Of a multi's branch on the native protocol. */
   readonly multi_operations_max: number;
+  /** Of a multi on the ZooKeeper port, where only the frame bounds it, and of a multiRead on both. */
+  readonly zookeeper_multi_operations_max: number;
   readonly guards_max: number;
   readonly acl_entries_max: number;
   /** Distinct ACLs in the tree. */
@@ -23,6 +30,8 @@ export interface Limits {
   readonly connections_max: number;
   readonly outstanding_per_connection_max: number;
   readonly watches_per_connection_max: number;
+  /** Log read to tell persistent watches of the ZooKeeper port what they missed; beyond it, one event stands for all. */
+  readonly watch_replay_bytes_max: number;
   readonly streams_per_connection_max: number;
   readonly output_bytes_per_connection_max: number;
   // ---- sessions
@@ -84,13 +93,17 @@ export interface Limits {
 }
 
 const mebibyte = 1 << 20;
+/** A path of the longest, an ACL, guards, and the fields' own bytes. */
+const frameHeaderBytes = 16 * 1024;
 
 export const productionLimits: Limits = {
-  frame_bytes_max: mebibyte,
+  frame_bytes_max: mebibyte + 64 * 1024,
+  zookeeper_reply_bytes_max: 0xf_ffff,
   path_bytes_max: 1024,
   path_depth_max: 64,
   data_bytes_max: mebibyte,
   multi_operations_max: 128,
+  zookeeper_multi_operations_max: 10_000,
   guards_max: 4,
   acl_entries_max: 64,
   acls_max: 65_536,
@@ -100,6 +113,7 @@ export const productionLimits: Limits = {
   connections_max: 20_000,
   outstanding_per_connection_max: 1_000,
   watches_per_connection_max: 100_000,
+  watch_replay_bytes_max: mebibyte,
   streams_per_connection_max: 1_000,
   output_bytes_per_connection_max: 4 * mebibyte,
   session_timeout_ms_min: 1_000,
@@ -147,6 +161,7 @@ export const tinyLimits: Limits = {
   ...productionLimits,
   data_bytes_max: 2_048,
   multi_operations_max: 8,
+  zookeeper_multi_operations_max: 12,
   list_page_max: 4,
   delete_recursive_nodes_max: 16,
   ephemerals_per_session_max: 32,
@@ -188,6 +203,7 @@ export function leaseMs(limits: Limits): number {
 /** How long a client may rely on its session, counted from its own send time. */
 export function sessionValidForMs(timeoutMs: number, limits: Limits): number {
   const rho = limits.clock_drift_max;
+  if (mutant("a client's deadline is not shortened")) return timeoutMs;
   return Math.floor((timeoutMs * (1 - rho)) / (1 + rho));
 }
 
@@ -200,7 +216,10 @@ export function checkLimits(limits: Limits): void {
   assert(limits.counter_max < 0xffff_ffff, "counter_max must leave room in 32 bits");
   assert(limits.session_timeout_ms_min <= limits.session_timeout_ms_default, "session_timeout_ms_default is below the minimum");
   assert(limits.session_timeout_ms_default <= limits.session_timeout_ms_max, "session_timeout_ms_default is above the maximum");
-  assert(limits.data_bytes_max <= limits.frame_bytes_max, "data_bytes_max must fit a frame");
+  assert(
+    limits.data_bytes_max + frameHeaderBytes <= limits.frame_bytes_max,
+    `data_bytes_max and ${frameHeaderBytes} bytes around it must fit a frame`,
+  );
   assert(
     limits.replies_per_session_max >= limits.outstanding_per_connection_max,
     "the reply table must hold every outstanding request",

@@ -77,10 +77,11 @@ export interface CreateSessionRequest {
   /** SHA-256 of the password: 32 bytes. */
   readonly passwordHash: Uint8Array;
 }
-/** Changes a live session's timeout. */
+/** Changes a live session's timeout, and the connection generation that its writes must have: never a lower one. */
 export interface RenewSessionRequest {
   readonly type: "renewSession";
   readonly timeoutMs: number;
+  readonly generation: number;
 }
 export interface CloseSessionRequest {
   readonly type: "closeSession";
@@ -131,7 +132,7 @@ export interface ListRequest {
   readonly withData: boolean;
   /** With what a Stat does not show: kind, ACL and create counter. */
   readonly withDetails?: boolean;
-  /** 1 … list_page_max. */
+  /** At least 1. A page is never longer than list_page_max: the cursor leads on. */
   readonly limit: number;
   /** From the page before; undefined for the first. */
   readonly cursor: ListCursor | undefined;
@@ -191,10 +192,10 @@ export interface UnsubscribeRequest {
   readonly type: "unsubscribe";
   readonly stream: number;
 }
-/** The server resolved the credentials to an identity already; undefined when they were refused. */
+/** The server resolved the credentials to identities already; none when they were refused. */
 export interface AddAuthRequest {
   readonly type: "addAuth";
-  readonly identity: AuthId | undefined;
+  readonly identities: readonly AuthId[];
 }
 /** ZooKeeper's persistent watches, and removal of one-shot or persistent ones. */
 export interface AddWatchRequest {

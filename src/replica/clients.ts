@@ -8,6 +8,7 @@ import { assert } from "../model/assert.ts";
 import type { ClientMessage } from "../model/client-message.ts";
 import type { ErrorCode } from "../model/error.ts";
 import { type Limits, sessionValidForMs } from "../model/limits.ts";
+import { mutant } from "../model/mutant.ts";
 import { operations } from "../model/operation.ts";
 import {
   failure,
@@ -137,7 +138,15 @@ export class Clients {
   #sendConnect(connection: Connection, connecting: PendingConnect): void {
     const { session, passwordHash, timeoutMs } = connecting;
     if (session !== 0)
-      return this.#parts.access.send({ type: "resume", connection: connection.id, session, passwordHash, timeoutMs });
+      return this.#parts.access.send({
+        type: "resume",
+        connection: connection.id,
+        session,
+        passwordHash,
+        timeoutMs,
+        logged: connection.protocol === "zookeeper",
+        lastZxid: connecting.lastZxid,
+      });
     this.#parts.access.forward(this.#createSession(connection, connecting));
   }
 
@@ -162,8 +171,11 @@ export class Clients {
     const connecting = connection?.connecting;
     if (connection === undefined || connecting === undefined || connecting.session === 0) return;
     if (message.code !== "OK") return this.#refuse(connection, message.code, "");
+    // The leader had committed all that any server can have shown: what the client saw is of another history.
+    if (connecting.lastZxid > message.zxid)
+      return this.close(connection, "the client has seen a zxid that is ahead of the leader");
     connection.generation = message.generation;
-    connecting.readyZxid = Math.max(message.zxid, connecting.lastZxid) as Zxid;
+    connecting.readyZxid = message.zxid;
     this.#waitingApply.add(connection);
   }
 
@@ -206,6 +218,7 @@ export class Clients {
   // ---- requests
 
   #onHeartbeat(connection: Connection, id: number): void {
+    if (mutant("a follower confirms heartbeats")) return this.#answerHeartbeat(connection.id, id);
     this.#touch(connection).heartbeats.push({ connection: connection.id, id });
   }
 
@@ -374,7 +387,11 @@ export class Clients {
 
   #sendAgain(connection: Connection): void {
     const { connecting } = connection;
-    if (connecting !== undefined && connecting.readyZxid === undefined) this.#sendConnect(connection, connecting);
+    if (connecting !== undefined) {
+      // What the last leader answered may have died with it.
+      connecting.readyZxid = undefined;
+      this.#sendConnect(connection, connecting);
+    }
     for (const slot of connection.undecided()) this.#parts.access.forward(slot.forward);
     for (const slot of connection.waitingReads()) this.#awaitIndex(connection, slot);
   }
@@ -387,11 +404,16 @@ export class Clients {
 
   // ---- applied
 
-  /** A txn was applied: answers the slot it came from, on the server that holds the connection. */
+  /**
+   * A txn was applied: answers the slot it came from, on the server that holds the connection, and the reads
+   * behind it, before the next txn: a read shows no later write of its own client, and its watch misses none.
+   */
   onApplied(source: TxnSource, zxid: Zxid, outcome: Outcome): void {
     if (source.type === "session") {
       const connection = this.#bySession.get(source.session);
-      if (connection !== undefined) this.#completeAll(connection, source.seq, outcome, zxid);
+      if (connection === undefined) return;
+      this.#completeAll(connection, source.seq, outcome, zxid);
+      this.#answer(connection);
     } else if (source.type === "origin" && source.server === this.#parts.id && source.boot === this.#parts.boot) {
       this.#onOwnApplied(source.counter, zxid, outcome);
     }
@@ -407,6 +429,7 @@ export class Clients {
       return;
     }
     this.#completeAll(connection, counter, outcome, zxid);
+    this.#answer(connection);
   }
 
   /** A client may have sent the same number twice on one connection: both get the one outcome. */
@@ -442,6 +465,7 @@ export class Clients {
     }
     for (const connection of this.#ready) this.#answer(connection);
     this.#ready.clear();
+    this.#parts.locals.endTurn();
     this.#checkTimes();
   }
 
@@ -454,10 +478,19 @@ export class Clients {
 
   #answer(connection: Connection): void {
     for (let slot = connection.head; slot !== undefined && !connection.closing; slot = connection.head) {
+      if (mutant("replies overtake each other")) this.#answerBehind(connection);
       const answered = slot.type === "write" ? this.#answerWrite(connection, slot) : this.#answerRead(connection, slot);
       if (!answered) return;
       connection.shift();
     }
+  }
+
+  /** Planted bug: session reads do not wait for the session's writes. */
+  #answerBehind(connection: Connection): void {
+    const at = connection.slots.findIndex((slot) => slot.type === "read" && slot.level === "session" && slot !== connection.head);
+    const slot = connection.slots[at];
+    if (slot?.type !== "read" || connection.slots.indexOf(connection.head as WriteSlot) > at) return;
+    if (this.#answerRead(connection, slot)) connection.slots.splice(at, 1);
   }
 
   #answerWrite(connection: Connection, slot: WriteSlot): boolean {
@@ -470,6 +503,11 @@ export class Clients {
     if (slot.readZxid === undefined) return false;
     if (slot.readZxid > this.#parts.machine().appliedZxid) {
       this.#waitingApply.add(connection);
+      return false;
+    }
+    if (this.#parts.locals.mustWait(slot.request)) {
+      this.#waitingApply.add(connection);
+      this.#parts.effects.again = true;
       return false;
     }
     const zxid = this.#parts.machine().appliedZxid;
@@ -494,6 +532,7 @@ export class Clients {
   #checkTimes(): void {
     if (this.#nowMs - this.#checkedMs < 50) return;
     this.#checkedMs = this.#nowMs;
+    this.#parts.locals.forgetHistory();
     for (const connection of this.#connections.values()) this.#checkConnection(connection);
   }
 

@@ -6,8 +6,9 @@
  */
 import type { ErrorCode } from "../model/error.ts";
 import type { Limits } from "../model/limits.ts";
+import { mutant } from "../model/mutant.ts";
 import type { TxnSource, Write } from "../model/request.ts";
-import { type ConnectionId, makeZxid, type ServerId, type SessionId, type Zxid } from "../model/zxid.ts";
+import { type ConnectionId, makeZxid, type ServerId, type SessionId, type Zxid, zeroZxid } from "../model/zxid.ts";
 import { ExpiryQueue } from "../session/expiry-queue.ts";
 import type { Txn } from "../tree/txn.ts";
 import type { Leader } from "../zab/leader.ts";
@@ -37,6 +38,7 @@ export interface LeaderParts {
   /** To a server's request side; our own included. */
   readonly answer: (server: ServerId, message: RequestMessage) => void;
   readonly mark: (name: string) => void;
+  readonly warn: (text: string) => void;
   readonly freeBytes: () => number;
 }
 
@@ -49,6 +51,8 @@ export class RequestsAtLeader {
   readonly #owners = new Map<SessionId, Owner>();
   /** Writes that wait while an epoch is handed over. */
   #queue: { from: ServerId; forwarded: ForwardedWrite }[] = [];
+  /** Confirmed resumes that wait for the same, because they are to be logged. */
+  #resumes: { from: ServerId; message: ResumeMessage }[] = [];
   #awaited: AwaitedRound[] = [];
   /** Proposed and not yet applied, in order: their txns need not be decoded again. */
   #proposed: Txn[] = [];
@@ -60,6 +64,8 @@ export class RequestsAtLeader {
   #stampBaseMonotonicMs: number;
   #lastProposedMs = 0;
   #reapedMs = 0;
+  /** Where leases are off: the heartbeat that must be confirmed before sessions are expired. */
+  #expiryRound: number | undefined;
 
   constructor(parts: LeaderParts, now: Now) {
     this.#parts = parts;
@@ -77,8 +83,9 @@ export class RequestsAtLeader {
 
   /** Every session gets its full timeout again: after an election, or when our clock was in doubt. */
   restartTimers(): void {
+    const cut = mutant("a new leader does not restart the timers") ? 0.2 : 1;
     for (const session of this.#parts.machine.sessions())
-      this.#expiry.touch(session.id, session.timeoutMs, this.#now.monotonicMs);
+      this.#expiry.touch(session.id, session.timeoutMs * cut, this.#now.monotonicMs);
   }
 
   beginTurn(now: Now): void {
@@ -96,8 +103,10 @@ export class RequestsAtLeader {
   advance(): void {
     this.#answerRounds();
     this.#drainQueue();
+    this.#drainResumes();
+    for (const warning of this.#parts.machine.takeQuotaWarnings()) this.#parts.warn(warning);
     if (!this.#parts.leader.proposing) return;
-    if (this.#parts.leader.leaseValid()) this.#expire();
+    if (this.#mayExpire() || mutant("an expiry is proposed without a lease")) this.#expire();
     this.#reap();
     this.#maybeStamp();
   }
@@ -119,6 +128,14 @@ export class RequestsAtLeader {
     const queue = this.#queue;
     this.#queue = [];
     for (const { from, forwarded } of queue) this.#decide(from, forwarded);
+  }
+
+  /** After the writes that came before them. */
+  #drainResumes(): void {
+    if (this.#resumes.length === 0 || !this.#parts.leader.proposing) return;
+    const resumes = this.#resumes;
+    this.#resumes = [];
+    for (const { from, message } of resumes) this.#resume(from, message);
   }
 
   #decide(from: ServerId, forwarded: ForwardedWrite): void {
@@ -192,7 +209,7 @@ export class RequestsAtLeader {
     const session = sessionOf(forwarded.write);
     if (session === 0) return false;
     const owner = this.#owners.get(session);
-    if (owner !== undefined && owner.generation > forwarded.generation) {
+    if (this.#isOlder(session, forwarded.generation) && !mutant("a session that moved still writes from its old server")) {
       this.#parts.mark("session moved");
       this.#parts.answer(from, { type: "moved", session, connection: forwarded.connection });
       return true;
@@ -202,10 +219,16 @@ export class RequestsAtLeader {
     return false;
   }
 
+  /** The session was resumed since by another connection: in this leadership, or, if that was logged, in any before. */
+  #isOlder(session: SessionId, generation: number): boolean {
+    const owner = this.#owners.get(session);
+    if (owner !== undefined && owner.generation > generation) return true;
+    return this.#parts.machine.sessionGeneration(session) > generation && !mutant("a generation dies with its leader");
+  }
+
   #onRegister(from: ServerId, message: RegisterMessage): void {
     for (const { session, connection, generation } of message.sessions) {
-      const owner = this.#owners.get(session);
-      if (owner !== undefined && owner.generation > generation) this.#parts.answer(from, { type: "moved", session, connection });
+      if (this.#isOlder(session, generation)) this.#parts.answer(from, { type: "moved", session, connection });
       else if (this.#parts.machine.sessionLive(session)) this.#own(session, { server: from, connection, generation });
     }
   }
@@ -225,41 +248,43 @@ export class RequestsAtLeader {
       : machine.passwordMatches(session, message.passwordHash)
         ? "OK"
         : "AUTH_FAILED";
-    if (code !== "OK") return this.#answerResume(from, message, code, 0);
-    const changed = machine.sessionTimeoutMs(session) !== message.timeoutMs;
-    if (changed && !this.#renew(message)) return this.#answerResume(from, message, "OVERLOADED", 0);
+    if (code !== "OK") return this.#answerResume(from, message, code, 0, this.#parts.leader.committed);
+    // It must not go back in time; another server, of whatever ensemble it has seen, may do better.
+    if (message.lastZxid > this.#parts.leader.committed) return this.#answerResume(from, message, "NO_QUORUM", 0, zeroZxid);
     const generation = this.#nextGeneration();
+    const changed = machine.sessionTimeoutMs(session) !== message.timeoutMs && !mutant("a renewal is not logged");
+    const toLog = message.logged || changed;
+    if (toLog && !this.#parts.leader.proposing) return this.#postpone(from, message);
+    const zxid = toLog ? this.#renew(message, generation) : this.#parts.leader.committed;
+    if (zxid === undefined) return this.#answerResume(from, message, "OVERLOADED", 0, this.#parts.leader.committed);
     this.#own(session, { server: from, connection, generation });
     this.#expiry.touch(session, message.timeoutMs, this.#now.monotonicMs);
-    this.#answerResume(from, message, "OK", generation);
+    this.#answerResume(from, message, "OK", generation, zxid);
   }
 
-  /** A changed timeout is a logged txn: a new leader must know it. */
-  #renew(message: ResumeMessage): boolean {
-    if (!this.#parts.leader.proposing || this.#full()) return false;
+  #postpone(from: ServerId, message: ResumeMessage): void {
+    if (this.#resumes.length < this.#parts.limits.outstanding_txns_max) this.#resumes.push({ from, message });
+    else this.#answerResume(from, message, "OVERLOADED", 0, this.#parts.leader.committed);
+  }
+
+  /** What a new leader must know too is a txn: a changed timeout, and a generation that keeps an old connection's writes out. Its zxid; undefined: no room. */
+  #renew(message: ResumeMessage, generation: number): Zxid | undefined {
+    if (this.#full()) return undefined;
     const write: Write = {
       source: { type: "internal", session: message.session },
-      request: { type: "renewSession", timeoutMs: message.timeoutMs },
+      request: { type: "renewSession", timeoutMs: message.timeoutMs, generation },
       guards: [],
       identities: [],
     };
     const prepared = this.#parts.machine.prepare(write, this.#context());
-    if (prepared.type === "txn") this.#propose(prepared.txn);
-    return prepared.type === "txn";
+    if (prepared.type !== "txn") return undefined;
+    this.#propose(prepared.txn);
+    return prepared.txn.zxid;
   }
 
-  #answerResume(from: ServerId, message: ResumeMessage, code: ErrorCode, generation: number): void {
-    const last = this.#proposed[this.#proposed.length - 1];
-    const renewed = last?.body.type === "renewSession" && last.body.session === message.session ? last.zxid : undefined;
-    const zxid = renewed ?? this.#parts.leader.committed;
-    this.#parts.answer(from, {
-      type: "resumed",
-      connection: message.connection,
-      code,
-      generation,
-      zxid,
-      timeoutMs: message.timeoutMs,
-    });
+  #answerResume(from: ServerId, message: ResumeMessage, code: ErrorCode, generation: number, zxid: Zxid): void {
+    const { connection, timeoutMs } = message;
+    this.#parts.answer(from, { type: "resumed", connection, code, generation, zxid, timeoutMs });
   }
 
   #nextGeneration(): number {
@@ -276,6 +301,19 @@ export class RequestsAtLeader {
   onSessionClosed(session: SessionId): void {
     this.#expiry.remove(session);
     this.#owners.delete(session);
+  }
+
+  /** Inside a live lease; where leases are off, after a quorum round that began when somebody was due. */
+  #mayExpire(): boolean {
+    const { leader } = this.#parts;
+    if (leader.lease.enabled) return leader.leaseValid();
+    if (this.#expiryRound !== undefined) {
+      if (!leader.lease.confirmed(this.#expiryRound)) return false;
+      this.#expiryRound = undefined;
+      return true;
+    }
+    if (this.#expiry.expired(this.#now.monotonicMs, 1).length > 0) this.#expiryRound = leader.wantRound();
+    return false;
   }
 
   /** Proposed only inside a live lease; once logged an expiry applies unconditionally. */
@@ -312,7 +350,8 @@ export class RequestsAtLeader {
 
   /** Inside the lease at once; else after a heartbeat round begun now. */
   #awaitOr(from: ServerId, message: ConfirmMessage | ResumeMessage): void {
-    if (this.#parts.leader.leaseValid()) return this.#confirmed(from, message);
+    const doubtful = mutant("a deposed leader confirms");
+    if (this.#parts.leader.leaseValid() || doubtful) return this.#confirmed(from, message);
     this.#parts.mark("lease fallback");
     if (this.#awaited.length >= this.#parts.limits.outstanding_txns_max) return;
     this.#awaited.push({ round: this.#parts.leader.wantRound(), from, message });
@@ -332,7 +371,9 @@ export class RequestsAtLeader {
     if (message.type === "resume") return this.#resume(from, message);
     const ended: SessionId[] = [];
     for (const session of message.touched) if (!this.#parts.machine.sessionLive(session)) ended.push(session);
-    this.#parts.answer(from, { type: "confirmed", id: message.id, zxid: this.#parts.leader.committed, ended });
+    const behind = mutant("a leader reads behind its own commit");
+    const zxid = behind ? this.#parts.machine.appliedZxid : this.#parts.leader.committed;
+    this.#parts.answer(from, { type: "confirmed", id: message.id, zxid, ended });
   }
 
   // ---- housekeeping
@@ -350,7 +391,8 @@ export class RequestsAtLeader {
   #maybeStamp(): void {
     const { machine, limits } = this.#parts;
     const idle = this.#now.monotonicMs - this.#lastProposedMs >= limits.cluster_time_stamp_ms;
-    if (idle && machine.needsStamps && !this.#full()) this.#propose(machine.prepareStamp(this.#context()));
+    if (idle && machine.needsStamps && !this.#full() && !mutant("idle time is not logged"))
+      this.#propose(machine.prepareStamp(this.#context()));
   }
 }
 

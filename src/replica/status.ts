@@ -20,6 +20,8 @@ export interface Status {
   readonly streams: number;
   readonly znodes: number;
   readonly ephemerals: number;
+  /** Data of all nodes. */
+  readonly dataBytes: number;
   readonly outstanding: number;
   /** Voters and observers this server has a link to. */
   readonly peers: readonly ServerId[];

@@ -12,6 +12,8 @@ export class SessionRecord {
   readonly id: SessionId;
   readonly passwordHash: Uint8Array;
   timeoutMs: number;
+  /** Of the last logged renewal; at first the session's id. A connection of a lower generation may not write. */
+  generation: number;
   replies: ReplyTable;
   /** Changed since its record was put into the store. */
   dirty = false;
@@ -21,12 +23,13 @@ export class SessionRecord {
   proposedAckedSeq: number;
   proposedTotalBytes: number;
   proposedTimeoutMs: number;
+  proposedGeneration: number;
   /** Renewals that are proposed and not applied. */
   proposedRenewals = 0;
   /** A closeSession is proposed: nothing more is accepted or confirmed. */
   closing = false;
 
-  constructor(id: SessionId, timeoutMs: number, passwordHash: Uint8Array, replies: ReplyTable) {
+  constructor(id: SessionId, timeoutMs: number, passwordHash: Uint8Array, replies: ReplyTable, generation: number = id) {
     this.id = id;
     this.timeoutMs = timeoutMs;
     this.passwordHash = passwordHash;
@@ -35,11 +38,14 @@ export class SessionRecord {
     this.proposedAckedSeq = replies.ackedSeq;
     this.proposedTotalBytes = replies.totalBytes;
     this.proposedTimeoutMs = timeoutMs;
+    this.generation = generation;
+    this.proposedGeneration = generation;
   }
 
   resetProposed(): void {
     this.#resetWrites();
     this.proposedTimeoutMs = this.timeoutMs;
+    this.proposedGeneration = this.generation;
     this.proposedRenewals = 0;
     this.closing = false;
   }
@@ -51,7 +57,9 @@ export class SessionRecord {
 
   appliedRenewal(): void {
     if (this.proposedRenewals > 0) this.proposedRenewals -= 1;
-    if (this.proposedRenewals === 0) this.proposedTimeoutMs = this.timeoutMs;
+    if (this.proposedRenewals > 0) return;
+    this.proposedTimeoutMs = this.timeoutMs;
+    this.proposedGeneration = this.generation;
   }
 
   #resetWrites(): void {
@@ -65,6 +73,7 @@ export function encodeSession(session: SessionRecord): Uint8Array {
   const writer = new ByteWriter();
   writer.varint(session.id);
   writer.varint(session.timeoutMs);
+  writer.varint(session.generation);
   writer.bytes(session.passwordHash);
   writer.varint(session.replies.ackedSeq);
   let total = session.replies.totalUpTo(session.replies.ackedSeq);
@@ -82,6 +91,7 @@ export function decodeSession(bytes: Uint8Array): SessionRecord {
   const reader = new ByteReader(bytes);
   const id = reader.varint() as SessionId;
   const timeoutMs = reader.varint();
+  const generation = reader.varint();
   const passwordHash = reader.bytes().slice();
   const replies = new ReplyTable(reader.varint());
   for (let left = reader.varint(); left > 0; left -= 1) {
@@ -89,5 +99,5 @@ export function decodeSession(bytes: Uint8Array): SessionRecord {
     const size = reader.varint();
     replies.add(replies.lastSeq + 1, zxid, readOutcome(reader), size);
   }
-  return new SessionRecord(id, timeoutMs, passwordHash, replies);
+  return new SessionRecord(id, timeoutMs, passwordHash, replies, generation);
 }

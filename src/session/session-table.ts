@@ -4,6 +4,7 @@
  */
 import { assert, must } from "../model/assert.ts";
 import { LaneHash, LaneSum } from "../model/lane-hash.ts";
+import { mutant } from "../model/mutant.ts";
 import type { Outcome } from "../model/request.ts";
 import type { SessionId, Zxid } from "../model/zxid.ts";
 import { ReplyTable } from "./reply-table.ts";
@@ -58,6 +59,7 @@ export class SessionTable {
   /** The session, if it will still exist after all that is proposed. */
   live(id: SessionId): SessionRecord | undefined {
     const session = this.#sessions.get(id) ?? this.#proposed.get(id);
+    if (session?.closing && mutant("a closing session still writes")) return session;
     return session === undefined || session.closing ? undefined : session;
   }
 
@@ -72,8 +74,9 @@ export class SessionTable {
     session.proposedTotalBytes += bytes;
   }
 
-  proposeRenew(session: SessionRecord, timeoutMs: number): void {
+  proposeRenew(session: SessionRecord, timeoutMs: number, generation: number): void {
     session.proposedTimeoutMs = timeoutMs;
+    session.proposedGeneration = generation;
     session.proposedRenewals += 1;
   }
 
@@ -98,10 +101,12 @@ export class SessionTable {
     this.#markDirty(session);
   }
 
-  renew(id: SessionId, timeoutMs: number): void {
+  renew(id: SessionId, timeoutMs: number, generation: number): void {
     const session = must(this.#sessions.get(id), "a renewed session does not exist");
+    assert(generation >= session.generation, "a session's generation fell");
     this.#subtractTerm(session);
     session.timeoutMs = timeoutMs;
+    session.generation = generation;
     session.appliedRenewal();
     this.#addTerm(this.#digest, session);
     this.#markDirty(session);
@@ -123,7 +128,7 @@ export class SessionTable {
     session.replies.acknowledge(ackedSeqOf(session.replies.ackedSeq, ackedSeq, seq));
     session.replies.add(seq, zxid, outcome, bytes);
     this.#addTerm(this.#digest, session);
-    this.#markDirty(session);
+    if (!mutant("the reply table is not stored")) this.#markDirty(session);
     session.appliedWrite();
   }
 
@@ -161,6 +166,7 @@ export class SessionTable {
     hash.start(sessionSeed);
     hash.number(session.id);
     hash.number(session.timeoutMs);
+    hash.number(session.generation);
     hash.number(session.replies.lastSeq);
     hash.number(session.replies.ackedSeq);
     hash.finish();

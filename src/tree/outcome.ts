@@ -41,7 +41,7 @@ export function errorOutcome(body: Extract<TxnBody, { readonly type: "error" }>)
     const failing = code !== "OK" && code !== "RUNTIME_INCONSISTENCY";
     outcomes.push(failure(code, failing ? body.detail : ""));
   }
-  return { code: body.code, detail: body.detail, result: { type: "multi", branch: "then", outcomes } };
+  return { code: body.code, detail: body.detail, result: { type: "multi", branch: body.branch, outcomes } };
 }
 
 /** A node's stat right after its create. */

@@ -62,13 +62,19 @@ export type TxnBody =
   /** Children before their parents, as they must be applied. */
   | { readonly type: "deleteRecursive"; readonly removed: readonly RemovedNode[] }
   | { readonly type: "createSession"; readonly timeoutMs: number; readonly passwordHash: Uint8Array }
-  | { readonly type: "renewSession"; readonly session: SessionId; readonly timeoutMs: number }
+  | { readonly type: "renewSession"; readonly session: SessionId; readonly timeoutMs: number; readonly generation: number }
   /** Ends the session and removes its ephemerals under one zxid. */
   | { readonly type: "closeSession"; readonly session: SessionId; readonly removed: readonly RemovedNode[] }
   /** An empty container or a node whose TTL has passed, removed by the leader. */
   | { readonly type: "reap"; readonly removed: readonly RemovedNode[] }
-  /** A refusal. `codes` has one code an operation when a multi was refused; empty otherwise. */
-  | { readonly type: "error"; readonly code: ErrorCode; readonly detail: string; readonly codes: readonly ErrorCode[] }
+  /** A refusal. When a branch of a multi was refused, `codes` has one code an operation of it; empty otherwise. */
+  | {
+      readonly type: "error";
+      readonly code: ErrorCode;
+      readonly detail: string;
+      readonly branch: "then" | "otherwise";
+      readonly codes: readonly ErrorCode[];
+    }
   | { readonly type: "skip" }
   /** Carries cluster time forward while TTLs or containers exist and nothing else is written. */
   | { readonly type: "stamp" };

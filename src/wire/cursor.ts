@@ -101,6 +101,11 @@ export class Writer {
     this.#at = this.#start;
   }
 
+  /** Forgets what was written since `length` was this. */
+  cut(length: number): void {
+    this.#at = this.#start + length;
+  }
+
   // ---- protobuf fields
 
   uint(tag: number, value: number): void {

@@ -304,6 +304,8 @@ function encodeResume(w: Writer, message: ResumeMessage): void {
   w.uint(16, message.session);
   w.bytes(26, message.passwordHash);
   w.uint(32, message.timeoutMs);
+  w.bool(40, message.logged);
+  w.uint(48, message.lastZxid);
   w.close(mark);
 }
 
@@ -313,6 +315,8 @@ function decodeResume(r: Reader): ResumeMessage {
   let session = noSession;
   let passwordHash = noBytes;
   let timeoutMs = 0;
+  let logged = false;
+  let lastZxid = noZxid;
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
@@ -328,12 +332,18 @@ function decodeResume(r: Reader): ResumeMessage {
       case 32:
         timeoutMs = r.uint();
         break;
+      case 40:
+        logged = r.bool();
+        break;
+      case 48:
+        lastZxid = readZxid(r);
+        break;
       default:
         r.skip(tag);
     }
   }
   r.leave(mark);
-  return { type: "resume", connection, session, passwordHash, timeoutMs };
+  return { type: "resume", connection, session, passwordHash, timeoutMs, logged, lastZxid };
 }
 
 function encodeResumed(w: Writer, message: ResumedMessage): void {

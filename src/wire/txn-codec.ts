@@ -480,6 +480,7 @@ function encodeRenewSession(w: Writer, body: BodyOf<"renewSession">): void {
   const mark = w.open(122);
   w.uint(8, body.session);
   w.uint(16, body.timeoutMs);
+  w.uint(24, body.generation);
   w.close(mark);
 }
 
@@ -487,14 +488,16 @@ function decodeRenewSession(r: Reader): TxnBody {
   const mark = r.enter();
   let session = noSession;
   let timeoutMs = 0;
+  let generation = 0;
   while (r.more()) {
     const tag = r.tag();
     if (tag === 8) session = readSession(r);
     else if (tag === 16) timeoutMs = r.uint();
+    else if (tag === 24) generation = r.uint();
     else r.skip(tag);
   }
   r.leave(mark);
-  return { type: "renewSession", session, timeoutMs };
+  return { type: "renewSession", session, timeoutMs, generation };
 }
 
 function encodeError(w: Writer, body: BodyOf<"error">): void {
@@ -502,6 +505,7 @@ function encodeError(w: Writer, body: BodyOf<"error">): void {
   w.sint(8, errorNumber(body.code));
   w.string(18, body.detail);
   for (const code of body.codes) w.optionalSint(24, errorNumber(code));
+  w.uint(32, branches.indexOf(body.branch));
   w.close(mark);
 }
 
@@ -510,6 +514,7 @@ function decodeError(r: Reader): TxnBody {
   const mark = r.enter();
   let code: ErrorCode = "OK";
   let detail = "";
+  let branch: (typeof branches)[number] = "then";
   const codes: ErrorCode[] = [];
   while (r.more()) {
     const tag = r.tag();
@@ -526,12 +531,15 @@ function decodeError(r: Reader): TxnBody {
       case 26:
         readPackedCodes(r, codes);
         break;
+      case 32:
+        branch = pick(branches, r);
+        break;
       default:
         r.skip(tag);
     }
   }
   r.leave(mark);
-  return { type: "error", code, detail, codes };
+  return { type: "error", code, detail, branch, codes };
 }
 
 function readPackedCodes(r: Reader, codes: ErrorCode[]): void {

@@ -13,6 +13,7 @@ import type {
   MultiOperation,
   MultiRequest,
   NodeKind,
+  RenewSessionRequest,
   SetAclRequest,
   SetDataRequest,
   WriteRequest,
@@ -37,7 +38,7 @@ export function encodeWrite(w: Writer, request: WriteRequest): void {
     case "createSession":
       return encodeCreateSession(w, request);
     case "renewSession":
-      return encodeRenewSession(w, request.timeoutMs);
+      return encodeRenewSession(w, request);
     case "skip":
       return w.close(w.open(82));
     default:
@@ -435,20 +436,23 @@ function decodeCreateSession(r: Reader): WriteRequest {
   return { type: "createSession", timeoutMs, passwordHash };
 }
 
-function encodeRenewSession(w: Writer, timeoutMs: number): void {
+function encodeRenewSession(w: Writer, request: RenewSessionRequest): void {
   const mark = w.open(74);
-  w.uint(8, timeoutMs);
+  w.uint(8, request.timeoutMs);
+  w.uint(16, request.generation);
   w.close(mark);
 }
 
 function decodeRenewSession(r: Reader): WriteRequest {
   const mark = r.enter();
   let timeoutMs = 0;
+  let generation = 0;
   while (r.more()) {
     const tag = r.tag();
     if (tag === 8) timeoutMs = r.uint();
+    else if (tag === 16) generation = r.uint();
     else r.skip(tag);
   }
   r.leave(mark);
-  return { type: "renewSession", timeoutMs };
+  return { type: "renewSession", timeoutMs, generation };
 }

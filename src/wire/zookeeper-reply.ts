@@ -24,7 +24,6 @@ export interface ZkReply extends ZkReplyForm {
 
 const notificationXid = -1;
 const pingXid = -2;
-const authXid = -4;
 const syncConnected = 3;
 
 // ---- connect
@@ -61,9 +60,9 @@ export function encodeZkPing(w: Writer, zxid: Zxid): void {
   encodeHeaderOnly(w, pingXid, zxid, 0);
 }
 
-/** After a refusal the connection is closed. */
-export function encodeZkAuth(w: Writer, accepted: boolean): void {
-  encodeHeaderOnly(w, authXid, 0, accepted ? 0 : zkErrorNumber("AUTH_FAILED"));
+/** `xid`: −4 from every client there is. After a refusal the connection is closed. */
+export function encodeZkAuth(w: Writer, xid: number, accepted: boolean): void {
+  encodeHeaderOnly(w, xid, 0, accepted ? 0 : zkErrorNumber("AUTH_FAILED"));
 }
 
 /** The answer to a body of type `unknown`; the connection is closed after it. */
@@ -94,13 +93,30 @@ export function encodeZkWatchEvent(w: Writer, event: WatchEvent): void {
 
 // ---- replies
 
-export function encodeZkReply(w: Writer, reply: ZkReply): void {
-  const { code, result } = reply.outcome;
+/**
+ * A reply of more than `bytesMax` becomes MARSHALLING_ERROR: a client that gets more than its `jute.maxbuffer`
+ * drops the connection and asks again, for ever.
+ */
+export function encodeZkReply(w: Writer, reply: ZkReply, bytesMax: number): void {
+  const { result } = reply.outcome;
   const mark = beginFrame(w);
-  const error = result.type === "multi" ? 0 : zkErrorNumber(code);
+  const error = errorOf(reply.outcome);
   writeHeader(w, reply.xid, reply.zxid, error);
   if (error === 0) writeBody(w, reply, result);
+  if (w.length - mark - lengthBytes > bytesMax) {
+    w.cut(mark + lengthBytes);
+    writeHeader(w, reply.xid, reply.zxid, zkErrorNumber("MARSHALLING_ERROR"));
+  }
   endFrame(w, mark);
+}
+
+const lengthBytes = 4;
+
+/** Of a read that was not even gathered, because no frame holds it, the error is the same as of one that a client's frame does not hold. */
+function errorOf(outcome: Outcome): number {
+  if (outcome.result.type === "multi") return 0;
+  const tooLong = outcome.code === "LIMIT" && outcome.detail.startsWith("frame_bytes_max");
+  return zkErrorNumber(tooLong ? "MARSHALLING_ERROR" : outcome.code);
 }
 
 function writeBody(w: Writer, reply: ZkReply, result: Result): void {

@@ -8,6 +8,7 @@
  * directory must never vote).
  */
 import type { EpochRecord } from "../log/epoch-record.ts";
+import { mutant } from "../model/mutant.ts";
 import type { Epoch, ServerId } from "../model/zxid.ts";
 import type { ZabContext } from "./context.ts";
 import type { FoundMessage, HelloMessage, PeerMessage } from "./message.ts";
@@ -90,6 +91,10 @@ export class Founding {
     if (this.#context.id === this.#voters()[0]) this.#leadFounding();
   }
 
+  #recordedAttempt(): boolean {
+    return this.#context.record.foundation !== "empty";
+  }
+
   /** Once: an ensemble that exists cannot be founded above an epoch any more; one that is above it already does not mind. */
   #checkFloor(): void {
     if (this.#checked) return;
@@ -111,6 +116,11 @@ export class Founding {
     const others = this.#voters().filter((id) => id !== this.#context.id);
     if (this.#attempt === undefined) {
       if (!others.every((id) => (this.#hellos.get(id)?.foundation ?? "founded") !== "founded")) return;
+      if (
+        mutant("a founding record is not empty") &&
+        (this.#recordedAttempt() || others.some((id) => this.#hellos.get(id)?.foundation !== "empty"))
+      )
+        return;
       this.#attempt = this.#options.freshClusterId;
       this.#record(this.#attempt);
       for (const id of others) this.#context.send(id, { type: "found", clusterId: this.#attempt, voters: this.#voters() });

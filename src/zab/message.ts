@@ -210,6 +210,10 @@ export interface ResumeMessage {
   readonly session: SessionId;
   readonly passwordHash: Uint8Array;
   readonly timeoutMs: number;
+  /** The new generation must outlive the leader: asked for where writes have no numbers of the client's, which alone would tell an old connection's late ones. */
+  readonly logged: boolean;
+  /** The highest zxid that the client has seen: beyond what the leader has committed, it belongs to no history of ours. */
+  readonly lastZxid: Zxid;
 }
 export interface ResumedMessage {
   readonly type: "resumed";

@@ -222,13 +222,30 @@ t.test("a session is the zxid that made it; the leader knows it before it is com
   );
 });
 
+t.test("schedule 11: a logged generation is replicated, seen through the overlay, and never falls", async (t) => {
+  const harness = new Harness();
+  const { machine } = harness;
+  const session = harness.session();
+  t.equal(machine.sessionGeneration(session), session);
+  const renew = (generation: number) => harness.internal(session, { type: "renewSession", timeoutMs: 4_000, generation });
+  renew(session + 70);
+  t.equal(machine.sessionGeneration(session), session + 70, "prepared");
+  machine.resetOutstanding();
+  t.equal(machine.sessionGeneration(session), session, "forgotten with its leader");
+  harness.apply();
+  t.equal(machine.sessionGeneration(session), session + 70, "applied");
+  for (const generation of [0, session + 69, Number.NaN, Number.POSITIVE_INFINITY, session + 70.5]) renew(generation);
+  harness.apply();
+  t.equal(machine.sessionGeneration(session), session + 70);
+});
+
 t.test("timeouts are clamped, renewals seen through the overlay", async (t) => {
   const harness = new Harness();
   const machine = harness.machine;
   const session = harness.session(1);
   t.equal(machine.sessionTimeoutMs(session), limits.session_timeout_ms_min);
-  harness.internal(session, { type: "renewSession", timeoutMs: 9_000 });
-  harness.internal(session, { type: "renewSession", timeoutMs: 1e12 });
+  harness.internal(session, { type: "renewSession", timeoutMs: 9_000, generation: 0 });
+  harness.internal(session, { type: "renewSession", timeoutMs: 1e12, generation: 0 });
   t.equal(machine.sessionTimeoutMs(session), limits.session_timeout_ms_max);
   harness.apply(1);
   t.equal(machine.sessionTimeoutMs(session), limits.session_timeout_ms_max, "a later renewal is outstanding");
@@ -264,13 +281,13 @@ t.test("a closing session takes its ephemerals along, those in flight too, and c
     code: "SESSION_EXPIRED",
   });
   t.same(harness.internal(session, { type: "closeSession" }), { type: "drop" });
-  t.same(harness.internal(session, { type: "renewSession", timeoutMs: 5_000 }), { type: "drop" });
+  t.same(harness.internal(session, { type: "renewSession", timeoutMs: 5_000, generation: 0 }), { type: "drop" });
   t.equal(txnOf(harness.pipeline(other, create("/d/a"))).body.type, "create", "the name is free at once");
   harness.apply();
   t.same(harness.children("/d"), ["a", "other"]);
   t.equal(harness.machine.node("/d")?.pzxid, harness.machine.appliedZxid);
   t.equal(harness.machine.sessionExists(session), false);
-  t.same(harness.machine.counts(), { znodes: 7, ephemerals: 1, sessions: 1 });
+  t.same(harness.machine.counts(), { znodes: 7, ephemerals: 1, dataBytes: 3, sessions: 1 });
   t.equal(harness.digest(), harness.recomputed());
 });
 
@@ -435,6 +452,7 @@ t.test("recomputing finds a node that was changed behind our back", async (t) =>
     { childCreates: 1 },
     { numChildren: 1 },
     { descendants: 1 },
+    { bytesBelow: 1 },
     { owner: session },
     { ctimeMs: node.ctimeMs + 1 },
     { pzxid: (node.pzxid + 2 ** 32) as Zxid },

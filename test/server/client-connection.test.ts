@@ -4,7 +4,7 @@ import {
   type ClientConnection,
   ClientConnections,
   type ClientTransport,
-  identityOf,
+  identitiesOf,
   normalAddress,
 } from "../../server/client-connection.ts";
 import { Inbox } from "../../server/inbox.ts";
@@ -144,7 +144,7 @@ t.test("at most so many requests are outstanding; heartbeats overtake; the rest 
 t.test("what follows an addAuth waits for its answer", async (t) => {
   const { inbox, connection } = bench();
   connection.receive(request(1));
-  connection.receive(request(2, { type: "addAuth", identity: { scheme: "digest", id: "u:x" } }));
+  connection.receive(request(2, { type: "addAuth", identities: [{ scheme: "digest", id: "u:x" }] }));
   connection.receive(request(3));
   t.same(passed(inbox), [1, 2]);
   connection.send(reply(1));
@@ -223,12 +223,18 @@ t.test("room for connections", async (t) => {
 });
 
 t.test("identities and addresses", async (t) => {
-  const digest = identityOf("digest", Buffer.from("u:p"), "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=");
-  t.same(digest, { scheme: "digest", id: "u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ=" });
-  t.match(identityOf("digest", Buffer.from("super:admin"), "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="), { scheme: "super" });
-  t.match(identityOf("digest", Buffer.from("super:admin"), undefined), { scheme: "digest" });
-  t.equal(identityOf("digest", Buffer.from("nocolon"), undefined), undefined);
-  t.equal(identityOf("ip", Buffer.from("1.2.3.4"), undefined), undefined);
+  const superDigest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=";
+  const found = (scheme: string, credentials: string, known?: string) =>
+    identitiesOf(scheme, Buffer.from(credentials), "10.0.0.1", known);
+  t.same(found("digest", "u:p", superDigest), [{ scheme: "digest", id: "u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ=" }]);
+  t.same(found("digest", "super:admin", superDigest), [
+    { scheme: "super", id: "" },
+    { scheme: "digest", id: superDigest },
+  ]);
+  t.match(found("digest", "super:admin"), [{ scheme: "digest" }]);
+  t.same(found("digest", "nocolon"), [{ scheme: "digest", id: "nocolon:Ra+cHr2ZoHvBjtNArFGNGlVie4g=" }]);
+  t.same(found("ip", "1.2.3.4"), [{ scheme: "ip", id: "10.0.0.1" }], "its own, whatever it says");
+  for (const scheme of ["world", "auth", "super", "sasl", "x509", ""]) t.same(found(scheme, "u:p", superDigest), []);
   t.equal(normalAddress("::ffff:10.0.0.1"), "10.0.0.1");
   t.equal(normalAddress("2001:db8::1"), "2001:db8::1");
 });

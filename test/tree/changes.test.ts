@@ -32,7 +32,7 @@ t.test("every effect is told once, in order, with the stat that the tree has", a
   ]);
   t.same(told(multi([create("/m"), remove("/none")])), [], "a refusal changes nothing");
   t.same(told({ type: "skip" }), []);
-  t.same(told({ type: "renewSession", timeoutMs: 3_000 }), []);
+  t.same(told({ type: "renewSession", timeoutMs: 3_000, generation: 0 }), []);
   t.same(told({ type: "deleteRecursive", path: "/a" }), ["deleted /a/e", "deleted /a/s0000000001", "deleted /a"]);
   told(create("/e2", { kind: "ephemeral" }));
   told(create("/e1", { kind: "ephemeral" }));

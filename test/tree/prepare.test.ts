@@ -162,7 +162,7 @@ const rows: readonly Row[] = [
     request: { type: "createSession", timeoutMs: 1, passwordHash: new Uint8Array(32) },
     code: "BAD_ARGUMENTS",
   },
-  { name: "renewSession", request: { type: "renewSession", timeoutMs: 4_000 }, code: "OK" },
+  { name: "renewSession", request: { type: "renewSession", timeoutMs: 4_000, generation: 0 }, code: "OK" },
   { name: "skip", request: { type: "skip" }, code: "OK", options: { guards: [{ path: "/none", czxid: 1 as Zxid }] } },
   // guards
   {
@@ -456,6 +456,16 @@ t.test("conditions choose the branch", async (t) => {
     }),
   );
   t.match(refused, { code: "CONDITION_FAILED", detail: "condition 1", result: { type: "none" } });
+  for (const branch of ["then", "otherwise"] as const) {
+    const outcome = harness.write(
+      session,
+      multi(branch === "then" ? [create("/a")] : [], {
+        conditions: [{ type: branch === "then" ? "present" : "absent", path: "/a" }],
+        otherwise: [create("/a")],
+      }),
+    );
+    t.match(outcome, { code: "NODE_EXISTS", result: { type: "multi", branch } }, `an error says which branch: ${branch}`);
+  }
   t.equal(harness.machine.node("/z"), undefined);
 });
 
@@ -533,7 +543,7 @@ t.test("adopted txns lie under what is prepared", async (t) => {
     multi([create("/b"), set("/b", "1")]),
     remove("/a/e"),
     { type: "setAcl", path: "/b", acl: aliceAcl, version: 0 } as const,
-    { type: "renewSession", timeoutMs: 3_000 } as const,
+    { type: "renewSession", timeoutMs: 3_000, generation: 0 } as const,
   ];
   for (const request of requests) leader.pipeline(session, request, { identities: [alice] });
   const next = txnOf(leader.pipeline(session, create("/b/", { sequential: true }), { identities: [alice] }));

@@ -115,7 +115,10 @@ const request: fc.Arbitrary<WriteRequest> = fc.oneof(
       passwordHash: fc.constantFrom(new Uint8Array(32), new Uint8Array(1)),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant("renewSession" as const), timeoutMs: fc.double() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constant("renewSession" as const), timeoutMs: fc.double(), generation: fc.double() }),
+  },
   { weight: 1, arbitrary: fc.constantFrom<WriteRequest>({ type: "closeSession" }, { type: "skip" }) },
 );
 
@@ -266,6 +269,11 @@ function treeErrors(harness: Harness): string[] {
     const below = [...walkPaths(harness.store, at)].length - 1;
     znodes += 1;
     if (node.descendants !== below) wrong.push(`${at}: descendants ${node.descendants}, not ${below}`);
+    const bytes = [...walkPaths(harness.store, at)].reduce(
+      (sum, path) => sum + (harness.machine.node(path)?.data?.length ?? 0),
+      0,
+    );
+    if (node.bytesBelow + (node.data?.length ?? 0) !== bytes) wrong.push(`${at}: bytesBelow ${node.bytesBelow}, not ${bytes}`);
     if (node.numChildren !== harness.children(at).length) wrong.push(`${at}: numChildren`);
     if (node.czxid > node.mzxid || node.czxid > node.pzxid || (node.czxid > 0 && node.childCreates < node.numChildren))
       wrong.push(`${at}: zxids or counters`);

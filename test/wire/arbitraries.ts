@@ -149,7 +149,7 @@ const clientWrites = [
 export const writeRequest: fc.Arbitrary<WriteRequest> = fc.oneof(
   ...clientWrites,
   fc.record({ type: type("createSession"), timeoutMs: uint, passwordHash: bytes }),
-  fc.record({ type: type("renewSession"), timeoutMs: uint }),
+  fc.record({ type: type("renewSession"), timeoutMs: uint, generation: uint }),
 );
 
 const watcherType = fc.constantFrom<WatcherType>("children", "data", "any", "persistent", "persistentRecursive");
@@ -362,10 +362,10 @@ export const body: fc.Arbitrary<TxnBody> = fc.oneof<fc.Arbitrary<TxnBody>[]>(
   fc.record({ type: type("multi"), branch, effects: list(effect) }),
   fc.record({ type: type("deleteRecursive"), removed: list(removed) }),
   fc.record({ type: type("createSession"), timeoutMs: uint, passwordHash: bytes }),
-  fc.record({ type: type("renewSession"), session, timeoutMs: uint }),
+  fc.record({ type: type("renewSession"), session, timeoutMs: uint, generation: uint }),
   fc.record({ type: type("closeSession"), session, removed: list(removed) }),
   fc.record({ type: type("reap"), removed: list(removed) }),
-  fc.record({ type: type("error"), code, detail, codes: list(code) }),
+  fc.record({ type: type("error"), code, detail, branch, codes: list(code) }),
   fc.record({ type: type("skip") }),
   fc.record({ type: type("stamp") }),
 );
@@ -434,7 +434,15 @@ export const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<Peer
   fc.record({ type: type("refusal"), connection: uint, number: uint, code, detail }),
   fc.record({ type: type("confirm"), id: uint, read: bool, touched: list(session) }),
   fc.record({ type: type("confirmed"), id: uint, zxid, ended: list(session) }),
-  fc.record({ type: type("resume"), connection: uint, session, passwordHash: bytes, timeoutMs: uint }),
+  fc.record({
+    type: type("resume"),
+    connection: uint,
+    session,
+    passwordHash: bytes,
+    timeoutMs: uint,
+    logged: fc.boolean(),
+    lastZxid: zxid,
+  }),
   fc.record({ type: type("resumed"), connection: uint, code, generation: uint, zxid, timeoutMs: uint }),
   fc.record({ type: type("register"), sessions: list(fc.record({ session, connection: uint, generation: uint })) }),
   fc.record({ type: type("moved"), session, connection: uint }),

@@ -202,7 +202,14 @@ function plainBody(body: Txn["body"]): Plain {
     case "reap":
       return { [body.type]: { session: 0, removed: body.removed } };
     case "error":
-      return { error: { code: errorNumber(body.code), detail: body.detail, codes: body.codes.map(errorNumber) } };
+      return {
+        error: {
+          ...rest(body),
+          code: errorNumber(body.code),
+          branch: branches.indexOf(body.branch),
+          codes: body.codes.map(errorNumber),
+        },
+      };
     default:
       return wrap(body);
   }

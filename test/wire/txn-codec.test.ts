@@ -82,7 +82,7 @@ t.test("a txn of a megabyte", async () => {
 
 t.test("codes may come one by one, too", async (t) => {
   const one = decodeTxn(fromHex("0801" + "7200" + "920108" + "08cd01" + "1800" + "18cd01"));
-  t.same(one.body, { type: "error", code: "BAD_VERSION", detail: "", codes: ["OK", "BAD_VERSION"] });
+  t.same(one.body, { type: "error", code: "BAD_VERSION", detail: "", branch: "then", codes: ["OK", "BAD_VERSION"] });
 });
 
 const refused: readonly (readonly [what: string, bytes: string, message: RegExp])[] = [

@@ -41,7 +41,7 @@ function written(write: (w: Writer) => void): string {
 }
 
 function reply(xid: number, opcode: number, zxid: number, outcome: Outcome, opcodes: readonly number[] = [], path = ""): string {
-  return written((w) => encodeZkReply(w, { xid, opcode, path, opcodes, zxid: zxid as Zxid, outcome }));
+  return written((w) => encodeZkReply(w, { xid, opcode, path, opcodes, zxid: zxid as Zxid, outcome }, 0xf_ffff));
 }
 
 /** The reply with this body, xid 1, zxid 2. */
@@ -98,11 +98,11 @@ t.test("vectors", async (t) => {
 
 t.test("auth and the unknown operation", async (t) => {
   t.equal(
-    written((w) => encodeZkAuth(w, true)),
+    written((w) => encodeZkAuth(w, -4, true)),
     "00000010fffffffc000000000000000000000000",
   );
   t.equal(
-    written((w) => encodeZkAuth(w, false)),
+    written((w) => encodeZkAuth(w, -4, false)),
     "00000010fffffffc0000000000000000ffffff8d",
   );
   t.equal(
@@ -206,9 +206,22 @@ t.test("every code has a number that ZooKeeper's clients know", async (t) => {
 t.test("several packets in one writer", async (t) => {
   const bytes = written((w) => {
     encodeZkPing(w, 1 as Zxid);
-    encodeZkReply(w, { xid: 9, opcode: 2, path: "", opcodes: [], zxid: 2 as Zxid, outcome: okOutcome });
+    encodeZkReply(w, { xid: 9, opcode: 2, path: "", opcodes: [], zxid: 2 as Zxid, outcome: okOutcome }, 1_000);
   });
   t.equal(bytes, "00000010fffffffe000000000000000100000000" + "0000001000000009000000000000000200000000");
+});
+
+t.test("a reply over the client's limit is an error in its place, and the writer goes on behind it", async (t) => {
+  const outcome = success({ type: "data", data: new Uint8Array(100), stat });
+  const whole = { xid: 9, opcode: 4, path: "", opcodes: [], zxid: 2 as Zxid, outcome };
+  t.equal(written((w) => encodeZkReply(w, whole, 188)).length, 2 * 192, "header 16, data 104, Stat 68");
+  const bytes = written((w) => {
+    encodeZkReply(w, whole, 187);
+    encodeZkPing(w, 1 as Zxid);
+  });
+  t.equal(bytes, "00000010000000090000000000000002fffffffb" + "00000010fffffffe000000000000000100000000");
+  const tooLong = failure("LIMIT", "frame_bytes_max is 1");
+  t.equal(reply(9, 8, 2, tooLong), "00000010000000090000000000000002fffffffb", "nor was it gathered");
 });
 
 t.test("a result of another operation is our own error", async (t) => {

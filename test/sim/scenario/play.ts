@@ -1,6 +1,6 @@
 /** Plays one schedule with a trace: `npx tsx test/sim/scenario/play.ts NAME SEED`. */
 import { setMutant } from "../../../src/model/mutant.ts";
-import { schedules } from "./schedules.ts";
+import { schedules } from "./all.ts";
 
 const [name = "", seed = "1", mutant = ""] = process.argv.slice(2);
 setMutant(mutant);

@@ -1,7 +1,7 @@
 /** Every schedule, for its seeds: no check may fail, and what the schedule is about must have happened. */
 import t from "tap";
 import { setMutant } from "../../../src/model/mutant.ts";
-import { schedules } from "./schedules.ts";
+import { schedules } from "./all.ts";
 
 t.setTimeout(1_200_000);
 
@@ -37,5 +37,6 @@ t.test("the scripted schedules kill their mutants", { timeout: 300_000 }, (t) =>
   };
   t.ok(kills("clock before inbox", "21 "), "clock before inbox");
   t.ok(kills("ack before fsync", "6 "), "ack before fsync");
+  t.ok(kills("a generation dies with its leader", "11b "), "a generation dies with its leader");
   t.end();
 });
