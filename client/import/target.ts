@@ -360,6 +360,11 @@ export class Target {
   #throwFailure(): void {
     const failure = this.#failure;
     this.#failure = undefined;
+    if (failure instanceof ZabraError && failure.code === "FENCED")
+      throw importFailure(
+        `another import has taken over, or the session with the target was lost (${runningPath} is gone); run the same command again`,
+        failure,
+      );
     if (failure !== undefined) throw failure;
   }
 }
