@@ -29,6 +29,8 @@ export function whyNoZooKeeper(): string | undefined {
 export interface ZooKeeperOptions {
   /** System properties, such as `zookeeper.snapshot.compression.method`. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** Lines `server.N=…` of an ensemble, and this server's id in it. */
+  readonly ensemble?: { readonly id: number; readonly lines: readonly string[] };
   /** Writes a snapshot about every so many txns. */
   readonly snapCount?: number;
 }
@@ -53,6 +55,19 @@ export class ZooKeeper {
     return server;
   }
 
+  /** Several, of which one leads. */
+  static async startEnsemble(count: number): Promise<ZooKeeper[]> {
+    const ports = await freePorts(3 * count);
+    const servers = ports.slice(0, count).map((port) => new ZooKeeper(port));
+    const lines = servers.map((_, i) => `server.${i + 1}=127.0.0.1:${ports[count + i]}:${ports[2 * count + i]}`);
+    await Promise.all(servers.map((server, i) => server.start({ ensemble: { id: i + 1, lines } })));
+    return servers;
+  }
+
+  async leads(): Promise<boolean> {
+    return /^Mode: leader/m.test(await this.word("srvr").catch(() => ""));
+  }
+
   get dataDirectory(): string {
     return join(this.#directory, "data");
   }
@@ -69,7 +84,11 @@ export class ZooKeeper {
       "4lw.commands.whitelist=*",
       "admin.enableServer=false",
       "extendedTypesEnabled=true",
+      "initLimit=10",
+      "syncLimit=5",
+      ...(options.ensemble?.lines ?? []),
     ];
+    if (options.ensemble !== undefined) writeFileSync(join(this.dataDirectory, "myid"), `${options.ensemble.id}\n`);
     writeFileSync(config, `${lines.join("\n")}\n`);
     const properties = {
       "zookeeper.extendedTypesEnabled": "true",
