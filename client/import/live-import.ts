@@ -20,7 +20,7 @@ import { requireEqual } from "./copy.ts";
 import { importFailure } from "./failure.ts";
 import type { LiveSource, SourceNode } from "./live-source.ts";
 import { hashOf, type NodeHash, TreeDigest } from "./node.ts";
-import type { OfflineTree } from "./offline-tree.ts";
+import type { KindTable } from "./offline-tree.ts";
 import type { Target } from "./target.ts";
 import { SourceLost, type SourceStat } from "./zookeeper-connection.ts";
 
@@ -51,7 +51,7 @@ export interface LiveImportOptions {
   /** Milliseconds between scans then. */
   readonly rescanMs: number;
   /** Reads the kinds of nodes anew from a server's files; undefined: they are not known. */
-  readonly readKinds: (() => Promise<OfflineTree>) | undefined;
+  readonly readKinds: (() => Promise<KindTable>) | undefined;
   onProgress(progress: LiveProgress): void;
 }
 

@@ -5,10 +5,9 @@
  */
 import { openAcl } from "../../src/model/acl.ts";
 import { joinPath, rootPath } from "../../src/model/path.ts";
-import type { NodeKind } from "../../src/model/request.ts";
 import { importFailure } from "./failure.ts";
 import { isReserved, type PortableNode } from "./node.ts";
-import type { OfflineTree } from "./offline-tree.ts";
+import { type KindOfNode, KindTable } from "./offline-tree.ts";
 import { SourceLost, type SourceStat, ZooKeeperConnection } from "./zookeeper-connection.ts";
 
 export interface LiveSourceOptions {
@@ -34,14 +33,14 @@ export interface SourceListing {
 
 /** A node that changes all the time is read so often until its parts belong together. */
 const readsMax = 20;
-const usualKind = { kind: "persistent", ttlMs: 0 } as const;
 
 export class LiveSource {
   readonly #options: LiveSourceOptions;
   #connection: ZooKeeperConnection | undefined;
   #host = 0;
-  /** Where containers and TTL nodes are looked up; undefined: all nodes are persistent. */
-  kinds: OfflineTree | undefined;
+  readonly #usual: KindOfNode = { kind: "persistent", ttlMs: 0 };
+  /** Where containers and TTL nodes are looked up; empty: all nodes are persistent. */
+  kinds = new KindTable(new Map());
   #lastZxid = 0;
 
   constructor(options: LiveSourceOptions) {
@@ -122,9 +121,9 @@ export class LiveSource {
   }
 
   /** Of the node that the txn `czxid` created, as far as is known now. */
-  kindOf(path: string, czxid: number): { readonly kind: NodeKind; readonly ttlMs: number } {
-    const found = path === rootPath ? undefined : this.kinds?.kindOf(this.#global(path), czxid);
-    return found ?? usualKind;
+  kindOf(path: string, czxid: number): KindOfNode {
+    // The top is in the target already, as what it is there.
+    return path === rootPath ? this.#usual : this.kinds.kindOf(this.#global(path), czxid);
   }
 
   #onChange(path: string): void {

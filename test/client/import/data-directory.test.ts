@@ -87,8 +87,11 @@ t.test("ACLs, ephemerals, the zxid, and a part of the tree", async (t) => {
     (await rowsOf(directory, "/a")).map((row) => row.path),
     ["/", "/b"],
   );
-  t.strictSame(tree.kindOf("/c", 1), { kind: "container", ttlMs: 0 });
-  t.equal(tree.kindOf("/c", 2), undefined, "another node of that name");
+  const kinds = tree.kinds();
+  t.strictSame(kinds.kindOf("/c", 1), { kind: "container", ttlMs: 0 });
+  t.strictSame(kinds.kindOf("/c", 2), { kind: "persistent", ttlMs: 0 }, "another node of that name");
+  t.strictSame(kinds.kindOf("/t", 1), { kind: "ttl", ttlMs: 5_000_000_000 });
+  t.strictSame(kinds.kindOf("/none", 1), { kind: "persistent", ttlMs: 0 });
 });
 
 t.test("what an ephemeralOwner means", async (t) => {

@@ -193,6 +193,25 @@ t.test("stopped and taken up again; only with the same source", async (t) => {
   t.strictSame(await linesOf(into), await linesOf(from));
 });
 
+t.test("a target that lost nodes by itself, as empty containers and TTL nodes go, gets them again", async (t) => {
+  const both = await pair(t);
+  const { from, into } = both;
+  await fill(from);
+  const run = new Running(both);
+  await run.phase("following");
+  await into.delete("/app/empty");
+  const read = run.phase("scanning");
+  // Has no parent there.
+  await from.create("/app/empty/below", "");
+  await read;
+  await run.phase("following");
+  t.ok(await into.exists("/app/empty/below"));
+  await into.deleteRecursive("/app/d5");
+  run.live?.cutOver();
+  await run.result;
+  t.strictSame(await linesOf(into), await linesOf(from));
+});
+
 t.test("refusals say what to do", async (t) => {
   const both = await pair(t, 0);
   const { from, into } = both;
