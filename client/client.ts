@@ -319,7 +319,7 @@ export class Client {
   }
 
   /**
-   * All or nothing under one zxid (up to 10,000 operations, in a frame), on conditions. Fires what its operations fire.
+   * All or nothing under one zxid (up to 128 operations), on conditions. Fires what its operations fire.
    * Rejects with CONDITION_FAILED, or the failing operation's code, and in `codes` one an operation.
    */
   async multi(input: MultiInput, options: WriteOptions = {}): Promise<MultiResult> {

@@ -14,7 +14,7 @@ import type { DataInput } from "../data.ts";
 import { unless, ZabraError } from "../error.ts";
 import type { CreatedNode } from "../operations.ts";
 import { orAborted } from "./wait.ts";
-import { untilSessionEnds, whenGone } from "./when-gone.ts";
+import { untilSessionEnds } from "./when-gone.ts";
 
 /** A container may be reaped between our look and our create. */
 const joinsMax = 16;
@@ -79,9 +79,9 @@ export class HeldNode {
     return this.#client.nowMs() < validUntilMs || (validUntilMs > 0 && mutant("a grant outlives its deadline"));
   }
 
-  /** Resolves when it is gone, by whoever. Rejects with ABORTED, SESSION_EXPIRED. */
+  /** Resolves when it is gone, by whoever; its name is not used again. Rejects with ABORTED, SESSION_EXPIRED. */
   whenGone(signal: AbortSignal): Promise<void> {
-    return whenGone(this.#client, this.guard, signal);
+    return this.#client.whenDeleted(this.path, { ...untilSessionEnds, level: "session", signal });
   }
 
   /** Somebody deleted it with other things: there is nothing to leave. */

@@ -66,6 +66,8 @@ export interface Limits {
   /** How long to wait for a better vote when not every voter has been heard. */
   readonly finalize_vote_ms: number;
   readonly request_wait_ms: number;
+  /** How long a server has known no leader when it begins to serve read-only sessions, if it may. */
+  readonly read_only_after_ms: number;
   // ---- epochs
   /** Counter at which a hand-over to the next epoch begins, and the last counter used. */
   readonly handover_counter: number;
@@ -136,6 +138,7 @@ export const productionLimits: Limits = {
   vote_resend_ms: 200,
   finalize_vote_ms: 50,
   request_wait_ms: 30_000,
+  read_only_after_ms: 2_000,
   handover_counter: 0xffff_ffff - (1 << 20),
   counter_max: 0xffff_fffe,
   log_segment_bytes: 16 * mebibyte,

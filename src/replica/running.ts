@@ -114,6 +114,7 @@ export class Running implements ZabHost {
       permits: (connection, acl) => this.#permitsRead(connection, acl),
       aclIdOf: (path) => this.#machine.aclIdOf(path),
     });
+    this.#recordDigest();
     this.#streams = this.#newStreams();
     this.#clients = this.#newClients();
   }
@@ -159,6 +160,7 @@ export class Running implements ZabHost {
       locals,
       machine: () => this.#machine,
       leaseZxid: () => this.#leaseZxid(),
+      readOnlyMode: this.#options.readOnlyMode ?? false,
       mark: (name) => this.#context.mark(name),
     });
   }
@@ -423,7 +425,7 @@ export class Running implements ZabHost {
   #applyTxn(txn: Txn): void {
     const watched = !this.#watches.empty || this.#streams.count > 0;
     const outcome = this.#machine.apply(mutant("an expiry of a past epoch is rejected") ? this.#withoutPastExpiry(txn) : txn);
-    this.#digests.record(txn.zxid, this.#machine.digestHigh, this.#machine.digestLow);
+    this.#recordDigest();
     if (watched) this.#notify(txn);
     else this.#streams.onApplied(txn.zxid, []);
     const { body, source } = txn;
@@ -433,6 +435,11 @@ export class Running implements ZabHost {
     if (body.type !== "closeSession") return;
     this.#leader?.onSessionClosed(body.session);
     this.#clients.onSessionClosed(body.session);
+  }
+
+  /** Also of a tree that was just opened: while nothing is applied it is the only one that can be compared. */
+  #recordDigest(): void {
+    this.#digests.record(this.#machine.appliedZxid, this.#machine.digestHigh, this.#machine.digestLow);
   }
 
   /** Planted bug: whether a txn applies depends on when. */
@@ -534,6 +541,7 @@ export class Running implements ZabHost {
     this.#store = this.#storage.store;
     this.#machine = newMachine(this.#store, this.#options);
     this.#digests.clear();
+    this.#recordDigest();
     this.#streams = this.#newStreams();
     this.#retired.push(retire(this.#drivers, this.#tokens, before));
   }
@@ -581,6 +589,7 @@ export class Running implements ZabHost {
       dataBytes: counts.dataBytes,
       outstanding: this.#leader?.outstanding ?? 0,
       peers: [...this.#context.links.keys()],
+      readOnly: this.#clients.readOnly,
       waitingFor: this.#zab.waitingFor,
     };
   }

@@ -386,8 +386,9 @@ export const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<Peer
     voters: servers,
     observers: servers,
     boot: uint,
+    lastZxid: zxid,
   }),
-  fc.record({ type: type("found"), clusterId, voters: servers }),
+  fc.record({ type: type("found"), clusterId, voters: servers, floorZxid: zxid }),
   fc.record({ type: type("foundAck"), clusterId }),
   fc.record({ type: type("founded"), clusterId }),
   fc.record({

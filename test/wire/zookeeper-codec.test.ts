@@ -277,7 +277,8 @@ t.test("what is not served here", async (t) => {
   for (const opcode of [0, 10, 13, 20, 23, 71, 99, 108, 500, 600, -1, -10, -12])
     t.same(decodePacket(opcode).body, { type: "unknown" }, `${opcode}`);
   t.match(decodePacket(16).body, { type: "refused", outcome: { code: "RECONFIG_DISABLED" } });
-  t.match(decodePacket(102).body, { type: "refused", outcome: { code: "AUTH_FAILED" } });
+  t.same(decodePacket(102, (w) => writeBuffer(w, Uint8Array.of(7))).body, { type: "sasl", token: Uint8Array.of(7) });
+  t.same(decodePacket(102, (w) => writeBuffer(w, undefined)).body, { type: "sasl", token: new Uint8Array(0) });
 });
 
 // ---- multi
