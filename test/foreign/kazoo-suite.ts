@@ -2,7 +2,7 @@
  * kazoo's own test-suite, unmodified, which starts and stops servers itself: real ZooKeepers, or, with a script
  * named `java` first on its PATH, Zabra servers in their place.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -12,6 +12,7 @@ import { zookeeperVersion } from "./real-zookeeper.ts";
 
 const python = process.env["ZABRA_PYTHON"] ?? "python3";
 const standIn = fileURLToPath(new URL("zookeeper-stand-in.js", import.meta.url));
+const testsFolder = "kazoo/tests";
 const testLimitSeconds = 150;
 
 export type Verdict = "PASSED" | "FAILED" | "ERROR" | "SKIPPED";
@@ -20,7 +21,8 @@ export interface SuiteOptions {
   readonly server: "zabra" | "zookeeper";
   /** Such as `test_lock.py::TestSemaphore`; none: all. */
   readonly tests?: readonly string[];
-  readonly except?: readonly string[];
+  /** Tests whose names hold one of these are left out. */
+  readonly without?: readonly string[];
   /** Its servers take the thirty ports from here. */
   readonly portOffset: number;
   /** Ends the run, and with it the servers that it started. */
@@ -56,8 +58,10 @@ export async function runKazooSuite(options: SuiteOptions): Promise<SuiteRun> {
 
 function runPytest(options: SuiteOptions, directory: string): Promise<string> {
   const words = ["-m", "pytest", "-p", "no:cacheprovider", "-q", "-rA", "--tb=short", "--show-capture=no"];
-  words.push("-o", "addopts=", "-o", "log_cli=false", "--timeout", String(testLimitSeconds), "--pyargs");
-  words.push(...(options.tests ?? [""]).map(pytestName), ...(options.except ?? []).map((name) => `--deselect=${name}`));
+  words.push("-o", "addopts=", "-o", "log_cli=false", "--timeout", String(testLimitSeconds));
+  const root = packageRoot();
+  words.push("--rootdir", root, ...(options.tests ?? [""]).map((name) => join(root, testsFolder, name)));
+  if (options.without !== undefined) words.push("-k", options.without.map((name) => `not ${name}`).join(" and "));
   const child = spawn(python, words, { cwd: directory, env: environment(options, directory), stdio: ["ignore", "pipe", "pipe"] });
   options.signal?.addEventListener("abort", () => child.kill("SIGTERM"));
   let output = "";
@@ -69,9 +73,10 @@ function runPytest(options: SuiteOptions, directory: string): Promise<string> {
   return new Promise((resolve) => child.once("close", () => resolve(output)));
 }
 
-/** `kazoo.tests.test_lock::TestSemaphore` of `test_lock.py::TestSemaphore`. */
-function pytestName(name: string): string {
-  return name === "" ? "kazoo.tests" : `kazoo.tests.${name.replace(".py", "")}`;
+/** The directory that kazoo's package is in. */
+function packageRoot(): string {
+  const words = ["-c", "import kazoo, os; print(os.path.dirname(os.path.dirname(kazoo.__file__)))"];
+  return execFileSync(python, words, { encoding: "utf8" }).trim();
 }
 
 function environment(options: SuiteOptions, directory: string): NodeJS.ProcessEnv {
@@ -87,7 +92,9 @@ function environment(options: SuiteOptions, directory: string): NodeJS.ProcessEn
 /** The last verdict of a name counts: a test that passed may still fail as it ends. */
 function readVerdicts(output: string): ReadonlyMap<string, Verdict> {
   const verdicts = new Map<string, Verdict>();
-  for (const [, verdict = "", name = ""] of output.matchAll(/^(PASSED|FAILED|ERROR|SKIPPED) (\S+\/test_\w+\.py::\S+)/gm))
-    verdicts.set(name.slice(name.lastIndexOf("/") + 1), verdict as Verdict);
+  for (const [, verdict = "", name = ""] of output.matchAll(
+    /^(PASSED|FAILED|ERROR|SKIPPED) (?:\S*\/)?kazoo\/tests\/(test_\w+\.py::\S+)/gm,
+  ))
+    verdicts.set(name, verdict as Verdict);
   return verdicts;
 }
