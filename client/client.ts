@@ -47,6 +47,7 @@ import {
 } from "./operations.ts";
 import { Stream } from "./stream.ts";
 import { type DeleteRecursiveOptions, deleteSubtree } from "./subtree.ts";
+import { systemTimers, type Timers } from "./timers.ts";
 import { Transaction } from "./transaction.ts";
 import type { Dial } from "./transport.ts";
 import type { WatchHandler } from "./watch-handlers.ts";
@@ -73,6 +74,7 @@ export interface ClientOptions {
   /** For other networks, and for tests. */
   readonly dial?: Dial | undefined;
   readonly clock?: MonotonicClock | undefined;
+  readonly timers?: Timers | undefined;
   readonly random?: (() => number) | undefined;
 }
 
@@ -108,6 +110,7 @@ export async function connect(hosts: string | readonly string[], options: Client
     urls,
     dial,
     clock: options.clock ?? new SystemClock(),
+    timers: options.timers ?? systemTimers,
     options: {
       ...defaultConnectionOptions,
       hosts: urls.length,
@@ -130,7 +133,7 @@ export async function connect(hosts: string | readonly string[], options: Client
 function opened(driver: Driver, urls: readonly string[], options: ClientOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     const finish = (error: ZabraError | undefined): void => {
-      clearTimeout(timer);
+      cancelTimer();
       stop();
       options.signal?.removeEventListener("abort", onAbort);
       if (error === undefined) return resolve();
@@ -138,9 +141,8 @@ function opened(driver: Driver, urls: readonly string[], options: ClientOptions)
       reject(error);
     };
     const onAbort = (): void => finish(new ZabraError("ABORTED", { cause: options.signal?.reason }));
-    const timer = setTimeout(
-      () => finish(new ZabraError("TIMEOUT", { detail: `no session at ${urls.join(", ")}` })),
-      options.connectTimeoutMs ?? callTimeoutMsDefault,
+    const cancelTimer = driver.after(options.connectTimeoutMs ?? callTimeoutMsDefault, () =>
+      finish(new ZabraError("TIMEOUT", { detail: `no session at ${urls.join(", ")}` })),
     );
     const stop = driver.onState((state) => {
       if (state.type === "connected") finish(undefined);
@@ -188,6 +190,28 @@ export class Client {
   /** The client's monotonic clock, ms. */
   nowMs(): number {
     return this.#driver.nowMs();
+  }
+
+  /** Runs `run` once, `ms` from now, by this client's timers. Returns what cancels it. Recipes wait by this, so that they run in virtual time too. */
+  after(ms: number, run: () => void): () => void {
+    return this.#driver.after(ms, run);
+  }
+
+  /** Resolves `ms` from now, by this client's timers. Rejects with ABORTED when `signal` fires first. */
+  sleep(ms: number, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    const { signal } = options;
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        cancel();
+        reject(new ZabraError("ABORTED", { cause: signal?.reason }));
+      };
+      const cancel = this.after(ms, () => {
+        signal?.removeEventListener("abort", onAbort);
+        resolve();
+      });
+      if (signal?.aborted === true) onAbort();
+      else signal?.addEventListener("abort", onAbort, { once: true });
+    });
   }
 
   /** The highest zxid that this client has seen: pass it on, and another client's `atLeast` reads see what this one saw. */

@@ -22,6 +22,8 @@ import type {
   WatchKind,
 } from "./connection-event.ts";
 import { ZabraError } from "./error.ts";
+import { guarded } from "./listeners.ts";
+import type { Timers } from "./timers.ts";
 import type { Dial, Transport } from "./transport.ts";
 import { type WatchHandler, WatchHandlers } from "./watch-handlers.ts";
 import { watchKindOf } from "./watch-registry.ts";
@@ -60,6 +62,7 @@ export interface DriverParts {
   readonly urls: readonly string[];
   readonly dial: Dial;
   readonly clock: MonotonicClock;
+  readonly timers: Timers;
   readonly options: ConnectionOptions;
 }
 
@@ -80,7 +83,7 @@ export class Driver {
   #flushPlanned = false;
   readonly #notices: Notice[] = [];
   #telling = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #cancelTimer: (() => void) | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #nowMs = 0;
 
@@ -97,6 +100,11 @@ export class Driver {
   nowMs(): number {
     this.#nowMs = Math.max(this.#nowMs, this.#parts.clock.nowMs());
     return this.#nowMs;
+  }
+
+  /** A timer of the user's. */
+  after(ms: number, run: () => void): () => void {
+    return this.#parts.timers.after(ms, run);
   }
 
   start(): void {
@@ -259,19 +267,20 @@ export class Driver {
     if (wakeAtMs >= this.#timerAtMs) return;
     this.#disarm();
     this.#timerAtMs = wakeAtMs;
-    this.#timer = setTimeout(() => this.#onTimer(), Math.min(Math.max(0, Math.ceil(wakeAtMs - this.nowMs())), timerMsMax));
+    const delayMs = Math.min(Math.max(0, Math.ceil(wakeAtMs - this.nowMs())), timerMsMax);
+    this.#cancelTimer = this.#parts.timers.after(delayMs, () => this.#onTimer(), true);
   }
 
   #disarm(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
     this.#timerAtMs = Number.POSITIVE_INFINITY;
   }
 
   #onTimer(): void {
     const late = this.nowMs() - this.#timerAtMs;
     if (late < stallMs) return this.#tick();
-    this.#timer = setTimeout(() => this.#tick(), 0);
+    this.#cancelTimer = this.#parts.timers.after(0, () => this.#tick(), true);
   }
 
   #tick(): void {
@@ -337,16 +346,5 @@ export class Driver {
     const receiver = this.#streams.get(subscription);
     this.#streams.delete(subscription);
     receiver?.onEnded(code, detail);
-  }
-}
-
-/** A user's handler that throws must not stop ours: its error is reported as uncaught. */
-function guarded(run: () => void): void {
-  try {
-    run();
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
   }
 }

@@ -33,6 +33,7 @@ export type {
 } from "./operations.ts";
 export { Stream, type StreamBatch, type StreamChange, type StreamEntry } from "./stream.ts";
 export type { DeleteRecursiveOptions } from "./subtree.ts";
+export type { Timers } from "./timers.ts";
 export { Branch, Transaction } from "./transaction.ts";
 export type { Dial, Transport, TransportHandlers } from "./transport.ts";
 export type { WatchHandler, WatchNotification } from "./watch-handlers.ts";

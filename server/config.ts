@@ -54,6 +54,10 @@ export interface Config {
   readonly leaseReads: boolean;
   /** `super:BASE64`, as ZooKeeper's superDigest; undefined: nobody is super. */
   readonly superDigest: string | undefined;
+  /** Passwords by user, for SASL on the ZooKeeper port. */
+  readonly saslUsers: ReadonlyMap<string, string>;
+  /** ZooKeeper's read-only mode. */
+  readonly zookeeperReadOnly: boolean;
   /** Four-letter words that the ZooKeeper port answers. */
   readonly zookeeperWords: readonly string[];
   readonly limits: Limits;
@@ -99,6 +103,16 @@ export const settings: readonly Setting[] = [
     name: "zk-words",
     argument: "<words>",
     description: `four-letter words, separated by commas, answered besides ${defaultWords.join(", ")}; * for all`,
+  },
+  {
+    name: "zk-read-only",
+    argument: "<on|off>",
+    description: "on: without a leader, serve reads to ZooKeeper clients that take a read-only server (default off)",
+  },
+  {
+    name: "sasl-users",
+    argument: "<file>",
+    description: "JSON object of users and passwords: ZooKeeper clients may authenticate by SASL DIGEST-MD5",
   },
   { name: "super-digest", argument: "<super:base64>", description: "digest identity that passes every ACL" },
 ];
@@ -172,6 +186,8 @@ function buildConfig(sources: Sources, limits: Limits): Config {
     allowHosts: readList(sources, "allow-host"),
     leaseReads: readSwitch(sources, "lease-reads", true),
     superDigest: readSuperDigest(sources),
+    saslUsers: readSaslUsers(sources),
+    zookeeperReadOnly: readSwitch(sources, "zk-read-only", false),
     zookeeperWords: readWords(sources),
     limits,
   };
@@ -292,13 +308,26 @@ function readSuperDigest(sources: Sources): string | undefined {
   return given.text;
 }
 
+/** Secrets, so they come from a file of their own, and what is wrong is told without them. */
+function readSaslUsers(sources: Sources): ReadonlyMap<string, string> {
+  const given = sources.get("sasl-users");
+  const users = new Map<string, string>();
+  if (given === undefined) return users;
+  for (const [user, password] of Object.entries(parseJsonFile(given.field, given.text, given.exitCode))) {
+    if (typeof password !== "string" || user === "")
+      throw new ConfigError(given.field, `${given.text} must give each user a password, a string`, given.exitCode);
+    users.set(user, password);
+  }
+  return users;
+}
+
 interface ConfigFile {
   readonly values: ReadonlyMap<string, string>;
   readonly limits: Readonly<Record<string, unknown>>;
 }
 
 function readConfigFile(path: string): ConfigFile {
-  const parsed = parseConfigFile(path);
+  const parsed = parseJsonFile("--config", path);
   const values = new Map<string, string>();
   let limits: Readonly<Record<string, unknown>> = {};
   for (const [key, value] of Object.entries(parsed)) {
@@ -312,14 +341,16 @@ function readConfigFile(path: string): ConfigFile {
   return { values, limits };
 }
 
-function parseConfigFile(path: string): Record<string, unknown> {
+function parseJsonFile(field: string, path: string, exitCode: 64 | 78 = exitCodes.configuration): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
-    throw new ConfigError("--config", `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    // A syntax error quotes what it stumbled over, which may be a secret.
+    const reason = error instanceof SyntaxError ? "it is not JSON" : error instanceof Error ? error.message : String(error);
+    throw new ConfigError(field, `${path} cannot be read: ${reason}`, exitCode);
   }
-  if (!isRecord(value)) throw new ConfigError("--config", `${path} must hold a JSON object`);
+  if (!isRecord(value)) throw new ConfigError(field, `${path} must hold a JSON object`, exitCode);
   return value;
 }
 

@@ -36,6 +36,10 @@ export interface ServerOptions {
   readonly zookeeperPort?: number | false;
   readonly leaseReads?: boolean;
   readonly superDigest?: string;
+  /** Users and passwords for SASL DIGEST-MD5 on the ZooKeeper port. Default: none, and no SASL. */
+  readonly saslUsers?: Readonly<Record<string, string>>;
+  /** ZooKeeper's read-only mode. Default off. */
+  readonly zookeeperReadOnly?: boolean;
   /** Four-letter words of the ZooKeeper port answered besides ruok, isro, srvr, mntr and envi; `"*"`: all. */
   readonly zookeeperWords?: readonly string[] | "*";
   readonly allowOrigins?: readonly string[];
@@ -238,6 +242,8 @@ function makeConfig(options: ServerOptions, directory: string): Config {
     allowHosts: options.allowHosts ?? [],
     leaseReads: options.leaseReads ?? true,
     superDigest: options.superDigest,
+    saslUsers: new Map(Object.entries(options.saslUsers ?? {})),
+    zookeeperReadOnly: options.zookeeperReadOnly ?? false,
     zookeeperWords: options.zookeeperWords === "*" ? words : [...defaultWords, ...(options.zookeeperWords ?? [])],
     limits: readLimits({ ...embeddedLimits, ...options.limits }),
   };

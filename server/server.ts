@@ -81,6 +81,7 @@ export class ZabraServer {
       limits: config.limits,
       logger,
       superDigest: config.superDigest,
+      saslUsers: config.saslUsers,
     });
     this.#peers = this.#makePeers();
     this.#loop = this.#makeLoop(hooks);
@@ -291,6 +292,7 @@ function configText(ensemble: readonly ConfiguredMember[]): string {
 function replicaOptions(config: Config): ReplicaOptions {
   return {
     configText: configText(config.ensemble),
+    readOnlyMode: config.zookeeperReadOnly,
     id: config.id,
     ensemble: config.ensemble.map(({ id, observer }) => ({ id, observer })),
     rejoin: config.rejoin,

@@ -4,6 +4,8 @@ import { Command } from "commander";
 import { addClientCommands, clientCommands, runProgram } from "../client/cli/program.ts";
 import { version } from "./version.ts";
 
+// Without a command, people at a terminal get the shell, and scripts the help.
+if (process.argv.length === 2 && process.stdin.isTTY === true) process.argv.push("shell");
 const program = new Command("zabra")
   .description(
     "A coordination service: znodes, watches, locks and leader leases.\nStart an ensemble on this machine with `zabra dev`, then try `zabra create /hello world`.",

@@ -91,7 +91,7 @@ export class ZooKeeperListener {
         connections: [...this.#transports].map((transport) => transport.facts()),
         inspect: () => this.#facts.inspect(),
         settings: { ...settings, port: this.#port() },
-        readOnly: false,
+        readOnly: this.#facts.status().readOnly,
       }),
     );
     socket.resume();

@@ -11,7 +11,7 @@ import { performance } from "node:perf_hooks";
 import type { AuthId } from "../src/model/acl.ts";
 import { assert, InvariantError } from "../src/model/assert.ts";
 import type { ServerMessage } from "../src/model/client-message.ts";
-import type { Outcome, ReadLevel, Request } from "../src/model/request.ts";
+import { failure, type Outcome, okOutcome, type ReadLevel, type Request } from "../src/model/request.ts";
 import type { SessionId, Zxid } from "../src/model/zxid.ts";
 import type { Writer } from "../src/wire/cursor.ts";
 import { FrameDecoder } from "../src/wire/frame.ts";
@@ -34,6 +34,7 @@ import {
 import { type ClientConnection, type ClientConnections, type ClientTransport, identitiesOf } from "./client-connection.ts";
 import type { ConnectionFacts } from "./four-letter-words.ts";
 import { RequestMeter } from "./request-meter.ts";
+import { DigestMd5 } from "./sasl-digest.ts";
 
 interface Awaited {
   /** What the core calls the request; 0: it never hears of it. */
@@ -71,6 +72,7 @@ export class ZooKeeperTransport implements ClientTransport {
   #lastNumber = 0;
   #lastZxid = 0 as Zxid;
   #deaf = false;
+  #sasl: DigestMd5 | undefined;
   #session: SessionId | 0 = 0;
   #timeoutMs = 0;
   #lastForm: ZkReplyForm | undefined;
@@ -121,12 +123,12 @@ export class ZooKeeperTransport implements ClientTransport {
     if (lastZxidSeen === "ahead" && session === 0)
       return this.#connection.abort("the client has seen a zxid that this ensemble cannot have");
     const lastZxid = lastZxidSeen === "ahead" ? (Number.MAX_SAFE_INTEGER as Zxid) : lastZxidSeen;
-    this.#connection.connect(session, password, timeoutMs, lastZxid);
+    this.#connection.connect(session, password, timeoutMs, lastZxid, connect.readOnly);
   }
 
   #refuseSession(): void {
     this.#deaf = true;
-    this.#socket.write(encodeZkExpired(this.#connect?.hasReadOnly ?? true));
+    this.#socket.write(encodeZkExpired(this.#readOnlyByte()));
     this.#connection.end("a session of another ensemble");
   }
 
@@ -143,10 +145,23 @@ export class ZooKeeperTransport implements ClientTransport {
       case "request":
         return this.#ask(request, body.request);
       case "refused":
-        return this.#answerHere(request, body.outcome, request.opcode === saslOpcode);
+        return this.#answerHere(request, body.outcome, false);
+      case "sasl":
+        return this.#onSasl(request, body.token);
       case "unknown":
         return this.#answerHere(request, "unimplemented", true);
     }
+  }
+
+  /** The last token leaves with the answer to addAuth, so nothing that follows is judged without the identity. */
+  #onSasl(form: ZkReplyForm, token: Uint8Array): void {
+    this.#sasl ??= new DigestMd5(this.#clients.host.saslUsers);
+    const answer = this.#clients.host.saslUsers.size === 0 ? undefined : this.#sasl.next(token);
+    if (answer === undefined) return this.#answerHere(form, failure("AUTH_FAILED"), true);
+    const { xid, opcode, path, opcodes } = form;
+    if (answer instanceof Uint8Array) return this.#answerHere({ xid, opcode, path, opcodes, token: answer }, okOutcome, false);
+    const identities = [{ scheme: "sasl", id: answer.user }];
+    this.#ask({ xid, opcode, path, opcodes, token: answer.token }, { type: "addAuth", identities });
   }
 
   #identitiesOf(scheme: string, credentials: Uint8Array): readonly AuthId[] {
@@ -193,10 +208,10 @@ export class ZooKeeperTransport implements ClientTransport {
     switch (message.type) {
       case "connected":
         this.#lastZxid = message.zxid;
-        return this.#connected(message.session, message.timeoutMs, password);
+        return this.#connected(message, password);
       case "refused":
         if (message.code === "SESSION_EXPIRED" || message.code === "AUTH_FAILED")
-          this.#writer.raw(encodeZkExpired(this.#connect?.hasReadOnly ?? true));
+          this.#writer.raw(encodeZkExpired(this.#readOnlyByte()));
         return;
       case "reply":
         return this.#reply(message);
@@ -213,12 +228,18 @@ export class ZooKeeperTransport implements ClientTransport {
     }
   }
 
-  #connected(session: SessionId, timeoutMs: number, password: Uint8Array): void {
+  #connected(message: Extract<ServerMessage, { readonly type: "connected" }>, password: Uint8Array): void {
+    const { session, timeoutMs, readOnly } = message;
     this.#session = session;
     this.#timeoutMs = timeoutMs;
     this.#countSent();
-    this.#writer.raw(encodeZkConnected(session, timeoutMs, fit(password), this.#connect?.hasReadOnly ?? true));
+    this.#writer.raw(encodeZkConnected(session, timeoutMs, fit(password), this.#readOnlyByte(readOnly)));
     this.#writeLocal();
+  }
+
+  /** Of clients that know of it; undefined: none. */
+  #readOnlyByte(readOnly = false): boolean | undefined {
+    return (this.#connect?.hasReadOnly ?? true) ? readOnly : undefined;
   }
 
   #reply(reply: Reply): void {
@@ -247,8 +268,10 @@ export class ZooKeeperTransport implements ClientTransport {
 
   /** A multi too large for its form's opcodes was refused as a whole, so the form holds for every outcome. */
   #encodeReply(form: ZkReplyForm, zxid: Zxid, outcome: Outcome): void {
-    const reply = { xid: form.xid, opcode: form.opcode, path: form.path, opcodes: form.opcodes, zxid, outcome };
-    encodeZkReply(this.#writer, reply, this.#clients.host.limits.zookeeper_reply_bytes_max);
+    const { xid, opcode, path, opcodes, token } = form;
+    const bytesMax = this.#clients.host.limits.zookeeper_reply_bytes_max;
+    if (opcode !== saslOpcode) return encodeZkReply(this.#writer, { xid, opcode, path, opcodes, zxid, outcome }, bytesMax);
+    encodeZkReply(this.#writer, { xid, opcode, path, opcodes, zxid: 0, outcome, token: token ?? noToken }, bytesMax);
   }
 
   #countSent(): void {
@@ -356,6 +379,7 @@ const shortNames: { readonly [opcode: number]: string } = {
 };
 
 const noGuards: readonly never[] = [];
+const noToken = new Uint8Array(0);
 
 /** Clients offer passwords of any length, and read 16 bytes back. */
 function fit(password: Uint8Array): Uint8Array {

@@ -4,7 +4,17 @@
  * shown a bad sample that it must report.
  */
 import t from "tap";
-import { checkCore, checkDirections, checkFinished, checkImported, checkMap, checkSize, checkTitle } from "./tidy/rules.ts";
+import {
+  checkCore,
+  checkDirections,
+  checkFinished,
+  checkImported,
+  checkMap,
+  checkShipped,
+  checkSize,
+  checkTimers,
+  checkTitle,
+} from "./tidy/rules.ts";
 import { filesBelow, isFile, parse, readText } from "./tidy/source.ts";
 
 const product = filesBelow(["src", "client", "server"], ".ts").map((path) => parse(path, readText(path)));
@@ -71,6 +81,24 @@ t.test("the core is synchronous and deterministic", async (t) => {
   t.ok(checkCore(parse("src/x.ts", 'const x = await import("./y.ts");')).length >= 2, "await, import()");
   t.strictSame(checkCore(parse("src/x.ts", "// Date, Promise\nrandom.random(); row.Date; const r = { eval: 1 };")), []);
   t.strictSame(core.flatMap(checkCore), []);
+});
+
+t.test("clients wait by their own timers alone, so that virtual time works", async (t) => {
+  for (const line of ["setTimeout(f, 1);", "AbortSignal.timeout(5);", "const now = Date.now();", "performance.now();"])
+    t.equal(checkTimers(parse("client/recipes/x.ts", line)).length, 1, line);
+  t.strictSame(checkTimers(parse("client/recipes/x.ts", "client.after(1, f); clearTimeout; row.Date;")), []);
+  t.strictSame(product.flatMap(checkTimers), []);
+});
+
+t.test("what zabra/testing ships imports nothing that is not shipped", async (t) => {
+  const simulator = filesBelow(["test/sim"], ".ts").map((path) => parse(path, readText(path)));
+  const bad = [
+    parse("test/sim/testing.ts", 'import "./a.ts";'),
+    parse("test/sim/a.ts", 'import t from "tap"; import "../x.ts";'),
+  ];
+  t.equal(checkShipped("test/sim/testing.ts", bad, ["ws"]).length, 2);
+  const dependencies = Object.keys((JSON.parse(readText("package.json")) as { dependencies: object }).dependencies);
+  t.strictSame(checkShipped("test/sim/testing.ts", simulator, dependencies), []);
 });
 
 t.test("files and functions are small", async (t) => {

@@ -7,10 +7,10 @@ import { constants, hostname } from "node:os";
 import type { Command } from "commander";
 import type { Client } from "../client.ts";
 import { toText } from "../data.ts";
-import type { WaitOptions } from "../recipes/contender.ts";
 import type { Grant } from "../recipes/grant.ts";
 import { Election } from "../recipes/leader.ts";
 import { Lock } from "../recipes/lock.ts";
+import type { WaitOptions } from "../recipes/wait.ts";
 import { type GlobalOptions, printJson, printLine } from "./output.ts";
 import type { WithClient } from "./program.ts";
 

@@ -7,6 +7,7 @@ import { toText } from "../data.ts";
 import { ZabraError } from "../error.ts";
 import { dataJson, type GlobalOptions, printJson, printLine, statLines } from "./output.ts";
 import type { WithClient } from "./program.ts";
+import { treeLines } from "./tree-view.ts";
 
 type Globals = (command: Command) => Command;
 
@@ -28,7 +29,8 @@ function addReads(program: Command, globals: Globals, withClient: WithClient): v
       .command("ls [path]")
       .description("list a node's children")
       .option("-r, --recursive", "all descendants")
-      .option("-l, --long", "with version, size and owner"),
+      .option("-l, --long", "with version, size and owner")
+      .option("-t, --tree", "all descendants, drawn as a tree"),
   ).action((path: string | undefined, options: LsOptions) => withClient(options, (client) => list(client, path ?? "/", options)));
 }
 
@@ -49,11 +51,13 @@ async function stat(client: Client, path: string, options: GlobalOptions): Promi
 interface LsOptions extends GlobalOptions {
   readonly recursive?: boolean;
   readonly long?: boolean;
+  readonly tree?: boolean;
 }
 
 async function list(client: Client, path: string, options: LsOptions): Promise<void> {
   const below = path === "/" ? 1 : path.length + 1;
-  for await (const entry of client.list(path, { recursive: options.recursive === true })) {
+  if (options.tree === true && !options.json) return drawTree(client, path, below);
+  for await (const entry of client.list(path, { recursive: options.recursive === true || options.tree === true })) {
     if (options.json) printJson({ path: entry.path, stat: entry.stat });
     else if (options.long === true) {
       const { version, dataLength, numChildren, ephemeralOwner } = entry.stat;
@@ -65,11 +69,25 @@ async function list(client: Client, path: string, options: LsOptions): Promise<v
   }
 }
 
+/** A tree is drawn when all of it is known; beyond this many nodes nobody reads it. */
+const drawnNodesMax = 10_000;
+
+async function drawTree(client: Client, path: string, below: number): Promise<void> {
+  const names: string[] = [];
+  for await (const entry of client.list(path, { recursive: true })) {
+    if (names.length >= drawnNodesMax)
+      throw new ZabraError("LIMIT", { path, detail: `--tree draws at most ${drawnNodesMax} nodes; use --recursive` });
+    names.push(entry.path.slice(below));
+  }
+  for (const line of treeLines(path, names)) printLine(line);
+}
+
 interface WriteOptions extends GlobalOptions {
   readonly version?: string;
 }
 interface CreateOptions extends GlobalOptions {
   readonly sequential?: boolean;
+  readonly ephemeral?: boolean;
   readonly container?: boolean;
   readonly ttl?: string;
   readonly parents?: boolean;
@@ -84,6 +102,7 @@ function addWrites(program: Command, globals: Globals, withClient: WithClient): 
       .command("create <path> [data]")
       .description("create a node")
       .option("-s, --sequential", "append a ten-digit number")
+      .option("-e, --ephemeral", "removed when the session ends: in the shell, when you leave it")
       .option("--container", "removed by the servers once it is empty again")
       .option("--ttl <ms>", "removed when childless and unchanged for so long")
       .option("-p, --parents", "create what is missing above it"),
@@ -108,13 +127,23 @@ function addWrites(program: Command, globals: Globals, withClient: WithClient): 
 }
 
 async function create(client: Client, path: string, data: string | undefined, options: CreateOptions): Promise<void> {
-  const kind: NodeKind = options.container === true ? "container" : options.ttl === undefined ? "persistent" : "ttl";
+  const kind = kindOf(options);
   const parent = path.slice(0, Math.max(1, path.lastIndexOf("/")));
   if (options.parents === true && parent !== "/") await client.ensurePath(parent);
   const ttlMs = options.ttl === undefined ? undefined : Number(options.ttl);
   const node = await client.create(path, data, { kind, sequential: options.sequential === true, ttlMs });
   if (options.json) printJson(node);
   else printLine(node.path);
+}
+
+/** Servers refuse what does not go together. */
+function kindOf(options: CreateOptions): NodeKind {
+  const kinds: NodeKind[] = [];
+  if (options.ephemeral === true) kinds.push("ephemeral");
+  if (options.container === true) kinds.push("container");
+  if (options.ttl !== undefined) kinds.push("ttl");
+  if (kinds.length > 1) throw new ZabraError("BAD_ARGUMENTS", { detail: `a node cannot be ${kinds.join(" and ")}` });
+  return kinds[0] ?? "persistent";
 }
 
 async function set(client: Client, path: string, data: string, options: WriteOptions): Promise<void> {

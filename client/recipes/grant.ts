@@ -1,36 +1,38 @@
 /**
- * What a holder has: proof for others (`token`, `guard`), and three ways to learn in time that it no
- * longer holds. `signal` fires at the deadline if the process runs; `check()` compares the clock where it
- * is called; `validUntilMs` is the deadline itself. After a pause of the process (a suspended machine, a
- * stopped container) code may run before any of them is looked at: then only the token and the guard
- * protect, at the resource and at the servers. So pass the guard with every write that the grant covers,
- * and the token to every other resource.
+ * What a holder has: three ways to learn in time that it no longer holds, and proof for others. `signal` fires at the deadline if the
+ * process runs; `check()` compares the clock where it is called; `validUntilMs` is the deadline itself. After a pause of the process (a
+ * suspended machine, a stopped container) code may run before any of them is looked at: then only guard and token
+ * protect, at the servers and at the resource. So pass the guard with every write that the grant covers, and, if it is exclusive,
+ * the token to every other resource.
  *
  * While the connection is lost the grant stays: nobody else can have it before `validUntilMs`.
  */
 import type { Guard } from "../../src/model/request.ts";
-import type { SessionId, Zxid } from "../../src/model/zxid.ts";
+import type { Zxid } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
 import { ZabraError } from "../error.ts";
-import type { Contender } from "./contender.ts";
+import type { HeldNode } from "./held-node.ts";
 
-export class Grant {
+/**
+ * A grant that others may have at the same time: a reader's, a semaphore's. It has no token: tokens of those who hold
+ * together come in no order of use, so no resource could tell a late one. The guard is as good as that of any grant.
+ */
+export class SharedGrant {
   /** The holder's node. */
   readonly path: string;
-  /** The fencing token: greater than that of every holder before. */
-  readonly token: Zxid;
   readonly #client: Client;
-  readonly #contender: Contender;
-  readonly #session: SessionId;
+  readonly #node: HeldNode;
+  readonly #leave: () => Promise<void>;
   readonly #controller = new AbortController();
   readonly #stopListening: () => void;
+  #released = false;
 
-  constructor(client: Client, contender: Contender) {
+  /** Use a lock, a semaphore or an election. */
+  constructor(client: Client, node: HeldNode, leave: () => Promise<void> = () => node.leave()) {
     this.#client = client;
-    this.#contender = contender;
-    this.path = contender.path;
-    this.token = contender.token;
-    this.#session = contender.session;
+    this.#node = node;
+    this.#leave = leave;
+    this.path = node.path;
     this.#stopListening = client.onState(() => this.#checkSession());
     this.#checkSession();
     this.#watchNode();
@@ -43,18 +45,21 @@ export class Grant {
 
   /** Until when it may be relied on, on the clock of `client.nowMs()`. Moves on with every heartbeat; 0 once it has ended. */
   get validUntilMs(): number {
-    if (this.signal.aborted || this.#client.session?.id !== this.#session) return 0;
-    return this.#client.validUntilMs ?? 0;
+    return this.signal.aborted ? 0 : this.#node.validUntilMs;
   }
 
   /** For `guard` of writes by the same client: they take effect only while the grant's node is there. */
   get guard(): Guard {
-    return { path: this.path, czxid: this.token };
+    return this.#node.guard;
   }
 
   /** Whether it holds, by the clock, now. */
   get held(): boolean {
-    return this.#client.nowMs() < this.validUntilMs;
+    return !this.signal.aborted && this.#node.holds;
+  }
+
+  get released(): boolean {
+    return this.#released;
   }
 
   /** Throws what ended the grant; returns when it still holds. Synchronous: call it right before what must not happen twice. */
@@ -64,24 +69,27 @@ export class Grant {
     throw this.signal.reason;
   }
 
-  /** Gives it back. Resolves when others can have it; never rejects. */
+  /** Gives it back. Resolves when others can have it, also when it was lost before. Rejects with BAD_ARGUMENTS when it was released already. */
   async release(): Promise<void> {
+    if (this.#released) throw new ZabraError("BAD_ARGUMENTS", { path: this.path, detail: "the grant was released already" });
+    this.#released = true;
     this.#end(new ZabraError("ABORTED", { path: this.path, detail: "released" }));
-    await this.#contender.leave();
+    await this.#leave();
   }
 
+  /** Releases it unless that was done. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.release();
+    if (!this.#released) await this.release();
   }
 
   #checkSession(): void {
-    if (this.#client.session?.id !== this.#session) this.#end(new ZabraError("SESSION_EXPIRED", { path: this.path }));
+    if (this.#client.session?.id !== this.#node.session) this.#end(new ZabraError("SESSION_EXPIRED", { path: this.path }));
   }
 
   /** Somebody may delete the node to take the grant away. */
   #watchNode(): void {
     const gone = (): void => this.#end(new ZabraError("FENCED", { path: this.path, detail: "its node was deleted" }));
-    this.#contender.whenGone(this.signal).then(gone, (error: unknown) => this.#onWatchFailed(error));
+    this.#node.whenGone(this.signal).then(gone, (error: unknown) => this.#onWatchFailed(error));
   }
 
   /** Only the session's end stops a watch; anything else (such as no right to read) is no reason to stop the holder. */
@@ -93,5 +101,33 @@ export class Grant {
     if (this.signal.aborted) return;
     this.#stopListening();
     this.#controller.abort(reason);
+  }
+}
+
+/** A grant that nobody else has. */
+export class Grant extends SharedGrant {
+  /**
+   * The fencing token: greater than that of every holder before, so a resource that remembers the highest one it has seen and refuses lower ones
+   * is safe from a holder that stood still.
+   */
+  readonly token: Zxid;
+
+  constructor(client: Client, node: HeldNode, leave?: () => Promise<void>) {
+    super(client, node, leave);
+    this.token = node.czxid;
+  }
+}
+
+/** Runs `work` under a grant and gives it back. Rejects as `work`, and with what ended the grant when it was lost before the end. */
+export async function withGrant<G extends SharedGrant, T>(
+  grant: G,
+  work: (signal: AbortSignal, grant: G) => Promise<T>,
+): Promise<T> {
+  try {
+    const result = await work(grant.signal, grant);
+    if (!grant.released) grant.check();
+    return result;
+  } finally {
+    await grant[Symbol.asyncDispose]();
   }
 }

@@ -6,21 +6,28 @@
  *     const term = await election.campaign();
  *     while (!term.signal.aborted) await client.set("/plan", next(), { guard: term.guard });
  */
+import { mutant } from "../../src/model/mutant.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
 import type { DataInput } from "../data.ts";
+import type { CallOptions } from "../operations.ts";
 import type { StreamBatch, StreamChange } from "../stream.ts";
-import { becomeFirst, type ContenderInfo, Queue, type WaitOptions } from "./contender.ts";
+import { awaitTurn } from "./contender.ts";
 import { Grant } from "./grant.ts";
+import { type Layout, latchNames } from "./layout.ts";
+import { type ContenderInfo, Queue } from "./queue.ts";
+import type { WaitOptions } from "./wait.ts";
 
 export interface ElectionOptions {
   /** Who this candidate is: what observers are told. */
   readonly data?: DataInput;
+  /** Whose nodes to make. Those of Curator's LeaderLatch and kazoo's Election at the same path are respected in any case. Default `zabra`. */
+  readonly layout?: Layout;
 }
 
 /** The time of one leader, as it sees it. */
 export class Term extends Grant {
-  /** Steps down. Resolves when the next candidate can lead; never rejects. */
+  /** Steps down. Resolves when the next candidate can lead. Rejects with BAD_ARGUMENTS when that was done already. */
   resign(): Promise<void> {
     return this.release();
   }
@@ -34,35 +41,31 @@ export interface Leadership {
   readonly gap: boolean;
 }
 
-const prefix = "latch-";
-/** Ours and Curator's LeaderLatch. */
-const candidateName = /latch-\d{10}$/;
-
 export class Election {
   readonly #client: Client;
   readonly #queue: Queue;
   readonly #data: DataInput;
 
-  /** `path` is the queue's node; it is made, as a container, when it is missing. */
+  /** `path` is the queue's node; it is made, as a container, when it is missing. Throws BAD_ARGUMENTS and CLOSED. */
   constructor(client: Client, path: string, options: ElectionOptions = {}) {
     this.#client = client;
-    this.#queue = new Queue(path, prefix, (name) => candidateName.test(name));
+    this.#queue = new Queue(client, path, { role: "latch", layout: options.layout ?? "zabra", names: latchNames });
     this.#data = options.data;
   }
 
   /** Resolves when we lead. Rejects with TIMEOUT or ABORTED (the candidacy is withdrawn), SESSION_EXPIRED (only without `reopen`), CLOSED, NO_AUTH. */
   async campaign(options: WaitOptions = {}): Promise<Term> {
-    return new Term(this.#client, await becomeFirst(this.#client, this.#queue, this.#data, options));
+    return new Term(this.#client, await awaitTurn(this.#client, this.#queue, this.#data, options));
   }
 
   /** The leader first, then those who will follow, in order. */
-  candidates(): Promise<readonly ContenderInfo[]> {
-    return this.#queue.contenders(this.#client);
+  candidates(options: CallOptions = {}): Promise<readonly ContenderInfo[]> {
+    return this.#queue.contenders(this.#client, options);
   }
 
   /** Resolves to who leads now; undefined: nobody. */
-  async leader(): Promise<ContenderInfo | undefined> {
-    return (await this.candidates())[0];
+  async leader(options: CallOptions = {}): Promise<ContenderInfo | undefined> {
+    return (await this.candidates(options))[0];
   }
 
   /** Every leader from now on, in order and without a gap (or with `gap` set), over reconnects and new sessions. Ends when left, or with ABORTED. */
@@ -95,12 +98,14 @@ class ElectionView {
       const change = batch.changes[i];
       if (change === undefined) continue;
       this.#apply(change);
-      if (batch.changes[i + 1]?.zxid !== change.zxid) yield* this.#tell(change.zxid, false);
+      const next = batch.changes[i + 1];
+      if (next?.zxid === change.zxid || (next !== undefined && mutant("an observer is told the last of a batch"))) continue;
+      yield* this.#tell(change.zxid, false);
     }
   }
 
   #add(candidate: ContenderInfo): void {
-    const isOurs = candidate.path.length > this.#path.length && candidateName.test(candidate.path);
+    const isOurs = candidate.path.length > this.#path.length && latchNames.test(candidate.path);
     if (isOurs) this.#candidates.set(candidate.path, candidate);
   }
 

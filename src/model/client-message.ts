@@ -17,6 +17,8 @@ export type ClientMessage =
       readonly timeoutMs: number;
       /** The highest zxid that the client has seen. */
       readonly lastZxid: Zxid;
+      /** ZooKeeper port: the client takes a server in read-only mode. */
+      readonly readOnly?: boolean;
     }
   | {
       readonly type: "request";
@@ -48,6 +50,8 @@ export type ServerMessage =
       readonly lastSeq: number;
       readonly ackedSeq: number;
       readonly zxid: Zxid;
+      /** A session of a server in read-only mode. */
+      readonly readOnly?: boolean;
     }
   /** SESSION_EXPIRED, AUTH_FAILED (wrong password), NO_QUORUM, OVERLOADED … The driver closes after it. */
   | { readonly type: "refused"; readonly code: ErrorCode; readonly detail: string }
@@ -63,7 +67,10 @@ export type ServerMessage =
     }
   | { readonly type: "watchEvent"; readonly event: WatchEvent }
   | { readonly type: "stream"; readonly delivery: StreamDelivery }
-  /** validForMs counts from the client's send time of the heartbeat. */
+  /**
+   * validForMs counts from the client's send time of the heartbeat. The server sends id 0 by itself to a client
+   * that is late, as one whose timers are throttled is: it answers nothing, and the client's next heartbeat is due.
+   */
   | { readonly type: "heartbeat"; readonly id: number; readonly validForMs: number; readonly zxid: Zxid }
   /** The server closes soon; connect elsewhere. */
   | { readonly type: "goaway"; readonly reason: string };

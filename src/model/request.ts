@@ -130,7 +130,7 @@ export interface ListRequest {
   /** Only names (of direct children; when recursive, of paths below `path`) that start with this. */
   readonly prefix: string;
   readonly withData: boolean;
-  /** 1 … list_page_max. */
+  /** At least 1. A page is never longer than list_page_max: the cursor leads on. */
   readonly limit: number;
   /** From the page before; undefined for the first. */
   readonly cursor: ListCursor | undefined;

@@ -7,7 +7,9 @@
 import { type AuthId, permission } from "../model/acl.ts";
 import { assertNever } from "../model/assert.ts";
 import type { Limits } from "../model/limits.ts";
+import { mutant } from "../model/mutant.ts";
 import { operations } from "../model/operation.ts";
+import { pathError } from "../model/path.ts";
 import {
   type AddWatchRequest,
   failure,
@@ -46,6 +48,8 @@ export class LocalRequests {
   readonly #window: HistoryWindow;
   /** Txns replayed in this turn. */
   #replayed = 0;
+  /** Only with a planted bug. */
+  readonly #late: { connection: ConnectionId; kind: "child" | "data"; path: string }[] = [];
 
   constructor(parts: LocalParts) {
     this.#parts = parts;
@@ -58,6 +62,7 @@ export class LocalRequests {
   }
 
   perform(connection: Connection, request: ReadRequest | LocalRequest, nowMs: number): Outcome {
+    for (const { connection: id, kind, path } of this.#late.splice(0)) this.#parts.watches.add(id, kind, path);
     if (operations[request.type].class === "read") return this.#read(connection, request as ReadRequest, nowMs);
     return this.#local(connection, request as LocalRequest, nowMs);
   }
@@ -68,6 +73,10 @@ export class LocalRequests {
       .read(request, { session: connection.session, identities: connection.identities, nowMs });
     if (!("watch" in request) || !request.watch || !armsWatch(request.type, outcome)) return outcome;
     const kind = request.type === "getChildren" ? "child" : "data";
+    if (mutant("a watch is set a request late")) {
+      this.#late.push({ connection: connection.id, kind, path: request.path });
+      return outcome;
+    }
     return this.#parts.watches.add(connection.id, kind, request.path) ? outcome : failure("LIMIT", "watches_per_connection_max");
   }
 
@@ -104,6 +113,8 @@ export class LocalRequests {
   }
 
   #addWatch(connection: Connection, request: AddWatchRequest): Outcome {
+    const error = pathError(request.path, this.#parts.limits);
+    if (error !== undefined) return failure("BAD_ARGUMENTS", error);
     return this.#parts.watches.addPersistent(connection.id, request.path, request.recursive)
       ? okOutcome
       : failure("LIMIT", "watches_per_connection_max");
@@ -160,6 +171,8 @@ export class LocalRequests {
   }
 
   #subscribe(connection: Connection, request: SubscribeRequest, nowMs: number): Outcome {
+    const error = pathError(request.path, this.#parts.limits);
+    if (error !== undefined) return failure("BAD_ARGUMENTS", error);
     return this.#parts.streams().subscribe(connection.id, request, nowMs);
   }
 }

@@ -86,6 +86,7 @@ function stoppedStatus(id: ServerId): Status {
     dataBytes: 0,
     outstanding: 0,
     peers: [],
+    readOnly: false,
     waitingFor: "the data directory cannot be used",
   };
 }

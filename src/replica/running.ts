@@ -10,9 +10,10 @@
 import type { Log } from "../log/log.ts";
 import { permission } from "../model/acl.ts";
 import { assert, assertNever } from "../model/assert.ts";
+import { mutant } from "../model/mutant.ts";
 import type { TokenSource } from "../model/tokens.ts";
-import type { StreamDelivery, WatchEvent } from "../model/watch.ts";
-import type { ConnectionId, ServerId, SessionId, Zxid } from "../model/zxid.ts";
+import type { Change, StreamDelivery, WatchEvent } from "../model/watch.ts";
+import { type ConnectionId, epochOf, type ServerId, type SessionId, type Zxid } from "../model/zxid.ts";
 import { changesOf } from "../tree/changes.ts";
 import type { Txn } from "../tree/txn.ts";
 import type { WriteBehindStore } from "../tree/write-behind-store.ts";
@@ -35,7 +36,7 @@ import type { Drivers, ReplicaOptions } from "./options.ts";
 import { RequestsAtLeader } from "./requests-at-leader.ts";
 import { StateMachine } from "./state-machine.ts";
 import type { Status } from "./status.ts";
-import { Install, retire, type Storage, snapshotReader } from "./storage.ts";
+import { Install, nextGeneration, retire, type Storage, snapshotReader } from "./storage.ts";
 
 const appliedPerTurn = 4_000;
 const applyBatchBytes = 1 << 20;
@@ -64,6 +65,8 @@ export class Running implements ZabHost {
   #machine: StateMachine;
   #streams: StreamTable;
   #installs: Install[] = [];
+  /** The last one that this process has begun. */
+  #generation = 0;
   /** Logs on their way out: their completions are still theirs. */
   #retired: Log[] = [];
   #leader: RequestsAtLeader | undefined;
@@ -78,6 +81,8 @@ export class Running implements ZabHost {
   #local: { from: ServerId; message: RequestMessage }[] = [];
   #now: Now = { monotonicMs: 0, wallMs: 0, bootMs: 0 };
   #started = false;
+  /** Only with a planted bug. */
+  readonly #lateChanges: Change[] = [];
 
   constructor(
     options: ReplicaOptions,
@@ -153,6 +158,7 @@ export class Running implements ZabHost {
       locals,
       machine: () => this.#machine,
       leaseZxid: () => this.#leaseZxid(),
+      readOnlyMode: this.#options.readOnlyMode ?? false,
       mark: (name) => this.#context.mark(name),
     });
   }
@@ -164,7 +170,8 @@ export class Running implements ZabHost {
   /** What a linearizable read at this server must see, if its own lease answers that: all that this leader has committed. */
   #leaseZxid(): Zxid | undefined {
     const leading = this.#zab.leading;
-    return leading !== undefined && this.#zab.serving && leading.leaseValid() ? leading.committed : undefined;
+    if (leading === undefined || !this.#zab.serving || !leading.leaseValid()) return undefined;
+    return mutant("a leader reads behind its own commit") ? this.#machine.appliedZxid : leading.committed;
   }
 
   // ---- the turn
@@ -188,6 +195,7 @@ export class Running implements ZabHost {
   #start(now: Now): void {
     this.#started = true;
     const alone = this.#context.config.voterSets.every((voters) => voters.length === 1);
+    if (mutant("a promise ends with its process")) return;
     if (!this.#storage.fresh && !alone) this.#context.promiseUntilMs = now.monotonicMs + this.#options.limits.promise_ms;
   }
 
@@ -210,6 +218,7 @@ export class Running implements ZabHost {
 
   #finish(): void {
     this.#clients.endTurn();
+    if (this.#lateChanges.length > 0) this.#watches.trigger(this.#lateChanges.splice(0), this.#sendWatch);
     if (this.#streams.count > 0 && this.#streams.pump(this.#now.monotonicMs, this.#sendStream)) {
       this.#effects.again = true;
     }
@@ -250,7 +259,7 @@ export class Running implements ZabHost {
   // ---- peers
 
   #onPeerMessage(peer: ServerId, link: number, message: PeerMessage): void {
-    if (this.#context.links.get(peer) !== link) return;
+    if (this.#context.links.get(peer) !== link && !mutant("messages of an old link are taken")) return;
     switch (message.type) {
       case "forward":
       case "confirm":
@@ -376,7 +385,9 @@ export class Running implements ZabHost {
   /** The log is kept from the flushed zxid (not the applied one: a flush that is only visible may be lost), and for learners. */
   #trim(): void {
     const pinned = this.#zab.pinnedZxid;
-    const flushed = this.#store.flushedZxid;
+    const flushed = mutant("the log is cut below what the store has synced")
+      ? this.#machine.appliedZxid
+      : this.#store.flushedZxid;
     this.#context.log.trim(pinned !== undefined && pinned < flushed ? pinned : flushed);
   }
 
@@ -411,7 +422,7 @@ export class Running implements ZabHost {
 
   #applyTxn(txn: Txn): void {
     const watched = !this.#watches.empty || this.#streams.count > 0;
-    const outcome = this.#machine.apply(txn);
+    const outcome = this.#machine.apply(mutant("an expiry of a past epoch is rejected") ? this.#withoutPastExpiry(txn) : txn);
     this.#digests.record(txn.zxid, this.#machine.digestHigh, this.#machine.digestLow);
     if (watched) this.#notify(txn);
     else this.#streams.onApplied(txn.zxid, []);
@@ -424,8 +435,18 @@ export class Running implements ZabHost {
     this.#clients.onSessionClosed(body.session);
   }
 
+  /** Planted bug: whether a txn applies depends on when. */
+  #withoutPastExpiry(txn: Txn): Txn {
+    const past = txn.body.type === "closeSession" && txn.source.type === "internal" && epochOf(txn.zxid) < this.#zab.epoch;
+    return past ? { ...txn, body: { type: "stamp" } } : txn;
+  }
+
   #notify(txn: Txn): void {
     const changes = changesOf(txn);
+    if (mutant("a watch event comes after the reply")) {
+      this.#lateChanges.push(...changes);
+      return this.#streams.onApplied(txn.zxid, changes);
+    }
     this.#watches.trigger(changes, this.#sendWatch);
     this.#streams.onApplied(txn.zxid, changes);
   }
@@ -492,7 +513,12 @@ export class Running implements ZabHost {
   }
 
   beginInstall(zxid: Zxid): SnapshotInstall {
-    const install = new Install(this.#options, this.#drivers, this.#tokens, zxid, () => this.#dropInstall(install));
+    this.#generation = Math.max(this.#generation + 1, nextGeneration(this.#drivers));
+    const install = new Install(this.#options, this.#drivers, this.#tokens, {
+      zxid,
+      generation: this.#generation,
+      onAbandon: () => this.#dropInstall(install),
+    });
     this.#installs.push(install);
     return install;
   }
@@ -501,7 +527,7 @@ export class Running implements ZabHost {
     const install = this.#installs.find((other) => other === done);
     assert(install !== undefined, "a completed install must have been begun here");
     const before = this.#storage;
-    this.#clients.closeAll("the server has fetched a new snapshot");
+    if (!mutant("streams live through SNAP")) this.#clients.closeAll("the server has fetched a new snapshot");
     this.#storage = install.open(this.#options, this.#tokens, before.epochs);
     this.#installs = [];
     this.#context.log = this.#storage.log;
@@ -555,6 +581,7 @@ export class Running implements ZabHost {
       dataBytes: counts.dataBytes,
       outstanding: this.#leader?.outstanding ?? 0,
       peers: [...this.#context.links.keys()],
+      readOnly: this.#clients.readOnly,
       waitingFor: this.#zab.waitingFor,
     };
   }

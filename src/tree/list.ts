@@ -151,7 +151,9 @@ class ListWalk {
   #isFull(): boolean {
     const { frame_bytes_max, list_page_max } = this.#limits;
     return (
-      this.entries.length >= this.#request.limit || this.#bytes >= frame_bytes_max / 2 || this.#lookedAt >= list_page_max * 2
+      this.entries.length >= Math.min(this.#request.limit, list_page_max) ||
+      this.#bytes >= frame_bytes_max / 2 ||
+      this.#lookedAt >= list_page_max * 2
     );
   }
 

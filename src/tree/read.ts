@@ -149,8 +149,8 @@ export class TreeReader {
 
   /** One snapshot: nothing is applied between the reads. */
   #multiRead(request: MultiReadRequest, context: ReadContext): Outcome {
-    if (request.reads.length > this.#limits.multi_operations_max)
-      return failure("LIMIT", `multi_operations_max is ${this.#limits.multi_operations_max}`);
+    if (request.reads.length > this.#limits.zookeeper_multi_operations_max)
+      return failure("LIMIT", `zookeeper_multi_operations_max is ${this.#limits.zookeeper_multi_operations_max}`);
     const outcomes: Outcome[] = [];
     let bytes = 0;
     for (const read of request.reads) {
@@ -174,7 +174,6 @@ export class TreeReader {
   #list(request: ListRequest, context: ReadContext): Outcome {
     const { limit, cursor } = request;
     if (!(Number.isInteger(limit) && limit >= 1)) return failure("BAD_ARGUMENTS", "limit must be at least 1");
-    if (limit > this.#limits.list_page_max) return failure("LIMIT", `list_page_max is ${this.#limits.list_page_max}`);
     if (cursor !== undefined) return this.#laterPage(request, cursor.image, cursor.after, context);
     const node = this.#find(request.path);
     if (node === undefined) return failure("NO_NODE");

@@ -7,6 +7,7 @@ import { assert, must } from "../model/assert.ts";
 import { ByteReader, ByteWriter } from "../model/bytes.ts";
 import { LaneHash, LaneSum } from "../model/lane-hash.ts";
 import type { Limits } from "../model/limits.ts";
+import { mutant } from "../model/mutant.ts";
 import { rootPath } from "../model/path.ts";
 import { type Outcome, okOutcome, type ReadRequest, success, type Write } from "../model/request.ts";
 import { type SessionId, zeroZxid } from "../model/zxid.ts";
@@ -184,7 +185,8 @@ export class Tree {
 
   #applyEffects(effects: readonly NodeEffect[], moment: Moment): Outcome[] {
     const outcomes: Outcome[] = [];
-    for (const effect of effects) outcomes.push(this.#committed.apply(effect, moment));
+    const ordered = mutant("a multi applies in another order") ? [...effects].reverse() : effects;
+    for (const effect of ordered) outcomes.push(this.#committed.apply(effect, moment));
     return outcomes;
   }
 

@@ -7,8 +7,9 @@
  * is a ZkBody:
  * - `request`: for the replica; its outcome goes to `encodeZkReply` with the request's reply form.
  * - `refused`: no request, or none that can be read; `outcome` goes to `encodeZkReply` in its turn among the
- *   connection's replies. Of a sasl request the connection is closed after it.
+ *   connection's replies.
  * - `unknown`: `encodeZkUnimplemented` in its turn, then close (probing clients count on it).
+ * - `sasl`: the next token goes into the reply form, or the request is refused and the connection closed.
  * - `ping`: `encodeZkPing`. `auth`: resolve to an identity, `addAuth` to the replica, `encodeZkAuth`.
  *
  * Differences between operations that map to one request live in the reply form: create 1 answers a
@@ -41,6 +42,8 @@ export interface ZkReplyForm {
   readonly path: string;
   /** Of the operations of a multi or multiRead; else empty. */
   readonly opcodes: readonly number[];
+  /** What a sasl request is answered. */
+  readonly token?: Uint8Array;
 }
 
 export type ZkBody =
@@ -48,6 +51,7 @@ export type ZkBody =
   | { readonly type: "request"; readonly request: Request }
   | { readonly type: "ping" }
   | { readonly type: "auth"; readonly scheme: string; readonly credentials: Uint8Array }
+  | { readonly type: "sasl"; readonly token: Uint8Array }
   | { readonly type: "refused"; readonly outcome: Outcome }
   | { readonly type: "unknown" };
 
@@ -161,7 +165,7 @@ function decodeBody(r: Reader, opcode: number): ZkBody {
     case 105:
       return decodeSetWatches(r, opcode);
     case 102:
-      return refused(failure("AUTH_FAILED", "sasl"));
+      return { type: "sasl", token: readBuffer(r) ?? new Uint8Array(0) };
     case 103:
       return decodeGetEphemerals(r);
     case 104:
@@ -246,13 +250,13 @@ function decodeMulti(r: Reader, xid: number, limits: Limits): ZkRequest {
     then.push(decodeMultiOperation(r, opcode));
     opcodes.push(opcode);
   }
-  const tooLong = then.length > limits.multi_operations_max;
+  const tooLong = then.length > limits.zookeeper_multi_operations_max;
   const body = tooLong ? tooMany(limits) : request({ type: "multi", conditions: [], then, otherwise: undefined });
   return { xid, opcode: 14, path: "", opcodes, body };
 }
 
 function tooMany(limits: Limits): ZkBody {
-  return refused(failure("LIMIT", `multi_operations_max is ${limits.multi_operations_max}`));
+  return refused(failure("LIMIT", `zookeeper_multi_operations_max is ${limits.zookeeper_multi_operations_max}`));
 }
 
 /** What cannot be read makes the whole unreadable, which ZooKeeper answers in the header alone. */
@@ -284,7 +288,7 @@ function decodeMultiRead(r: Reader, xid: number, limits: Limits): ZkRequest {
     reads.push(opcode === 4 ? { type: "getData", path, watch: false } : { type: "getChildren", path, watch: false });
     opcodes.push(opcode);
   }
-  const body = reads.length > limits.multi_operations_max ? tooMany(limits) : request({ type: "multiRead", reads });
+  const body = reads.length > limits.zookeeper_multi_operations_max ? tooMany(limits) : request({ type: "multiRead", reads });
   return { xid, opcode: 22, path: "", opcodes, body };
 }
 

@@ -28,28 +28,34 @@ const syncConnected = 3;
 
 // ---- connect
 
+/** `readOnly`: undefined for clients that expect no such byte. */
 export function encodeZkConnected(
   session: SessionId,
   timeoutMs: number,
   password: Uint8Array,
-  withReadOnly: boolean,
+  readOnly: boolean | undefined,
 ): Uint8Array {
-  return encodeConnect(session, timeoutMs, password, withReadOnly);
+  return encodeConnect(session, timeoutMs, password, readOnly);
 }
 
 /** For a session that is unknown, ended, or offered with a wrong password; then close. */
-export function encodeZkExpired(withReadOnly: boolean): Uint8Array {
-  return encodeConnect(0, 0, new Uint8Array(16), withReadOnly);
+export function encodeZkExpired(readOnly: boolean | undefined): Uint8Array {
+  return encodeConnect(0, 0, new Uint8Array(16), readOnly);
 }
 
-function encodeConnect(session: SessionId | 0, timeoutMs: number, password: Uint8Array, withReadOnly: boolean): Uint8Array {
+function encodeConnect(
+  session: SessionId | 0,
+  timeoutMs: number,
+  password: Uint8Array,
+  readOnly: boolean | undefined,
+): Uint8Array {
   const w = new Writer(64);
   const mark = beginFrame(w);
   w.int32(0);
   w.int32(timeoutMs);
   w.int64(session);
   writeBuffer(w, password);
-  if (withReadOnly) writeBoolean(w, false);
+  if (readOnly !== undefined) writeBoolean(w, readOnly);
   endFrame(w, mark);
   return w.finish();
 }
@@ -127,6 +133,8 @@ function writeBody(w: Writer, reply: ZkReply, result: Result): void {
       return writeMultiRead(w, reply.opcodes, result);
     case 9:
       return writeString(w, reply.path);
+    case 102:
+      return writeBuffer(w, reply.token);
     case 106:
       return w.int32(0);
     default:

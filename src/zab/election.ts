@@ -7,7 +7,7 @@
  */
 
 import { mutant } from "../model/mutant.ts";
-import { type Epoch, makeZxid, type ServerId, type Zxid, zeroEpoch, zeroZxid } from "../model/zxid.ts";
+import { counterOf, type Epoch, makeZxid, type ServerId, type Zxid, zeroEpoch, zeroZxid } from "../model/zxid.ts";
 import type { ZabContext } from "./context.ts";
 import type { VoteMessage } from "./message.ts";
 import { hasQuorum, isVoter } from "./quorum.ts";
@@ -23,6 +23,8 @@ export type ElectionResult = { readonly type: "lead" } | { readonly type: "follo
 /** True when `a` wins over `b`. */
 export function isBetter(a: Vote, b: Vote): boolean {
   if (mutant("vote ignores zxid")) return a.leader > b.leader;
+  if (mutant("vote compares counters without epochs"))
+    return counterOf(a.zxid) > counterOf(b.zxid) || (counterOf(a.zxid) === counterOf(b.zxid) && a.leader > b.leader);
   if (a.epoch !== b.epoch) return a.epoch > b.epoch;
   if (a.zxid !== b.zxid) return a.zxid > b.zxid;
   return a.leader > b.leader;

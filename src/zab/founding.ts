@@ -8,6 +8,7 @@
  * directory must never vote).
  */
 import type { EpochRecord } from "../log/epoch-record.ts";
+import { mutant } from "../model/mutant.ts";
 import type { ServerId } from "../model/zxid.ts";
 import type { ZabContext } from "./context.ts";
 import type { FoundMessage, HelloMessage, PeerMessage } from "./message.ts";
@@ -86,6 +87,10 @@ export class Founding {
     if (this.#context.id === this.#voters()[0]) this.#leadFounding();
   }
 
+  #recordedAttempt(): boolean {
+    return this.#context.record.foundation !== "empty";
+  }
+
   #recorded(): boolean {
     return this.#context.record.foundation === "founded";
   }
@@ -94,6 +99,11 @@ export class Founding {
     const others = this.#voters().filter((id) => id !== this.#context.id);
     if (this.#attempt === undefined) {
       if (!others.every((id) => (this.#hellos.get(id)?.foundation ?? "founded") !== "founded")) return;
+      if (
+        mutant("a founding record is not empty") &&
+        (this.#recordedAttempt() || others.some((id) => this.#hellos.get(id)?.foundation !== "empty"))
+      )
+        return;
       this.#attempt = this.#options.freshClusterId;
       this.#record(this.#attempt);
       for (const id of others) this.#context.send(id, { type: "found", clusterId: this.#attempt, voters: this.#voters() });

@@ -277,6 +277,20 @@ t.test("deadlines of a session", async (t) => {
     t.equal(h.connection.validUntilMs, sentMs + validForMs);
   });
 
+  t.test("a hidden tab whose timers sleep sends its heartbeat when the server reminds it", async (t) => {
+    const h = ready();
+    h.takeSent();
+    h.nowMs += timeoutMs / 2;
+    h.receive({ type: "heartbeat", id: 0, validForMs: 0, zxid: zxid(60) });
+    t.same(
+      h.takeSent().map(({ type }) => type),
+      ["heartbeat"],
+    );
+    t.equal(h.connection.validUntilMs, 1_000 + validForMs, "a reminder confirms nothing");
+    h.receive({ type: "heartbeat", id: 0, validForMs: 0, zxid: zxid(60) });
+    t.same(h.takeSent(), [], "one is on its way");
+  });
+
   t.test("an unanswered heartbeat ends the connection after a third of the timeout", async (t) => {
     const h = ready();
     h.pass((timeoutMs * 2) / 3 - 1);

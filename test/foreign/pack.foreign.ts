@@ -17,7 +17,10 @@ const program = `
 import { connect, ZabraError, type Client, type Stat } from "zabra";
 import { Election, Lock } from "zabra/recipes";
 import { startServer } from "zabra/server";
-import { startEnsemble } from "zabra/testing";
+import { startEnsemble, virtualEnsemble } from "zabra/testing";
+
+const virtual = virtualEnsemble();
+const simulated = await virtual.run(async () => (await (await virtual.client()).create("/virtual")).path);
 
 const single = await startServer();
 await single.ready();
@@ -32,7 +35,7 @@ const term = await new Election(client, "/election").campaign();
 const held = await new Lock(client, "/lock").withLock(async (signal: AbortSignal) => !signal.aborted);
 // @ts-expect-error: types are there, not any
 const wrong: string = stat.version;
-console.log(JSON.stringify({ text: (await client.get("/installed")).text, refused, held, leads: term.held, wrong }));
+console.log(JSON.stringify({ simulated, text: (await client.get("/installed")).text, refused, held, leads: term.held, wrong }));
 await client.close();
 process.env["SERVERS"] = ensemble.urls.join(",");
 await import("./readme.js");
@@ -94,12 +97,20 @@ t.test("packed, installed, checked and run", { timeout: 170_000 }, async (t) => 
   if (!succeeded(t, installed, "installs")) return;
 
   const files = readdirSync(join(directory, "node_modules/zabra/dist"));
-  t.strictSame(files.toSorted(), ["client", "server", "src"], "nothing but the product");
+  t.strictSame(files.toSorted(), ["client", "server", "src", "test"], "nothing but the product");
+  t.strictSame(readdirSync(join(directory, "node_modules/zabra/dist/test")), ["sim"], "and the simulator");
   succeeded(t, run(directory, process.execPath, [tsc, "-p", "."]), "the types resolve");
   const ran = run(directory, process.execPath, ["out/program.js"]);
   if (!succeeded(t, ran, "runs")) return;
   const [first = "", second] = ran.stdout.split("\n");
-  t.strictSame(JSON.parse(first), { text: "yes", refused: "NODE_EXISTS", held: true, leads: true, wrong: 0 });
+  t.strictSame(JSON.parse(first), {
+    simulated: "/virtual",
+    text: "yes",
+    refused: "NODE_EXISTS",
+    held: true,
+    leads: true,
+    wrong: 0,
+  });
   t.equal(second, "hello 0", "the README's program");
   const version = run(directory, join(directory, "node_modules/.bin/zabra"), ["--version"]);
   t.match(version.stdout, /^\d+\.\d+\.\d+\n$/, "the command is installed");

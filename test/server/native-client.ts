@@ -136,6 +136,10 @@ export class NativeClient {
     while (!this.closed) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
+  heartbeat(id: number): void {
+    this.send((writer) => encodeClientMessage(writer, { type: "heartbeat", id }));
+  }
+
   close(): void {
     this.#webSocket.terminate();
   }

@@ -214,6 +214,11 @@ export class PortClient {
     return client;
   }
 
+  /** The handshake was answered, be it by zeros, rather than the connection closed without a word. */
+  get answered(): boolean {
+    return this.#greeted;
+  }
+
   #data(chunk: Buffer): void {
     this.#bytes = Buffer.concat([this.#bytes, chunk]);
     while (this.#bytes.length >= 4 && this.#bytes.length >= 4 + this.#bytes.readInt32BE(0)) {

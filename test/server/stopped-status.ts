@@ -22,5 +22,6 @@ export const stoppedStatus: Status = {
   dataBytes: 0,
   outstanding: 0,
   peers: [],
+  readOnly: false,
   waitingFor: "test",
 };

@@ -25,6 +25,10 @@ export class SimClock {
     return this.#rate;
   }
 
+  get suspended(): boolean {
+    return this.#suspended;
+  }
+
   now(trueMs: number): Now {
     const boot = this.#boot(trueMs);
     return { monotonicMs: this.monotonic(trueMs), wallMs: Math.floor(boot + this.#wallOffset), bootMs: boot };

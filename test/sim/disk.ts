@@ -68,7 +68,8 @@ interface Pending {
 
 export class SimDisk implements Disk {
   readonly #random: RandomSource;
-  readonly #options: Required<SimDiskOptions>;
+  #options: Required<SimDiskOptions>;
+  #usualOptions: Required<SimDiskOptions> | undefined;
   readonly #files = new Map<string, SimFile>();
   #pending: Pending[] = [];
   /** When the last operation submitted on a file completes. */
@@ -202,6 +203,13 @@ export class SimDisk implements Disk {
     this.#stalledUntilMs = Math.max(this.#stalledUntilMs, untilMs);
   }
 
+  /** Ends a stall: what waited for its end is done now. */
+  unstall(nowMs: number): void {
+    this.#stalledUntilMs = 0;
+    this.#pending = this.#pending.map((pending) => ({ ...pending, atMs: Math.min(pending.atMs, nowMs) }));
+    this.#busyUntilMs.clear();
+  }
+
   setFreeBytes(bytes: number): void {
     this.#freeBytes = bytes;
   }
@@ -239,7 +247,23 @@ export class SimDisk implements Disk {
     this.#graves.delete(name);
   }
 
+  /**
+   * As `advance`, but no sync reaches the platter although the caller is told so: what a driver gets that
+   * asks again after a failed fdatasync (its pages count as clean by then).
+   */
+  advanceUnsynced(nowMs: number): number[] {
+    const done = this.#pending.filter((pending) => pending.atMs <= nowMs);
+    this.#pending = this.#pending.filter((pending) => !done.includes(pending));
+    return done.map((pending) => pending.operation.token);
+  }
+
   // ---- faults
+
+  /** The next crash, and that alone, treats unsynced sectors so. */
+  nextCrash(options: SimDiskOptions): void {
+    this.#usualOptions ??= this.#options;
+    this.#options = { ...this.#options, ...options };
+  }
 
   /** Power is cut. */
   crash(): void {
@@ -252,6 +276,8 @@ export class SimDisk implements Disk {
     for (const [name, file] of [...this.#files]) this.#crashFile(name, file);
     for (const [name, file] of [...this.#graves]) this.#maybeRise(name, file);
     this.#graves.clear();
+    this.#options = this.#usualOptions ?? this.#options;
+    this.#usualOptions = undefined;
   }
 
   #crashCreate(name: string): void {

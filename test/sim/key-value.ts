@@ -152,6 +152,12 @@ export class SimKeyValue implements KeyValue {
     this.#content.pairs.set(idOf(key), [pair[0], value]);
   }
 
+  /** The next commit is told as done and changes nothing: what a driver makes of a failed commit that it ignores. */
+  loseNextCommit(): void {
+    const next = this.#submitted[0];
+    if (next !== undefined) this.#submitted[0] = { ...next, writes: [] };
+  }
+
   /** Removes everything, as a lost disk does. */
   wipe(): void {
     this.#content = { ids: [], pairs: new Map(), shared: false };

@@ -33,6 +33,7 @@ export interface Summary {
   events: number;
   readonly evaluations: Map<string, number>;
   readonly marks: Map<string, number>;
+  readonly faults: Map<string, number>;
   readonly failed: RunReport[];
 }
 
@@ -46,6 +47,7 @@ export function newSummary(): Summary {
     events: 0,
     evaluations: new Map(),
     marks: new Map(),
+    faults: new Map(),
     failed: [],
   };
 }
@@ -57,9 +59,14 @@ export function addReport(summary: Summary, report: RunReport): void {
   summary.committed += report.committed;
   summary.turns += report.turns;
   summary.events += report.events;
-  for (const [name, count] of report.evaluations) summary.evaluations.set(name, (summary.evaluations.get(name) ?? 0) + count);
-  for (const [name, count] of report.marks) summary.marks.set(name, (summary.marks.get(name) ?? 0) + count);
+  addCounts(summary.evaluations, report.evaluations);
+  addCounts(summary.marks, report.marks);
+  addCounts(summary.faults, report.faults);
   if (report.violation !== undefined) summary.failed.push(report);
+}
+
+function addCounts(to: Map<string, number>, from: ReadonlyMap<string, number>): void {
+  for (const [name, count] of from) to.set(name, (to.get(name) ?? 0) + count);
 }
 
 /** What the set of runs should have seen and did not. */
@@ -117,14 +124,17 @@ function printSummary(summary: Summary, wallMs: number): void {
   console.log(
     `${summary.runs} runs, ${summary.failed.length} failed; ${(summary.simulatedMs / 1000).toFixed(0)} s simulated in ${(wallMs / 1000).toFixed(1)} s (${speed.toFixed(0)} times real time); ${summary.operations} calls, ${summary.committed} txns, ${summary.turns} turns, ${summary.events} events`,
   );
-  console.log(
-    `marks: ${[...summary.marks]
-      .sort()
-      .map(([name, count]) => `${name} ${count}`)
-      .join(", ")}`,
-  );
+  console.log(`faults, ${summary.faults.size} kinds: ${listed(summary.faults)}`);
+  console.log(`marks, ${summary.marks.size}: ${listed(summary.marks)}`);
   const checks = [...summary.evaluations].map(([name, count]) => `  ${String(count).padStart(10)}  ${name}`);
   console.log(`evaluations:\n${checks.join("\n")}`);
+}
+
+function listed(counts: ReadonlyMap<string, number>): string {
+  return [...counts]
+    .sort()
+    .map(([name, count]) => `${name} ${count}`)
+    .join(", ");
 }
 
 if (process.argv[1]?.includes("sim/main")) main();

@@ -30,6 +30,19 @@ interface LinkEnd {
   readonly link: number;
 }
 
+interface Frame {
+  readonly link: number;
+  readonly message: PeerMessage;
+}
+
+export interface KeptFrames {
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly frames: readonly Frame[];
+}
+
+const framesKept = 24;
+
 export class PeerLinks {
   readonly #network: Network;
   readonly #scheduler: Scheduler;
@@ -38,6 +51,8 @@ export class PeerLinks {
   readonly #ends = new Map<number, LinkEnd>();
   readonly #dialling = new Set<number>();
   readonly #codec: PeerCodec | undefined;
+  /** The last frames that reached each server from each other one. */
+  readonly #recent = new Map<number, Frame[]>();
   #links = 0;
   #lastMessage: PeerMessage | undefined;
   #lastBytes: Uint8Array | undefined;
@@ -46,6 +61,8 @@ export class PeerLinks {
   /** Before a message is put into its receiver's inbox. */
   readonly deliverHooks: SendHook[] = [];
   messages = 0;
+  /** Costs a little: on only where frames are replayed. */
+  rememberFrames = false;
 
   constructor(network: Network, scheduler: Scheduler, random: Random, codec: PeerCodec | undefined) {
     this.#network = network;
@@ -94,6 +111,40 @@ export class PeerLinks {
   /** A fault: the pair's connection breaks, both ends learn it in their own time. */
   break(a: NodeId, b: NodeId): void {
     for (const connection of this.#network.between(a, b)) this.#network.breakBoth(connection);
+  }
+
+  /** One end is gone and the other does not know it. False when there is no link. */
+  halfOpen(from: NodeId, to: NodeId): boolean {
+    const mine = this.#ends.get(pair(from, to));
+    if (mine === undefined) return false;
+    this.#network.reset(mine.connection, mine.end, true);
+    this.#lost(from, to, mine);
+    return true;
+  }
+
+  // ---- frames of links that are gone
+
+  /** The last messages that came from one server to another, with their links. */
+  keepFrames(from: NodeId, to: NodeId): KeptFrames {
+    return { from, to, frames: [...(this.#recent.get(pair(from, to)) ?? [])] };
+  }
+
+  /** Hands the receiver frames of links that are no longer its own; how many. */
+  replay(kept: KeptFrames, to: NodeId): number {
+    const host = this.#hosts.get(to);
+    const now = this.#ends.get(pair(to, kept.from))?.link;
+    if (!host?.running) return 0;
+    const old = kept.frames.filter((frame) => frame.link !== now);
+    for (const { link, message } of old) host.deliver({ type: "peerMessage", peer: kept.from, link, message });
+    return old.length;
+  }
+
+  #remember(from: NodeId, to: NodeId, link: number, message: PeerMessage): void {
+    const key = pair(from, to);
+    let recent = this.#recent.get(key);
+    if (recent === undefined) this.#recent.set(key, (recent = []));
+    recent.push({ link, message });
+    if (recent.length > framesKept) recent.shift();
   }
 
   isLinked(from: NodeId, to: NodeId): boolean {
@@ -171,6 +222,7 @@ export class PeerLinks {
   #message(host: PeerHost, peer: NodeId, mine: LinkEnd, payload: unknown): void {
     if (this.#ends.get(pair(host.id, peer)) !== mine) return;
     const message = this.#decode(payload);
+    if (this.rememberFrames) this.#remember(peer, host.id, mine.link, message);
     for (const hook of this.deliverHooks) hook(peer, host.id, message);
     host.deliver({ type: "peerMessage", peer, link: mine.link, message });
   }

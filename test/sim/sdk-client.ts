@@ -279,6 +279,11 @@ export class SdkClient implements AnyClient {
   #replied(notice: Notice & { type: "replied" }): void {
     const operation = this.#take(notice.call);
     if (operation === undefined) return;
+    if (operation.isWrite && notice.outcome.code === "READ_ONLY") {
+      // Refused for good, and no txn: it must never be found in the log.
+      operation.state = "failed";
+      return;
+    }
     this.#p.history.end(operation, this.#p.scheduler.now, notice.zxid, notice.outcome);
     this.#p.watcher.replied(this, operation);
   }

@@ -6,10 +6,11 @@
  */
 
 import type { Disk, DiskOperation } from "../../src/log/disk.ts";
-import { epochRecordFiles } from "../../src/log/epoch-record.ts";
+import { EpochRecordFile, epochRecordFiles } from "../../src/log/epoch-record.ts";
 import type { ClientMessage } from "../../src/model/client-message.ts";
 import type { Limits } from "../../src/model/limits.ts";
 import { mutant } from "../../src/model/mutant.ts";
+import { TokenSource } from "../../src/model/tokens.ts";
 import type { ConnectionId } from "../../src/model/zxid.ts";
 import type { Effects } from "../../src/replica/effects.ts";
 import type { Event, Now, Protocol } from "../../src/replica/event.ts";
@@ -38,6 +39,8 @@ export interface ServerWatcher {
   turned(server: SimServer, status: Status, effects: Effects): void;
   halted(server: SimServer, exitCode: number, reason: string, error: unknown): void;
   stopped(server: SimServer): void;
+  /** What was wrong with it has made it stop. */
+  noticed(server: SimServer): void;
 }
 
 export interface ServerParts {
@@ -78,6 +81,11 @@ export class SimServer implements PeerHost {
   readonly platter = new Platter();
   /** Mean extra latency of each disk operation (a fault). */
   slowDiskMs = 0;
+  /** It stopped by itself and has not been started since. */
+  halted = false;
+  /** A fault has made it right to stop for such a reason, once. */
+  expectHalt: RegExp | undefined;
+  readonly #failing = new Map<"disk" | "store", string>();
 
   constructor(parts: ServerParts) {
     this.#parts = parts;
@@ -104,11 +112,18 @@ export class SimServer implements PeerHost {
     return this.#replica?.status();
   }
 
+  /** The directory of the log in use, as the platter's epoch record names it. */
+  get logDirectory(): string {
+    const opening = EpochRecordFile.open(this.platter, new TokenSource());
+    return `log-${opening.type === "ok" ? opening.record.generation : 1}`;
+  }
+
   // ---- life
 
   start(rejoin = false): void {
     if (this.running) return;
     const { scheduler, random, trace } = this.#parts;
+    this.halted = false;
     this.#incarnation += 1;
     this.#inbox = [];
     this.#turnPlanned = false;
@@ -195,7 +210,10 @@ export class SimServer implements PeerHost {
     if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "halt", `${exitCode} ${reason}`);
     this.#stop(false);
     this.#cutPower();
-    this.#parts.watcher.halted(this, exitCode, reason, error);
+    this.halted = true;
+    this.#parts.watcher.noticed(this);
+    if (this.expectHalt?.test(reason)) this.expectHalt = undefined;
+    else this.#parts.watcher.halted(this, exitCode, reason, error);
   }
 
   // ---- drivers
@@ -229,9 +247,41 @@ export class SimServer implements PeerHost {
     this.disk.submit(operation);
   }
 
+  // ---- faults of disk and store
+
+  /** The next completion is a failure for this reason; undefined takes it back. */
+  failNext(what: "disk" | "store", reason: string | undefined): void {
+    if (reason === undefined) this.#failing.delete(what);
+    else this.#failing.set(what, reason);
+  }
+
+  /** The kernel's answer to an operation: a driver that asks again is told that all is well, and it is not. */
+  #fails(what: "disk" | "store"): boolean {
+    const reason = this.#failing.get(what);
+    if (reason === undefined) return false;
+    this.#failing.delete(what);
+    if (mutant(what === "disk" ? "a failed sync is tried again" : "a failed store commit is ignored")) return true;
+    this.expectHalt = new RegExp(reason);
+    this.deliver(what === "disk" ? { type: "diskFailed", reason } : { type: "storeFailed", reason });
+    return true;
+  }
+
+  endStall(): void {
+    this.disk.unstall(this.#parts.scheduler.now);
+    this.#pumpAt = Infinity;
+    this.#planPump();
+  }
+
+  /** No client of this server reads, or all read again. False when there is none. */
+  slowConsumer(slow: boolean): boolean {
+    for (const connection of this.#connections.keys()) this.deliver({ type: "clientWritable", connection, writable: !slow });
+    return this.#connections.size > 0;
+  }
+
   /** Hands over what disk and stores have finished, and comes back when more may be. */
   #pump(): void {
     const now = this.#parts.scheduler.now;
+    if (this.#failing.size > 0 && this.#pumpFailing(now)) return;
     for (const token of this.disk.advance(now)) {
       this.platter.completed(token, this.disk);
       this.deliver({ type: "diskDone", token });
@@ -239,6 +289,22 @@ export class SimServer implements PeerHost {
     for (const store of this.stores.values()) {
       for (const event of store.advance(now)) this.deliver(event);
     }
+  }
+
+  /** True when nothing more completes: the process is about to end. */
+  #pumpFailing(now: number): boolean {
+    const due = this.disk.nextCompletionMs();
+    if (due !== undefined && due <= now && this.#fails("disk")) {
+      if (!mutant("a failed sync is tried again")) return true;
+      for (const token of this.disk.advanceUnsynced(now)) this.deliver({ type: "diskDone", token });
+    }
+    for (const store of this.stores.values()) {
+      const next = store.nextDueMs();
+      if (next === undefined || next > now || !this.#fails("store")) continue;
+      if (!mutant("a failed store commit is ignored")) return true;
+      store.loseNextCommit();
+    }
+    return false;
   }
 
   #planPump(): void {

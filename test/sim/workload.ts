@@ -75,7 +75,7 @@ export class Workload {
   }
 
   #call(client: AnyClient, temper: Temper): void {
-    if (!client.ready || client.outstanding >= 12) return;
+    if (!client.ready || client.outstanding >= 12 || this.#cluster.resting.has(client)) return;
     const r = this.#random;
     const write = r.chance(temper.writes);
     const request = write ? this.#write(temper) : this.#read(temper);

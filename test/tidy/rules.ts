@@ -102,6 +102,53 @@ function isMemberName(node: ts.Identifier): boolean {
   return ts.isClassElement(parent) || ts.isTypeElement(parent) || ts.isPropertyAssignment(parent) ? parent.name === node : false;
 }
 
+// ---- clients' timers
+
+/** Where the real ones are, and what is no part of the library. */
+const timersAllowed = /^client\/(?:timers|clock|websocket-transport)\.ts$|^client\/cli\/|^(?:src|server)\//;
+const timerNames = new Set(["setTimeout", "setInterval", "setImmediate", "Date", "performance"]);
+
+/** The client library reads no clock and sets no timer but by what it was given. */
+export function checkTimers(source: Source): string[] {
+  if (timersAllowed.test(source.path)) return [];
+  const found: string[] = [];
+  walk(source.ast, (node) => {
+    const used = timerIn(node);
+    if (used !== undefined) found.push(`${place(source, node)}: ${used}; wait by \`client.after\` or \`client.sleep\``);
+  });
+  return found;
+}
+
+function timerIn(node: ts.Node): string | undefined {
+  if (ts.isPropertyAccessExpression(node) && node.name.text === "timeout" && node.expression.getText() === "AbortSignal")
+    return "AbortSignal.timeout";
+  const isUse = ts.isIdentifier(node) && timerNames.has(node.text) && !isMemberName(node) && !ts.isTypeQueryNode(node.parent);
+  return isUse ? node.text : undefined;
+}
+
+// ---- what is shipped from test/
+
+const shippedParts = ["src/", "client/", "server/", "test/sim/"];
+
+/** What `entry` imports, directly or not, and the package does not contain. */
+export function checkShipped(entry: string, sources: readonly Source[], dependencies: readonly string[]): string[] {
+  const byPath = new Map(sources.map((source) => [source.path, source]));
+  const found: string[] = [];
+  const seen = new Set<string>();
+  const visit = (path: string): void => {
+    const source = byPath.get(path);
+    if (seen.has(path) || source === undefined) return;
+    seen.add(path);
+    for (const { target, specifier } of source.imports) {
+      if (target !== undefined && shippedParts.some((part) => target.startsWith(part))) visit(target);
+      else if (target !== undefined || !(specifier.startsWith("node:") || dependencies.includes(specifier)))
+        found.push(`${path}: imports ${specifier}, which is not shipped`);
+    }
+  };
+  visit(entry);
+  return found;
+}
+
 // ---- size
 
 export function checkSize(source: Source): string[] {

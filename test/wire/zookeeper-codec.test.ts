@@ -277,7 +277,8 @@ t.test("what is not served here", async (t) => {
   for (const opcode of [0, 10, 13, 20, 23, 71, 99, 108, 500, 600, -1, -10, -12])
     t.same(decodePacket(opcode).body, { type: "unknown" }, `${opcode}`);
   t.match(decodePacket(16).body, { type: "refused", outcome: { code: "RECONFIG_DISABLED" } });
-  t.match(decodePacket(102).body, { type: "refused", outcome: { code: "AUTH_FAILED" } });
+  t.same(decodePacket(102, (w) => writeBuffer(w, Uint8Array.of(7))).body, { type: "sasl", token: Uint8Array.of(7) });
+  t.same(decodePacket(102, (w) => writeBuffer(w, undefined)).body, { type: "sasl", token: new Uint8Array(0) });
 });
 
 // ---- multi
@@ -351,8 +352,11 @@ t.test("flags that an opcode does not have make a multi unreadable", async (t) =
 
 t.test("a multi of too many operations", async (t) => {
   const many = (count: number) => new Array(count).fill([2, pathAndInt] as const);
-  t.match(multiPacket(14, many(productionLimits.multi_operations_max)).body, { type: "request" });
-  t.match(multiPacket(14, many(productionLimits.multi_operations_max + 1)).body, { type: "refused", outcome: { code: "LIMIT" } });
+  t.match(multiPacket(14, many(productionLimits.zookeeper_multi_operations_max)).body, { type: "request" });
+  t.match(multiPacket(14, many(productionLimits.zookeeper_multi_operations_max + 1)).body, {
+    type: "refused",
+    outcome: { code: "LIMIT" },
+  });
 });
 
 t.test("multiRead sets no watches", async (t) => {

@@ -14,12 +14,17 @@ import type { AnyClient, ClientStream, ClientWatcher } from "../client.ts";
 import type { History, Operation } from "../history.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { ServerWatcher, SimServer } from "../server.ts";
+import { BoundChecks } from "./bounds.ts";
+import { DamageChecks } from "./damage.ts";
 import { DurabilityChecks } from "./durability.ts";
 import { EpochChecks } from "./epochs.ts";
 import { ExpiryChecks } from "./expiry.ts";
 import { GhostLog } from "./ghost-log.ts";
+import { LivenessChecks } from "./liveness.ts";
 import { Model } from "./model.ts";
+import { NewLeaderChecks } from "./newleader.ts";
 import { ownLog } from "./own-log.ts";
+import { PrimaryOrderChecks } from "./primary-order.ts";
 import { PromiseChecks } from "./promises.ts";
 import { ReplyChecks } from "./replies.ts";
 import { Check, Violation } from "./violation.ts";
@@ -43,24 +48,31 @@ export class Checks implements ServerWatcher, ClientWatcher {
   readonly replies = new ReplyChecks(this.ghost, this.model, this.txns);
   readonly watches = new WatchChecks(this.ghost, this.model);
   readonly expiry = new ExpiryChecks();
+  readonly newLeader: NewLeaderChecks;
+  readonly primaryOrder: PrimaryOrderChecks;
+  readonly bounds: BoundChecks;
+  readonly damage = new DamageChecks();
+  readonly liveness = new LivenessChecks();
   readonly promises: PromiseChecks;
   readonly durability: DurabilityChecks;
   readonly statusOrder = new Check("applied ≤ committed, and both only rise in a process");
   readonly healthy = new Check("no server stops by itself");
-  readonly replicasAlike = new Check("replicas are alike");
   /** Coverage marks: how often each named thing was seen. */
   readonly marks = new Map<string, number>();
   readonly #p: ChecksParts;
   readonly #lastApplied = new Map<number, Zxid>();
   readonly #open = new Map<SessionId, Operation[]>();
-  lastTurnAt = new Map<number, number>();
 
   constructor(parts: ChecksParts) {
     this.#p = parts;
     if (parts.voters === 1) this.ghost.readLog = (server) => ownLog(parts.servers[server - 1]);
     this.promises = new PromiseChecks(parts.limits, parts.voters);
     this.durability = new DurabilityChecks(this.ghost, parts.servers, parts.voters);
+    this.newLeader = new NewLeaderChecks(this.ghost, parts.servers, parts.voters);
+    this.primaryOrder = new PrimaryOrderChecks((epoch) => this.epochs.leaderOf(epoch), parts.limits.counter_max);
+    this.bounds = new BoundChecks(parts.limits);
     this.ghost.listeners.push((entry) => {
+      this.primaryOrder.onCommitted(entry);
       const txn = decodeTxn(entry.payload);
       this.txns.set(entry.zxid, txn);
       this.model.apply(txn);
@@ -87,6 +99,11 @@ export class Checks implements ServerWatcher, ClientWatcher {
       this.expiry,
       this.promises,
       this.durability,
+      this.newLeader,
+      this.primaryOrder,
+      this.bounds,
+      this.damage,
+      this.liveness,
     ]) {
       for (const value of Object.values(part)) if (value instanceof Check) found.push(value);
     }
@@ -99,7 +116,8 @@ export class Checks implements ServerWatcher, ClientWatcher {
     const at = this.#p.scheduler.now;
     if (message.type === "proposal") this.ghost.onProposal(message, from, at);
     this.epochs.onSend(from, message, at);
-    this.promises.onSend(from, to, message, at, this.lastTurnAt.get(from) ?? at);
+    this.newLeader.onSend(from, to, message);
+    this.promises.onSend(from, to, message, at, at);
     if (message.type === "commit") this.ghost.onCommitted(message.zxid, from, at);
     if (message.type === "upToDate") this.ghost.onCommitted(message.committed, from, at);
   }
@@ -119,13 +137,21 @@ export class Checks implements ServerWatcher, ClientWatcher {
     this.#lastApplied.delete(server.id);
   }
 
+  noticed(server: SimServer): void {
+    this.damage.noticed(server.id);
+  }
+
   wiped(server: SimServer): void {
+    this.damage.noticed(server.id);
     this.epochs.onWipe(server.id);
   }
 
   turned(server: SimServer, status: Status, effects: Effects): void {
     for (const line of effects.logLines) if (line.fields["mark"] === true) this.mark(line.message);
     if (status.lastCommittedZxid !== 0) this.ghost.onCommitted(status.lastCommittedZxid, server.id, this.#p.scheduler.now);
+    if (status.role === "leading") this.newLeader.onLeads(server.id, status.epoch, this.epochs.historyOf(status.epoch));
+    if (status.serving) this.damage.takesPart(server.id);
+    this.bounds.onTurn(status);
     const applied = status.lastAppliedZxid;
     const before = this.#lastApplied.get(server.id);
     if (before !== undefined && applied !== before)

@@ -71,7 +71,12 @@ export class PromiseChecks {
     const member = this.#members.get(from);
     if (member === undefined) return;
     const now = member.clock.monotonic(at);
-    if (message.type === "followerInfo" && message.rejoining) this.#rejoining.add(from);
+    if (message.type === "followerInfo" && message.rejoining) {
+      this.#rejoining.add(from);
+      // It becomes a member only by a leader that a quorum *without it* has confirmed after this message: whoever its
+      // earlier process promised anything to has lost that quorum, or is that leader.
+      member.bootUntil = Number.NEGATIVE_INFINITY;
+    }
     if (message.type === "ack" && message.newLeader) this.#rejoining.delete(from);
     switch (message.type) {
       case "heartbeat":

@@ -1,12 +1,11 @@
 /** Every schedule, for its seeds: no check may fail, and what the schedule is about must have happened. */
 import t from "tap";
 import { setMutant } from "../../../src/model/mutant.ts";
-import { portSchedules } from "./port-schedules.ts";
-import { schedules } from "./schedules.ts";
+import { schedules } from "./all.ts";
 
 t.setTimeout(1_200_000);
 
-for (const schedule of [...schedules, ...portSchedules]) {
+for (const schedule of schedules) {
   t.test(schedule.name, { timeout: 300_000 }, (t) => {
     const seen = new Set<string>();
     for (let seed = 1; seed <= schedule.seeds; seed += 1) {
@@ -25,7 +24,7 @@ for (const schedule of [...schedules, ...portSchedules]) {
 
 t.test("the scripted schedules kill their mutants", { timeout: 300_000 }, (t) => {
   const kills = (mutant: string, name: string): boolean => {
-    const schedule = [...schedules, ...portSchedules].find((one) => one.name.startsWith(name));
+    const schedule = schedules.find((one) => one.name.startsWith(name));
     setMutant(mutant);
     try {
       for (let seed = 1; seed <= 20; seed += 1) schedule?.play(seed);

@@ -20,6 +20,7 @@ export interface StageOptions {
   readonly limits?: Partial<Limits>;
   readonly sessionTimeoutMs?: number;
   readonly callMs?: number;
+  readonly leaseReads?: boolean;
   readonly sdkShare?: number;
   readonly network?: NetworkOptions;
   readonly trace?: (line: string) => void;
@@ -40,6 +41,7 @@ export class Stage {
       clients: options.clients ?? 2,
       limits: { ...tinyLimits, ...options.limits },
       sessionTimeoutMs: options.sessionTimeoutMs ?? 6_000,
+      ...(options.leaseReads === undefined ? {} : { leaseReads: options.leaseReads }),
       ...(options.callMs === undefined ? {} : { callMs: options.callMs }),
       ...(options.network === undefined ? {} : { network: options.network }),
       ...(options.sdkShare === undefined ? {} : { sdkShare: options.sdkShare }),

@@ -1,0 +1,127 @@
+/** How long a recipe waits: a caller's signal and deadline as one, and promises that end with it. Used by every recipe that waits. */
+import type { Client } from "../client.ts";
+import { ZabraError } from "../error.ts";
+
+/** What waiting takes. */
+export interface WaitOptions {
+  /** Gives up: rejects with ABORTED, and what was begun (a place in a queue) is undone. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long to wait, ms, above 0; then TIMEOUT. Default: without end. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** Longer than any timer: such a wait has no end of its own. */
+const timerMsMax = 2 ** 31;
+
+/** The caller's signal and timeout as one signal. Dispose of it when the wait is over. */
+export class WaitLimit {
+  readonly #controller = new AbortController();
+  readonly #options: WaitOptions;
+  readonly #cancelTimer: (() => void) | undefined;
+  readonly #onAbort = (): void => this.#controller.abort(this.#options.signal?.reason);
+  #timedOut = false;
+
+  constructor(client: Client, options: WaitOptions) {
+    this.#options = options;
+    const { signal, timeoutMs } = options;
+    if (timeoutMs !== undefined && !(timeoutMs > 0))
+      throw new ZabraError("BAD_ARGUMENTS", { detail: `timeoutMs must be above 0, not ${timeoutMs}` });
+    if (signal?.aborted === true) this.#onAbort();
+    signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (timeoutMs !== undefined && timeoutMs < timerMsMax) this.#cancelTimer = client.after(timeoutMs, () => this.#expire());
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  #expire(): void {
+    this.#timedOut = true;
+    this.#controller.abort();
+  }
+
+  /** What the caller is told; undefined: it is not our doing. `outcome`: of a write that it may have ended. */
+  error(path: string, outcome: ZabraError["outcome"] = "failed"): ZabraError | undefined {
+    if (!this.signal.aborted) return undefined;
+    return this.#timedOut
+      ? new ZabraError("TIMEOUT", { path, outcome })
+      : new ZabraError("ABORTED", { path, outcome, cause: this.#options.signal?.reason });
+  }
+
+  /** The wait is over: frees what it holds and ends what still runs under its signal. */
+  dispose(): void {
+    this.#controller.abort();
+    this.#cancelTimer?.();
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+  }
+}
+
+/** `promise`, or ABORTED as soon as the signal fires. */
+export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(new ZabraError("ABORTED", { cause: signal.reason }));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}
+
+/** Runs `wait` under the caller's limit; what ends it by that is told as TIMEOUT or ABORTED of `path`. */
+export async function withLimit<T>(
+  client: Client,
+  path: string,
+  options: WaitOptions,
+  wait: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const limit = new WaitLimit(client, options);
+  try {
+    return await wait(limit.signal);
+  } catch (thrown) {
+    const error = ZabraError.from(thrown, path);
+    throw limit.error(path, error.outcome) ?? error;
+  } finally {
+    limit.dispose();
+  }
+}
+
+/** Something that changes, and may end. */
+export interface Changing {
+  /** Calls `look` after every later change. Returns what ends that. */
+  onChange(look: () => void): () => void;
+  /** Fires when it changes no more, with why. */
+  readonly signal: AbortSignal;
+}
+
+/** Resolves as soon as `holds`, looked at now and after every change. Rejects with ABORTED, what ended `changing`, or what `holds` throws. */
+export function until(changing: Changing, holds: () => boolean, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (end: () => void): void => {
+      stop();
+      signal.removeEventListener("abort", onAbort);
+      changing.signal.removeEventListener("abort", onEnded);
+      end();
+    };
+    const look = (): void => {
+      try {
+        if (holds()) settle(resolve);
+      } catch (error) {
+        settle(() => reject(error));
+      }
+    };
+    const onAbort = (): void => settle(() => reject(new ZabraError("ABORTED", { cause: signal.reason })));
+    const onEnded = (): void => settle(() => reject(changing.signal.reason));
+    const stop = changing.onChange(look);
+    if (signal.aborted) return onAbort();
+    if (changing.signal.aborted) return onEnded();
+    signal.addEventListener("abort", onAbort, { once: true });
+    changing.signal.addEventListener("abort", onEnded, { once: true });
+    look();
+  });
+}
+
+/** Whether a recipe that this ended can go on: the client opens another session, or the server asks to come again. Never after a write of unknown outcome. */
+export function goesOn(client: Client, error: ZabraError): boolean {
+  if (error.outcome === "unknown") return false;
+  const { type } = client.state;
+  return error.code === "SESSION_EXPIRED" ? type !== "lost" && type !== "closed" : error.retryable;
+}

@@ -1,0 +1,60 @@
+/** ZooKeeper's read-only mode: a server without a leader, and clients that take it. */
+import t from "tap";
+import { type Ensemble, startEnsemble } from "../../server/index.ts";
+import { Body, type OpenOptions, PortClient } from "./port-client.ts";
+
+t.setTimeout(60_000);
+
+let ensemble: Ensemble;
+t.before(async () => {
+  ensemble = await startEnsemble({ logLevel: "silent", zookeeperReadOnly: true, limits: { read_only_after_ms: 300 } });
+});
+t.teardown(() => ensemble.close());
+
+function open(index: number, options: OpenOptions = {}): Promise<PortClient> {
+  return PortClient.open(ensemble.zookeepers[index] ?? "", options);
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+t.test("without a leader, reads for those that asked for them, and -119 for the rest; with one again, goodbye", async (t) => {
+  const [left = 0, ...others] = [0, 1, 2].filter((index) => index !== ensemble.leader());
+  const leader = ensemble.leader() ?? 0;
+  const writer = await open(left, { readOnly: true });
+  t.equal(writer.readOnly, false, "with a leader the mode is off");
+  const made = await writer.create("/ro", "data", 0);
+  await writer.create("/ro-e", "", 1);
+  await Promise.all([leader, ...others].map((index) => ensemble.kill(index)));
+  await until(() => ensemble.server(left)?.status().readOnly === true);
+
+  const reader = await open(left, { readOnly: true, lastZxid: made.zxid });
+  t.equal(reader.readOnly, true);
+  t.ok(reader.session > 0);
+  t.equal((await reader.read(4, "/ro", true)).text(), "data");
+  const create = await reader.create("/ro/x");
+  t.same([create.error, create.left], [-119, 0]);
+  t.same([(await reader.set("/ro", "x")).error, (await reader.remove("/ro")).error], [-119, -119]);
+  t.equal((await reader.ask(9, new Body().text("/ro"))).error, -119, "sync");
+  t.equal((await reader.multi([])).error, -119);
+  t.equal((await reader.ask(11, new Body(), -2)).error, 0, "pings are answered");
+  t.equal((await reader.ask(-11)).error, 0);
+  await reader.until(() => false);
+  t.ok(reader.closed, "closeSession closes");
+
+  const ahead = await open(left, { readOnly: true, lastZxid: made.zxid + 1_000 });
+  t.same([ahead.answered, ahead.closed], [false, true], "who has seen more is sent elsewhere");
+  const wrong = await open(left, { readOnly: true, session: writer.session, password: Buffer.alloc(16, 1) });
+  t.same([wrong.answered, wrong.closed], [false, true], "and nobody is told that a session has ended");
+  const known = await open(left, { readOnly: true, session: writer.session, password: writer.password });
+  t.same([known.session, known.readOnly], [writer.session, true]);
+
+  await ensemble.restart(others[0] ?? 0);
+  await known.until(() => false);
+  t.ok(known.closed, "there is a leader again");
+  const back = await open(left, { readOnly: true, session: writer.session, password: writer.password });
+  t.same([back.session, back.readOnly], [writer.session, false]);
+  t.equal((await back.read(3, "/ro-e")).stat().owner, writer.session, "the session and its ephemerals have lived on");
+  back.destroy();
+});

@@ -1,0 +1,7 @@
+/** Every scripted scenario, by name. */
+import { bugScenarios } from "./bugs.ts";
+import { moreSchedules } from "./more-schedules.ts";
+import { portSchedules } from "./port-schedules.ts";
+import { schedules as firstSchedules, type Schedule } from "./schedules.ts";
+
+export const schedules: readonly Schedule[] = [...firstSchedules, ...portSchedules, ...moreSchedules, ...bugScenarios];

@@ -1,0 +1,2 @@
+import type { Schedule } from "./schedules.ts";
+export const moreSchedules: readonly Schedule[] = [];
