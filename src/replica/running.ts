@@ -99,7 +99,7 @@ export class Running implements ZabHost {
     this.#digests = digests;
     this.#storage = storage;
     this.#store = storage.store;
-    this.#machine = newMachine(storage.store, options);
+    this.#machine = StateMachine.over(storage.store, options);
     this.#context = this.#newContext(storage);
     const founding = new Founding({
       context: this.#context,
@@ -539,7 +539,7 @@ export class Running implements ZabHost {
     this.#installs = [];
     this.#context.log = this.#storage.log;
     this.#store = this.#storage.store;
-    this.#machine = newMachine(this.#store, this.#options);
+    this.#machine = StateMachine.over(this.#store, this.#options);
     this.#digests.clear();
     this.#recordDigest();
     this.#streams = this.#newStreams();
@@ -593,12 +593,4 @@ export class Running implements ZabHost {
       waitingFor: this.#zab.waitingFor,
     };
   }
-}
-
-/** A fresh store gets its predefined nodes; they belong to no txn, so the store is told that it is whole again. */
-function newMachine(store: WriteBehindStore, options: ReplicaOptions): StateMachine {
-  const machine = new StateMachine(store, options.limits);
-  machine.showConfig(options.configText ?? "");
-  store.setApplied(store.appliedZxid);
-  return machine;
 }
