@@ -20,7 +20,14 @@ import {
 } from "../model/request.ts";
 import type { ConnectionId, ServerId, SessionId, Zxid } from "../model/zxid.ts";
 import type { ForwardedWrite, RequestMessage, ResumedMessage } from "../zab/message.ts";
-import { Connection, type PendingConnect, pendingConnect, type ReadSlot, type WriteSlot } from "./connection.ts";
+import {
+  Connection,
+  connectedMessage,
+  type PendingConnect,
+  pendingConnect,
+  type ReadSlot,
+  type WriteSlot,
+} from "./connection.ts";
 import type { EffectsBuilder } from "./effects-builder.ts";
 import type { Protocol } from "./event.ts";
 import type { ConfirmBatch, LeaderAccess } from "./leader-access.ts";
@@ -54,13 +61,14 @@ export class Clients {
   readonly #ready = new Set<Connection>();
   /** Connections whose head waits for an apply, or whose handshake does. */
   #waitingApply = new Set<Connection>();
-  readonly #counters = new OriginCounters();
+  readonly #counters: OriginCounters;
   readonly #readOnly: ReadOnlyMode;
   #nowMs = 0;
   #checkedMs = 0;
 
   constructor(parts: ClientsParts) {
     this.#parts = parts;
+    this.#counters = new OriginCounters(parts.id, parts.boot);
     this.#readOnly = new ReadOnlyMode(parts.readOnlyMode, parts.limits.read_only_after_ms);
   }
 
@@ -136,13 +144,7 @@ export class Clients {
   }
 
   #createSession(connection: Connection, connecting: PendingConnect): ForwardedWrite {
-    const source: TxnSource = {
-      type: "origin",
-      session: 0,
-      server: this.#parts.id,
-      boot: this.#parts.boot,
-      counter: connecting.counter,
-    };
+    const source = this.#counters.source(0, connecting.counter);
     const request: WriteRequest = {
       type: "createSession",
       timeoutMs: connecting.timeoutMs,
@@ -157,7 +159,7 @@ export class Clients {
     if (connection === undefined || connecting === undefined || connecting.session === 0) return;
     if (message.code !== "OK") return this.#refuse(connection, message.code, "");
     connection.generation = message.generation;
-    connecting.readyZxid = Math.max(message.zxid, connecting.lastZxid) as Zxid;
+    connecting.readyZxid = message.zxid;
     this.#waitingApply.add(connection);
   }
 
@@ -189,21 +191,9 @@ export class Clients {
 
   #replyConnected(connection: Connection, resumed: boolean): void {
     const machine = this.#parts.machine();
-    const { timeoutMs } = connection;
-    const session = connection.session as SessionId;
-    const { lastSeq, ackedSeq } = machine.replyPosition(session);
-    const validForMs = sessionValidForMs(timeoutMs, this.#parts.limits);
-    const connected = {
-      type: "connected",
-      session,
-      resumed,
-      timeoutMs,
-      validForMs,
-      lastSeq,
-      ackedSeq,
-      zxid: machine.appliedZxid,
-    } as const;
-    this.#parts.effects.reply(connection.id, connection.readOnly ? { ...connected, readOnly: true } : connected);
+    const validForMs = sessionValidForMs(connection.timeoutMs, this.#parts.limits);
+    const position = machine.replyPosition(connection.session as SessionId);
+    this.#parts.effects.reply(connection.id, connectedMessage(connection, resumed, validForMs, position, machine.appliedZxid));
   }
 
   /** Whether a session has ended is for a quorum to say, so one that is not known here is sent elsewhere. */
@@ -280,7 +270,7 @@ export class Clients {
     const session = connection.session;
     if (connection.protocol === "native" && session !== 0)
       return { type: "session", session, seq: message.seq, ackedSeq: message.ackedSeq };
-    return { type: "origin", session, server: this.#parts.id, boot: this.#parts.boot, counter: this.#counters.next(connection) };
+    return this.#counters.source(session, this.#counters.next(connection));
   }
 
   /** A resent write that was decided before: the first outcome, from the replicated reply table. */
@@ -418,12 +408,17 @@ export class Clients {
 
   // ---- applied
 
-  /** A txn was applied: answers the slot it came from, on the server that holds the connection. */
+  /**
+   * A txn was applied: answers the slot it came from, on the server that holds the connection, and the reads
+   * behind it, before the next txn: a read shows no later write of its own client, and its watch misses none.
+   */
   onApplied(source: TxnSource, zxid: Zxid, outcome: Outcome): void {
     if (source.type === "session") {
       const connection = this.#bySession.get(source.session);
-      if (connection !== undefined) this.#completeAll(connection, source.seq, outcome, zxid);
-    } else if (source.type === "origin" && source.server === this.#parts.id && source.boot === this.#parts.boot) {
+      if (connection === undefined) return;
+      this.#completeAll(connection, source.seq, outcome, zxid);
+      this.#answer(connection);
+    } else if (source.type === "origin" && this.#counters.isOurs(source)) {
       this.#onOwnApplied(source.counter, zxid, outcome);
     }
   }
@@ -438,6 +433,7 @@ export class Clients {
       return;
     }
     this.#completeAll(connection, counter, outcome, zxid);
+    this.#answer(connection);
   }
 
   /** A client may have sent the same number twice on one connection: both get the one outcome. */

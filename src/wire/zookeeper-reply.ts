@@ -24,7 +24,6 @@ export interface ZkReply extends ZkReplyForm {
 
 const notificationXid = -1;
 const pingXid = -2;
-const authXid = -4;
 const syncConnected = 3;
 
 // ---- connect
@@ -67,9 +66,9 @@ export function encodeZkPing(w: Writer, zxid: Zxid): void {
   encodeHeaderOnly(w, pingXid, zxid, 0);
 }
 
-/** After a refusal the connection is closed. */
-export function encodeZkAuth(w: Writer, accepted: boolean): void {
-  encodeHeaderOnly(w, authXid, 0, accepted ? 0 : zkErrorNumber("AUTH_FAILED"));
+/** `xid`: −4 from every client there is. After a refusal the connection is closed. */
+export function encodeZkAuth(w: Writer, xid: number, accepted: boolean): void {
+  encodeHeaderOnly(w, xid, 0, accepted ? 0 : zkErrorNumber("AUTH_FAILED"));
 }
 
 /** The answer to a body of type `unknown`; the connection is closed after it. */

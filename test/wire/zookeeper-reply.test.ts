@@ -98,11 +98,11 @@ t.test("vectors", async (t) => {
 
 t.test("auth and the unknown operation", async (t) => {
   t.equal(
-    written((w) => encodeZkAuth(w, true)),
+    written((w) => encodeZkAuth(w, -4, true)),
     "00000010fffffffc000000000000000000000000",
   );
   t.equal(
-    written((w) => encodeZkAuth(w, false)),
+    written((w) => encodeZkAuth(w, -4, false)),
     "00000010fffffffc0000000000000000ffffff8d",
   );
   t.equal(
