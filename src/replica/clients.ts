@@ -2,7 +2,6 @@
  * The server's side of its clients: handshakes, requests into slots, forwards to the leader, answers
  * in slot order. Holds no replicated state: what it knows of a session comes from the state machine.
  */
-
 import type { AuthId } from "../model/acl.ts";
 import { assert } from "../model/assert.ts";
 import type { ClientMessage } from "../model/client-message.ts";
@@ -26,6 +25,7 @@ import {
   type PendingConnect,
   pendingConnect,
   type ReadSlot,
+  type Slot,
   type WriteSlot,
 } from "./connection.ts";
 import type { EffectsBuilder } from "./effects-builder.ts";
@@ -408,16 +408,11 @@ export class Clients {
 
   // ---- applied
 
-  /**
-   * A txn was applied: answers the slot it came from, on the server that holds the connection, and the reads
-   * behind it, before the next txn: a read shows no later write of its own client, and its watch misses none.
-   */
+  /** A txn was applied: answers the slot it came from, on the server that holds the connection. */
   onApplied(source: TxnSource, zxid: Zxid, outcome: Outcome): void {
     if (source.type === "session") {
       const connection = this.#bySession.get(source.session);
-      if (connection === undefined) return;
-      this.#completeAll(connection, source.seq, outcome, zxid);
-      this.#answer(connection);
+      if (connection !== undefined) this.#completeAll(connection, source.seq, outcome, zxid);
     } else if (source.type === "origin" && this.#counters.isOurs(source)) {
       this.#onOwnApplied(source.counter, zxid, outcome);
     }
@@ -433,13 +428,16 @@ export class Clients {
       return;
     }
     this.#completeAll(connection, counter, outcome, zxid);
-    this.#answer(connection);
   }
 
-  /** A client may have sent the same number twice on one connection: both get the one outcome. */
+  /**
+   * A client may have sent the same number twice on one connection: both get the one outcome. The reads behind are
+   * answered before the next txn: they show no later write of their own client, and their watches miss none.
+   */
   #completeAll(connection: Connection, number: number, outcome: Outcome, zxid: Zxid): void {
     for (let slot = connection.write(number); slot !== undefined; slot = connection.write(number))
       this.#complete(connection, slot, outcome, zxid);
+    this.#answer(connection);
   }
 
   #complete(connection: Connection, slot: WriteSlot, outcome: Outcome, zxid: Zxid): void {
@@ -499,7 +497,7 @@ export class Clients {
 
   #answerWrite(connection: Connection, slot: WriteSlot): boolean {
     if (slot.outcome === undefined) return false;
-    this.#reply(connection, slot.xid, slot.requestType, slot.zxid, slot.outcome, "linearizable");
+    this.#reply(connection, slot, slot.zxid, slot.outcome);
     if (connection.readOnly && slot.requestType === "closeSession") this.close(connection, "the session has ended");
     return true;
   }
@@ -517,19 +515,14 @@ export class Clients {
     }
     const zxid = this.#parts.machine().appliedZxid;
     const outcome = this.#parts.locals.perform(connection, slot.request, this.#nowMs);
-    this.#reply(connection, slot.xid, slot.request.type, zxid, outcome, slot.level);
+    this.#reply(connection, slot, zxid, outcome);
     return true;
   }
 
-  #reply(
-    connection: Connection,
-    xid: number,
-    requestType: WriteSlot["requestType"] | ReadSlot["request"]["type"],
-    zxid: Zxid,
-    outcome: Outcome,
-    level: ReadSlot["level"],
-  ): void {
-    this.#parts.effects.reply(connection.id, { type: "reply", xid, requestType, zxid, outcome, level });
+  #reply(connection: Connection, slot: Slot, zxid: Zxid, outcome: Outcome): void {
+    const requestType = slot.type === "write" ? slot.requestType : slot.request.type;
+    const level = slot.type === "write" ? "linearizable" : slot.level;
+    this.#parts.effects.reply(connection.id, { type: "reply", xid: slot.xid, requestType, zxid, outcome, level });
   }
 
   // ---- time
@@ -559,7 +552,7 @@ export class Clients {
     if (connection.open && connection.protocol === "native" && unconfirmed > connection.timeoutMs / 2) this.#remind(connection);
     const slot = connection.head;
     if (slot?.type !== "read" || this.#nowMs < slot.deadlineMs) return;
-    this.#reply(connection, slot.xid, slot.request.type, this.#parts.machine().appliedZxid, failure("NO_QUORUM"), slot.level);
+    this.#reply(connection, slot, this.#parts.machine().appliedZxid, failure("NO_QUORUM"));
     connection.shift();
     this.#answer(connection);
   }

@@ -60,7 +60,7 @@ export function readAcl(r: Reader): AclEntry[] {
   for (let i = 0; i < count; i += 1) {
     const perms = r.int32() >>> 0; // A bit set: the native form has no negative ones.
     const scheme = readString(r);
-    acl.push({ perms, scheme, id: readPresentString(r) });
+    acl.push({ perms, scheme, id: readString(r) });
   }
   return acl;
 }

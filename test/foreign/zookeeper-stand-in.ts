@@ -53,5 +53,9 @@ function serverArguments(words: readonly string[]): readonly string[] {
   ];
 }
 
+// A suite that is stopped stops no servers.
+const suite = process.ppid;
+setInterval(() => process.ppid === suite || process.exit(1), 500).unref();
+
 process.argv = [process.execPath, "zabra", ...serverArguments(process.argv.slice(2))];
 await import("../../server/zabra.ts");

@@ -304,6 +304,10 @@ const identityCases: readonly Case[] = [
       getAcl(`${t}/x`),
     );
   }),
+  alone("auth with a null id, as kazoo writes empty ones", async (a, t) => {
+    await a.authenticate("u:p");
+    await a.do(create(`${t}/x`, { acl: [{ perms: 31, scheme: "auth", id: undefined }] }), getAcl(`${t}/x`), setData(`${t}/x`));
+  }),
   alone("auth with another's id", async (a, t) => {
     await a.authenticate("u:p");
     await a.do(create(`${t}/x`, { acl: [{ perms: 3, scheme: "auth", id: "whoever" }] }), getAcl(`${t}/x`), setData(`${t}/x`));
