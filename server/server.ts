@@ -293,6 +293,7 @@ function configText(ensemble: readonly ConfiguredMember[]): string {
 function replicaOptions(config: Config): ReplicaOptions {
   return {
     configText: configText(config.ensemble),
+    saslAcls: config.saslUsers.size > 0,
     readOnlyMode: config.zookeeperReadOnly,
     id: config.id,
     ensemble: config.ensemble.map(({ id, observer }) => ({ id, observer })),

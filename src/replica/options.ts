@@ -23,6 +23,8 @@ export interface ReplicaOptions {
   readonly boot: number;
   /** Random text; becomes the cluster id if this server founds. */
   readonly freshClusterId: string;
+  /** ACLs may name identities of scheme sasl; not when absent. */
+  readonly saslAcls?: boolean;
   /** ZooKeeper's read-only mode; off when absent. */
   readonly readOnlyMode?: boolean;
   /** What the node /zookeeper/config shows: the members, in ZooKeeper's form. */

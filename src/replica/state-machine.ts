@@ -79,6 +79,7 @@ export class StateMachine {
   static over(store: WriteBehindStore, options: ReplicaOptions): StateMachine {
     const machine = new StateMachine(store, options.limits);
     machine.showConfig(options.configText ?? "");
+    if (options.saslAcls === true) machine.permitSaslAcls();
     store.setApplied(store.appliedZxid);
     return machine;
   }
@@ -428,6 +429,11 @@ export class StateMachine {
   /** Membership is fixed at founding and comes from the configuration, so the node that shows it has no txns. */
   showConfig(text: string): void {
     this.#tree.showConfig(text);
+  }
+
+  /** The port authenticates by SASL, so ACLs may name its identities. The leader's setting alone matters. */
+  permitSaslAcls(): void {
+    this.#tree.permitSaslAcls();
   }
 
   ephemeralsOf(session: SessionId): string[] {

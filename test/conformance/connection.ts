@@ -9,6 +9,17 @@ export interface Received {
   readonly body: JuteReader;
 }
 
+/** What every connection sent, in pieces as it sent them, while somebody listens. */
+export interface Listener {
+  sent(connection: RawConnection, bytes: Buffer): void;
+}
+
+let listener: Listener | undefined;
+
+export function listenTo(next: Listener | undefined): void {
+  listener = next;
+}
+
 /** A server that does not answer in this time has failed the case: the transcript then says so. */
 const patienceMs = 5_000;
 
@@ -33,6 +44,7 @@ export class RawConnection {
   }
 
   write(bytes: Buffer): void {
+    listener?.sent(this, bytes);
     if (!this.#socket.writableEnded) this.#socket.write(bytes);
   }
 

@@ -26,6 +26,14 @@ function beside(name: string): string {
 
 export const recordingFile = beside("zookeeper.json");
 
+export const sessionsFile = beside("sessions.json");
+
+/** What connections sent, each in pieces as it sent them. */
+export function readSessions(): readonly (readonly Buffer[])[] {
+  const sessions = JSON.parse(readFileSync(sessionsFile, "utf8")) as readonly (readonly string[])[];
+  return sessions.map((pieces) => pieces.map((piece) => Buffer.from(piece, "base64")));
+}
+
 export function readRecording(): Recording {
   return JSON.parse(readFileSync(recordingFile, "utf8")) as Recording;
 }
