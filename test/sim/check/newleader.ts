@@ -74,12 +74,16 @@ export class NewLeaderChecks {
     );
   }
 
+  /** A marker may be under way, an entry not. */
   #isQuiet(id: number, what: string): void {
     const server = this.#servers[id - 1];
     if (server === undefined) return;
+    const writing = server.disk.writing(server.logDirectory, server.submittedBefore);
+    const logged = server.status()?.lastLoggedZxid ?? (0 as Zxid);
+    const last = writing ? (this.#read(id)?.last ?? logged) : logged;
     this.quiet.hold(
-      !server.disk.writing(server.logDirectory, server.submittedBefore),
-      () => `server ${id} ${what} while a write to its log is under way`,
+      last >= logged,
+      () => `server ${id} ${what} while its log, ${formatZxid(logged)} in memory, is ${formatZxid(last)} on the platter`,
     );
   }
 
