@@ -37,6 +37,8 @@ export class NewLeaderChecks {
   readonly #acked = new Map<number, Zxid>();
   /** Being synchronised: between FOLLOWERINFO and the ACK of NEWLEADER. */
   readonly #syncing = new Set<number>();
+  /** The round of each server's last own candidature. */
+  readonly #round = new Map<number, number>();
   readonly #judged = new Set<Epoch>();
 
   constructor(ghost: GhostLog, servers: readonly SimServer[], voters: number) {
@@ -64,6 +66,9 @@ export class NewLeaderChecks {
   /** Its own candidature names its durable log: all that it has acked, as far as that was committed. */
   #onVote(id: number, message: VoteMessage): void {
     if (message.state !== "looking" || !message.counts || message.leader !== id) return;
+    // Said again later, to a peer that connects: it was judged when it was cast.
+    if (this.#round.get(id) === message.round) return;
+    this.#round.set(id, message.round);
     this.#isQuiet(id, "votes for itself");
     const acked = this.#acked.get(id);
     const committed = acked !== undefined && (this.#ghost.entries.get(acked)?.index ?? -1) >= 0;
@@ -98,6 +103,7 @@ export class NewLeaderChecks {
 
   /** What a crash has left: currentEpoch without the history that it stands for would win elections wrongly. */
   onStart(id: number): void {
+    this.#round.delete(id);
     const found = this.#read(id);
     // A damaged log is refused by the server itself.
     if (found === undefined || !found.member || !found.sound) return;
