@@ -138,7 +138,7 @@ export class StateMachine {
     if (session === undefined) return { type: "refuse", code: "SESSION_EXPIRED", detail: "" };
     const lost = mutant("an acknowledged seq is new again") && source.seq <= session.proposedAckedSeq;
     if (source.seq <= session.proposedLastSeq && !lost) return drop;
-    if (source.seq !== session.proposedLastSeq + 1 && !mutant("a gap in a session's writes is accepted"))
+    if (source.seq !== session.proposedLastSeq + 1 && !lost && !mutant("a gap in a session's writes is accepted"))
       return { type: "refuse", code: "OUT_OF_ORDER", detail: String(session.proposedLastSeq + 1) };
     const full = this.#replyTableError(session, source.seq, source.ackedSeq, write);
     if (full !== undefined) return { type: "refuse", code: "OVERLOADED", detail: full };

@@ -209,10 +209,18 @@ export class Zab {
 
   #onVote(from: ServerId, message: VoteMessage): void {
     const disturbed = mutant("no pre-vote") && message.state === "looking" && message.leader === from;
-    if (disturbed && this.role === "following") this.#learner?.onLost();
+    if (disturbed && this.role !== "looking") this.#disturb();
     if (this.#leader === undefined && this.#learner === undefined) this.#election?.onVote(from, message);
     else if (message.state === "looking") this.#sayWhoLeads(from);
     else if (message.state === "leading") this.#preferEstablished(from, message);
+  }
+
+  /** Planted bug: whoever looks drags the others into its election. */
+  #disturb(): void {
+    this.#context.promiseUntilMs = 0;
+    this.#leader?.stop();
+    this.#learner?.stop();
+    this.#look();
   }
 
   /** A candidate, or a learner of one, that hears of an established leader has no business of its own. */

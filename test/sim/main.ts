@@ -6,7 +6,8 @@
 import { parseArgs } from "node:util";
 import { setMutant } from "../../src/model/mutant.ts";
 import { allMarks } from "./check/marks.ts";
-import { type Mode, type RunReport, run } from "./swarm.ts";
+import { shrink } from "./shrink.ts";
+import { type Mode, type RunOptions, type RunReport, run } from "./swarm.ts";
 
 /** Things that a set of at least `marksFrom` runs must have seen; a set of `allMarksFrom` must have seen all marks. */
 export const requiredMarks = [
@@ -119,11 +120,17 @@ function main(): void {
   const started = process.hrtime.bigint();
   for (let seed = first; seed < first + seeds; seed += 1) {
     if (Number(process.hrtime.bigint() - started) / 60e9 >= Number(values.minutes)) break;
-    const options = { seed, mode, quick: values.quick, ...(values.trace ? { trace: (line: string) => console.log(line) } : {}) };
+    const options: RunOptions = {
+      seed,
+      mode,
+      quick: values.quick,
+      ...(values.trace ? { trace: (line: string) => console.log(line) } : {}),
+    };
     const report = run(options);
     addReport(summary, report);
     if (report.violation === undefined) continue;
     printFailure(report, mode, values.quick);
+    if (!values["keep-going"]) printStory(options, report);
     if (!values["keep-going"]) break;
   }
   printSummary(summary, Number(process.hrtime.bigint() - started) / 1e6);
@@ -137,6 +144,13 @@ function printFailure(report: RunReport, mode: Mode, quick: boolean): void {
   if (report.violation?.check === "simulator") console.log(report.violation.stack);
   console.log(report.state);
   console.log(`replay: npm run sim -- --mode ${mode} --seed ${report.seed}${quick ? " --quick" : ""} --trace\n`);
+}
+
+/** The same failure with as few faults as show it, in the protocol's words. */
+function printStory(options: RunOptions, report: RunReport): void {
+  const short = shrink(options, report);
+  console.log(`shrunk from ${short.before} to ${short.after} steps of faults in ${short.runs} runs:`);
+  console.log(short.story.join("\n"));
 }
 
 function printSummary(summary: Summary, wallMs: number): void {

@@ -35,6 +35,15 @@ export class Random {
     return new Random(hashText(name, splitmix(this.#seed)));
   }
 
+  /** Where the stream is, to come back to. */
+  save(): Uint32Array {
+    return this.#s.slice();
+  }
+
+  restore(state: Uint32Array): void {
+    this.#s.set(state);
+  }
+
   /** 0 … 2³²−1. */
   next(): number {
     const s = this.#s;

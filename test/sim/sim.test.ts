@@ -42,6 +42,11 @@ t.test("worlds with faults", { timeout: 900_000 }, (t) => {
   // Rare ones are asked of longer sets of runs alone (main.ts).
   const rare = new Set([
     "no server stops by itself",
+    "what failed is in no log",
+    "damage is found before it is used",
+    "messages of old links do nothing",
+    "an expiry is proposed inside the lease",
+    "the session of a client that is gone ends",
     "one lease holder in true time",
     "expiry is not early",
     "epochs never fall",

@@ -6,7 +6,7 @@
 import { type Limits, tinyLimits } from "../../src/model/limits.ts";
 import { Violation } from "./check/violation.ts";
 import { Cluster } from "./cluster.ts";
-import { drawLeasePlan, drawPlan, type FaultPlan, Faults } from "./faults.ts";
+import { drawLeasePlan, drawPlan, type FaultPlan, type FaultRecord, type FaultReplay, Faults } from "./faults.ts";
 import { calmNetwork, type NetworkOptions } from "./network.ts";
 import { Random } from "./random.ts";
 import { Workload } from "./workload.ts";
@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly mode: Mode;
   readonly quick: boolean;
   readonly trace?: (line: string) => void;
+  /** Faults of an earlier run of the same seed, some left out. */
+  readonly replay?: FaultReplay;
 }
 
 export interface RunReport {
@@ -32,6 +34,7 @@ export interface RunReport {
   readonly marks: ReadonlyMap<string, number>;
   /** Faults that bit, by kind. */
   readonly faults: ReadonlyMap<string, number>;
+  readonly records: readonly FaultRecord[];
   readonly violation: Violation | undefined;
   readonly state: string;
 }
@@ -91,7 +94,7 @@ export function run(options: RunOptions): RunReport {
   const cluster = drawCluster(random, options, aboutLeases);
   const workload = new Workload(cluster);
   const plan = options.mode === "calm" ? calmPlan : aboutLeases ? drawLeasePlan(random) : drawPlan(random, random.chance(0.3));
-  const faults = new Faults(cluster, plan);
+  const faults = new Faults(cluster, plan, options.replay);
   let violation: Violation | undefined;
   try {
     phases(cluster, workload, faults, random, options);
@@ -156,6 +159,7 @@ function report(options: RunOptions, cluster: Cluster, faults: Faults, violation
     evaluations,
     marks: cluster.checks.marks.counts,
     faults: faults.played,
+    records: faults.records,
     violation,
     state: cluster.describe(),
   };

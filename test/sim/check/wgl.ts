@@ -20,6 +20,7 @@ interface Call {
 }
 
 const stepsMax = 400_000;
+const telling = new Set(["OK", "NO_NODE", "NODE_EXISTS"]);
 
 /** The state after the call, or `no` when it cannot have answered so in this state. */
 function apply(operation: Operation, known: boolean, state: State): { readonly next: State } | undefined {
@@ -84,7 +85,8 @@ export function linearizable(operations: readonly Operation[]): boolean | undefi
 function callsOf(operations: readonly Operation[]): Call[] {
   const calls: Call[] = [];
   for (const operation of operations) {
-    const known = operation.state === "done" && operation.outcome !== undefined;
+    // Any other answer (NO_QUORUM, LIMIT) says nothing about the register.
+    const known = operation.state === "done" && telling.has(operation.outcome?.code ?? "");
     // A read without an answer says nothing; a write that failed for certain did nothing.
     if (!known && (!operation.isWrite || operation.state === "failed")) continue;
     const to = known ? operation.returnedAt : Number.POSITIVE_INFINITY;

@@ -104,7 +104,7 @@ export const diskFaults = {
     if (!server.running || !tools.mayLoseData(server)) return false;
     server.kill();
     const tampered = server.tamperTree();
-    if (tampered) tools.tampered(server);
+    if (tampered) tools.tampered();
     tools.restartLater(server);
     return tampered;
   },

@@ -625,14 +625,15 @@ function oldLinkSpeaks(seed: number, trace: Trace): string[] {
 
 /** Features 1 and 24: a consumer that does not read for a while misses nothing when it reads again. */
 function slowConsumer(seed: number, trace: Trace): string[] {
-  const { stage, leader } = cast(seed, trace);
+  const { stage, leader } = cast(seed, trace, { limits: { output_bytes_per_connection_max: 300 } });
   const { cluster, random } = stage;
   cluster.client(1).subscribe({ path: "/", recursive: true, withData: true });
-  stage.keepWriting(0, "/n", 1);
   let slow = 0;
   for (let i = 0; i < 6; i += 1) {
     cluster.run(random.between(20, 80));
-    for (const server of cluster.servers) if (server.slowConsumer(true)) slow += 1;
+    // More at once than may be buffered for it.
+    for (let n = 0; n < 10; n += 1) stage.create(0, `/n${i}-${n}`);
+    if (i % 2 === 0) for (const server of cluster.servers) if (server.slowConsumer(true)) slow += 1;
     cluster.run(random.between(20, 150));
     for (const server of cluster.servers) server.slowConsumer(false);
   }
@@ -666,6 +667,19 @@ function expiryWithoutLeases(seed: number, trace: Trace): string[] {
   must(stage.done(stage.read(0, "/e")).outcome?.code === "NO_NODE", "the ephemeral outlives its session");
   stage.finish();
   return ["expired"];
+}
+
+/** Clients' clocks are slow, the leader's is fast, as far apart as is allowed: each stops believing before it is expired. */
+function clocksFarApart(seed: number, trace: Trace): string[] {
+  const { stage } = cast(seed, trace, { sessionTimeoutMs: 800, clients: 5, drift: 0.198, limits: { clock_drift_max: 0.2 } });
+  const { cluster } = stage;
+  for (const server of cluster.servers) server.clock.setRate(cluster.scheduler.now, 1.198);
+  cluster.run(900);
+  for (const client of cluster.clients) for (const server of cluster.servers) cluster.cut(client.id, server.id);
+  cluster.run(3_000);
+  const { expired } = cluster.checks.expiry;
+  stage.finish();
+  return expired >= 3 ? ["expired"] : [];
 }
 
 /** A leader stands still for twice the session timeout: whoever leads then, nobody's session ends early. */
@@ -735,6 +749,7 @@ export const bugScenarios: readonly Schedule[] = [
   { name: "ZOOKEEPER-4785 joining while idle", seeds: 2, play: joinsWhileIdle, mustSee: ["applied"] },
   { name: "a slow consumer misses nothing", seeds: 2, play: slowConsumer, mustSee: ["paused"] },
   { name: "expiry where leases are off", seeds: 2, play: expiryWithoutLeases, mustSee: ["expired"] },
+  { name: "clocks as far apart as is allowed", seeds: 3, play: clocksFarApart, mustSee: ["expired"] },
   { name: "a leader paused for twice the session timeout", seeds: 2, play: longPause, mustSee: ["all sessions live"] },
   { name: "damage is repaired from the others", seeds: 3, play: damagedLog, mustSee: ["refused, repaired"] },
 ];

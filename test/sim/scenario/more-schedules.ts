@@ -15,7 +15,13 @@ function snapSwapsTooEarly(seed: number, trace: Trace): string[] {
   const stage = new Stage(seed, {
     clients: 1,
     sessionTimeoutMs: 20_000,
-    limits: { flush_interval_ms: 4_000, flush_bytes: 1 << 20, history_txns_min: 400, history_bytes_min: 1 << 19 },
+    limits: {
+      flush_interval_ms: 4_000,
+      flush_bytes: 1 << 20,
+      history_txns_min: 400,
+      history_bytes_min: 1 << 19,
+      sync_window_bytes: 60,
+    },
     ...traced(trace),
   });
   const { cluster, random } = stage;
@@ -36,7 +42,14 @@ function snapSwapsTooEarly(seed: number, trace: Trace): string[] {
     a,
     b,
     (m) => m.type === "snapChunk" && m.done,
-    () => cluster.scheduler.after(random.between(1, 30), () => cluster.server(a).crash(false)),
+    () => {
+      // The image has arrived whole, of the log behind it only a part.
+      cluster.scheduler.after(3, () => cluster.network.block(a, b));
+      cluster.scheduler.after(random.between(100, 200), () => {
+        cluster.network.unblock(a, b);
+        cluster.server(a).crash(false);
+      });
+    },
   );
   cluster.run(200);
   cluster.network.unblock(a, c);

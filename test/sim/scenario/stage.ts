@@ -21,6 +21,7 @@ export interface StageOptions {
   readonly sessionTimeoutMs?: number;
   readonly callMs?: number;
   readonly leaseReads?: boolean;
+  readonly drift?: number;
   readonly sdkShare?: number;
   readonly network?: NetworkOptions;
   readonly trace?: (line: string) => void;
@@ -41,6 +42,7 @@ export class Stage {
       clients: options.clients ?? 2,
       limits: { ...tinyLimits, ...options.limits },
       sessionTimeoutMs: options.sessionTimeoutMs ?? 6_000,
+      ...(options.drift === undefined ? {} : { drift: options.drift }),
       ...(options.leaseReads === undefined ? {} : { leaseReads: options.leaseReads }),
       ...(options.callMs === undefined ? {} : { callMs: options.callMs }),
       ...(options.network === undefined ? {} : { network: options.network }),

@@ -1,0 +1,19 @@
+/** What failed once does not fail again. */
+import t from "tap";
+import { schedules } from "../scenario/all.ts";
+import { run } from "../swarm.ts";
+import { regressions } from "./seeds.ts";
+
+t.setTimeout(600_000);
+
+for (const { seed, what, scenario } of regressions) {
+  t.test(`${seed}: ${what}`, { timeout: 120_000 }, (t) => {
+    t.equal(run({ seed, mode: "swarm", quick: true }).violation?.message, undefined);
+    if (scenario !== undefined)
+      t.ok(
+        schedules.some((one) => one.name === scenario),
+        scenario,
+      );
+    t.end();
+  });
+}

@@ -1,0 +1,41 @@
+/**
+ * Worlds that once failed, kept for ever: the seed of each, and what was wrong. A seed is a world only for
+ * the simulator that drew it; when that changes, a kept seed is one more world, and what it showed is held
+ * by the scenario named here, which was made from its story.
+ */
+export interface Regression {
+  readonly seed: number;
+  readonly what: string;
+  /** The scenario that shows it whatever the seeds become; undefined where the fault was the simulator's own. */
+  readonly scenario: string | undefined;
+}
+
+export const regressions: readonly Regression[] = [
+  {
+    seed: 108,
+    what: "with lease reads off no session ever expired: an expiry asked for a lease",
+    scenario: "expiry where leases are off",
+  },
+  {
+    seed: 38,
+    what: "a server that started anew beside damaged data took the name of a leftover directory on its way out",
+    scenario: "ZOOKEEPER-4394 joining under load",
+  },
+  {
+    seed: 100,
+    what: "the log was not pinned while a snapshot was sent: under writes its receiver never caught up",
+    scenario: "ZOOKEEPER-2418 behind the history",
+  },
+  {
+    seed: 200,
+    what: "NEWLEADER was acked before the files of an installed log without entries were durable",
+    scenario: "damage is repaired from the others",
+  },
+  {
+    seed: 208,
+    what: "a dispute over tree digests was never decided by a server that came back later",
+    scenario: "18 a digest tie",
+  },
+  { seed: 166, what: "a check took an idle marker for an entry", scenario: undefined },
+  { seed: 375, what: "a check took NO_QUORUM for an answer of the register", scenario: undefined },
+];
