@@ -7,8 +7,11 @@ import { type Client, connect } from "../client.ts";
 import { ZabraError } from "../error.ts";
 import { addCompletion } from "./completion.ts";
 import { addConfigCommands } from "./config-commands.ts";
+import { addImportCommands } from "./import-commands.ts";
 import { addLockCommands } from "./lock-commands.ts";
 import { type GlobalOptions, printJson } from "./output.ts";
+import { addQuotaCommands } from "./quota-commands.ts";
+import { addRegistryCommands } from "./registry-commands.ts";
 import { runShell } from "./shell.ts";
 import { addStatusCommand } from "./status-command.ts";
 import { addTreeCommands } from "./tree-commands.ts";
@@ -25,8 +28,12 @@ export const clientCommands: ReadonlySet<string> = new Set([
   "lock",
   "elect",
   "config",
+  "registry",
   "status",
   "shell",
+  "quota",
+  "import",
+  "export",
 ]);
 
 const defaultHosts = "ws://127.0.0.1:2180,ws://127.0.0.1:2190,ws://127.0.0.1:2200";
@@ -45,7 +52,10 @@ function addCommands(program: Command, globals: (command: Command) => Command, u
   addTreeCommands(program, globals, use);
   addLockCommands(program, globals, use);
   addConfigCommands(program, globals, use);
+  addRegistryCommands(program, globals, use);
   addStatusCommand(program, globals);
+  addQuotaCommands(program, globals, use);
+  addImportCommands(program, globals);
 }
 
 /** Options that every client command takes, after the command's name. */

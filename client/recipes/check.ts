@@ -25,6 +25,7 @@ export function requireNumber(field: string, value: number, min: number, max: nu
 
 /** Throws BAD_ARGUMENTS unless `value` can be the name of a node that people choose: no `/`, no leading dot. */
 export function requireName(field: string, value: string): void {
+  if (value === "") throw new ZabraError("BAD_ARGUMENTS", { detail: `${field} must not be empty` });
   const problem = value.startsWith(".") ? "must not start with a dot" : pathError(`/${value}`, productionLimits);
   if (problem === undefined && !value.includes("/")) return;
   throw new ZabraError("BAD_ARGUMENTS", { detail: `${field} "${value}": ${problem ?? "must not hold a /"}` });

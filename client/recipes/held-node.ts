@@ -36,12 +36,17 @@ export class HeldNode {
   readonly #client: Client;
   #left = false;
 
-  private constructor(client: Client, created: CreatedNode) {
+  private constructor(client: Client, created: Pick<CreatedNode, "path" | "stat" | "zxid">) {
     this.#client = client;
     this.path = created.path;
     this.czxid = created.stat.czxid;
     this.session = created.stat.ephemeralOwner;
     this.zxid = created.zxid;
+  }
+
+  /** A node that the caller has just made, such as by a transaction. */
+  static made(client: Client, created: Pick<CreatedNode, "path" | "stat" | "zxid">): HeldNode {
+    return new HeldNode(client, created);
   }
 
   /** Makes the node, and its parent as a container when it is missing. `signal` ends the waiting; a create that is under way is undone behind it. */
@@ -77,6 +82,11 @@ export class HeldNode {
   /** Resolves when it is gone, by whoever; its name is not used again. Rejects with ABORTED, SESSION_EXPIRED. */
   whenGone(signal: AbortSignal): Promise<void> {
     return this.#client.whenDeleted(this.path, { ...untilSessionEnds, level: "session", signal });
+  }
+
+  /** Somebody deleted it with other things: there is nothing to leave. */
+  forget(): void {
+    this.#left = true;
   }
 
   /** Resolves when the node is gone, be it with its session; never rejects. */

@@ -18,7 +18,7 @@ import type { DataInput } from "../data.ts";
 import { unless, ZabraError } from "../error.ts";
 import { Listeners } from "../listeners.ts";
 import { requireOpen } from "./check.ts";
-import { orAborted, until, type WaitOptions, withLimit } from "./wait.ts";
+import { goesOn, orAborted, until, type WaitOptions, withLimit } from "./wait.ts";
 import { untilSessionEnds, whenGone } from "./when-gone.ts";
 
 export type KeeperState = "absent" | "waiting" | "held" | "ended";
@@ -180,9 +180,7 @@ export class PersistentEphemeral {
   async #recover(error: ZabraError): Promise<void> {
     if (this.signal.aborted) return;
     this.#lose();
-    const { type } = this.#client.state;
-    const goesOn = error.code === "SESSION_EXPIRED" ? type !== "lost" && type !== "closed" : error.retryable;
-    if (!goesOn) return this.#end(error);
+    if (!goesOn(this.#client, error)) return this.#end(error);
     await this.#client.sleep(this.#retryMs, { signal: this.signal }).catch(() => {});
     this.#retryMs = Math.min(2 * this.#retryMs, retryMsMax);
   }

@@ -40,12 +40,12 @@ export class WaitLimit {
     this.#controller.abort();
   }
 
-  /** What the caller is told; undefined: it is not our doing. */
-  error(path: string): ZabraError | undefined {
+  /** What the caller is told; undefined: it is not our doing. `outcome`: of a write that it may have ended. */
+  error(path: string, outcome: ZabraError["outcome"] = "failed"): ZabraError | undefined {
     if (!this.signal.aborted) return undefined;
     return this.#timedOut
-      ? new ZabraError("TIMEOUT", { path })
-      : new ZabraError("ABORTED", { path, cause: this.#options.signal?.reason });
+      ? new ZabraError("TIMEOUT", { path, outcome })
+      : new ZabraError("ABORTED", { path, outcome, cause: this.#options.signal?.reason });
   }
 
   /** The wait is over: frees what it holds and ends what still runs under its signal. */
@@ -77,7 +77,8 @@ export async function withLimit<T>(
   try {
     return await wait(limit.signal);
   } catch (thrown) {
-    throw limit.error(path) ?? ZabraError.from(thrown, path);
+    const error = ZabraError.from(thrown, path);
+    throw limit.error(path, error.outcome) ?? error;
   } finally {
     limit.dispose();
   }
@@ -116,4 +117,11 @@ export function until(changing: Changing, holds: () => boolean, signal: AbortSig
     changing.signal.addEventListener("abort", onEnded, { once: true });
     look();
   });
+}
+
+/** Whether a recipe that this ended can go on: the client opens another session, or the server asks to come again. Never after a write of unknown outcome. */
+export function goesOn(client: Client, error: ZabraError): boolean {
+  if (error.outcome === "unknown") return false;
+  const { type } = client.state;
+  return error.code === "SESSION_EXPIRED" ? type !== "lost" && type !== "closed" : error.retryable;
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { connect } from "../../../client/index.ts";
+import { register } from "../../../client/recipes/index.ts";
 import { startServer } from "../../../server/index.ts";
 
 const program = fileURLToPath(new URL("../cli-program.js", import.meta.url));
@@ -55,6 +56,13 @@ t.test("recipes on the command line", { timeout: 60_000 }, async (t) => {
     ]);
     t.match(await zabra("config", "rollback", "/config/app"), [0, /~ port {2}2 -> 1/]);
     t.match((await client.get("/config/app")).json(), { port: 1 });
+  });
+
+  t.test("registry: services, instances", async (t) => {
+    const registration = await register(client, "shop", { id: "a", payload: { url: "http://a" }, weight: 2, zone: "z" });
+    t.match(await zabra("registry", "ls"), [0, /^shop +1 instance/]);
+    t.match(await zabra("registry", "ls", "shop"), [0, /^a +up +weight 2 +zone z +\{"url":"http:\/\/a"\}\n$/]);
+    await registration.close();
   });
 
   t.test("config: keys; refusals", async (t) => {

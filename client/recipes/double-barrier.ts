@@ -1,0 +1,174 @@
+/**
+ * A double barrier: `count` participants go in together and come out together, round after round at the same path.
+ *
+ *   outside ──enter──▶ gathering ──`ready` names us──▶ inside ──leave──▶ leaving ──all of the round have left──▶ outside
+ *
+ * Each participant is an ephemeral child. When `count` are there, anyone makes `ready`, which names those of this round: who comes
+ * while it is there, but is not named, waits for the next round. `ready` goes when all whom it names have left, be it by dying; whoever sees
+ * that removes it (that very one, by czxid), so a last leaver that dies holds nobody. A participant whose session is lost while
+ * it gathers comes again; once inside, its `signal` fires and the others no longer wait for it.
+ */
+import { joinPath, nameOf } from "../../src/model/path.ts";
+import type { Zxid } from "../../src/model/zxid.ts";
+import type { Client } from "../client.ts";
+import { toText } from "../data.ts";
+import { unless, ZabraError } from "../error.ts";
+import type { CreatedNode } from "../operations.ts";
+import { requireInteger, requireOpen } from "./check.ts";
+import { lookUntil } from "./look.ts";
+import { goesOn, orAborted, type WaitOptions, withLimit } from "./wait.ts";
+import { untilSessionEnds, whenGone } from "./when-gone.ts";
+
+const memberPrefix = "m-";
+const readyName = "ready";
+
+interface Ready {
+  readonly czxid: Zxid;
+  readonly names: readonly string[];
+}
+
+interface View {
+  /** In the order of their coming. */
+  readonly members: readonly string[];
+  readonly ready: Ready | undefined;
+}
+
+export class DoubleBarrier {
+  readonly path: string;
+  readonly #client: Client;
+  readonly #count: number;
+
+  /** `count`: participants of a round, 1 to 1,000; all must name the same. Throws BAD_ARGUMENTS and CLOSED. */
+  constructor(client: Client, path: string, count: number) {
+    requireOpen(client, path);
+    requireInteger("count", count, 1, 1_000);
+    this.#client = client;
+    this.path = path;
+    this.#count = count;
+  }
+
+  /** Resolves when `count` are there. Rejects with TIMEOUT, ABORTED (it gathers no longer), CLOSED, NO_AUTH. */
+  enter(options: WaitOptions = {}): Promise<Inside> {
+    return withLimit(this.#client, this.path, options, async (signal) => {
+      for (;;) {
+        const inside = await this.#gather(signal);
+        if (inside !== undefined) return inside;
+      }
+    });
+  }
+
+  /** undefined: the session was lost; come again. */
+  async #gather(signal: AbortSignal): Promise<Inside | undefined> {
+    const joining = this.#join();
+    try {
+      const member = await orAborted(joining, signal);
+      const ready = await lookUntil(this.#client, this.path, () => this.#advance(member, signal), signal);
+      if (ready === "gone") return undefined;
+      return new Inside(this.#client, this.path, member, ready, (round) => this.#left(round));
+    } catch (thrown) {
+      void joining.then((member) => remove(this.#client, member)).catch(() => {});
+      const error = ZabraError.from(thrown, this.path);
+      if (!signal.aborted && error.code === "SESSION_EXPIRED" && goesOn(this.#client, error)) return undefined;
+      throw error;
+    }
+  }
+
+  async #join(): Promise<CreatedNode> {
+    const create = (): Promise<CreatedNode> =>
+      this.#client.create(joinPath(this.path, memberPrefix), undefined, {
+        ...untilSessionEnds,
+        kind: "ephemeral",
+        sequential: true,
+      });
+    const created = await unless("NO_NODE", create());
+    if (created !== undefined) return created;
+    await this.#client.ensurePath(this.path, untilSessionEnds);
+    return create();
+  }
+
+  /** Resolves to the round that we are in, or that our node is gone; undefined after what else there was to do: wait for a change. */
+  async #advance(member: CreatedNode, signal: AbortSignal): Promise<Ready | "gone" | undefined> {
+    const { members, ready } = await this.#view(signal);
+    const name = nameOf(member.path);
+    if (ready?.names.includes(name) === true) return ready;
+    if (!members.includes(name)) return "gone";
+    if (ready !== undefined) await this.#removeIfOver(ready, members);
+    else if (members.length >= this.#count) {
+      const names = members.slice(0, this.#count);
+      await unless("NODE_EXISTS", this.#client.create(joinPath(this.path, readyName), JSON.stringify(names), untilSessionEnds));
+    }
+    return undefined;
+  }
+
+  /** Resolves to true when all of the round have left. */
+  async #left(round: Ready): Promise<true | undefined> {
+    const { members, ready } = await this.#view(undefined);
+    if (round.names.some((name) => members.includes(name))) return undefined;
+    if (ready?.czxid === round.czxid) await this.#removeIfOver(ready, members);
+    return true;
+  }
+
+  async #removeIfOver({ names, czxid }: Ready, members: readonly string[]): Promise<void> {
+    if (names.some((name) => members.includes(name))) return;
+    const path = joinPath(this.path, readyName);
+    await unless("FENCED", unless("NO_NODE", this.#client.delete(path, { ...untilSessionEnds, guard: { path, czxid } })));
+  }
+
+  async #view(signal: AbortSignal | undefined): Promise<View> {
+    const members: { readonly name: string; readonly czxid: Zxid }[] = [];
+    let ready: Ready | undefined;
+    for await (const { path, stat, data } of this.#client.list(this.path, { ...untilSessionEnds, withData: true, signal })) {
+      const name = nameOf(path);
+      if (name === readyName) ready = { czxid: stat.czxid, names: JSON.parse(toText(data)) as readonly string[] };
+      else if (name.startsWith(memberPrefix)) members.push({ name, czxid: stat.czxid });
+    }
+    return { members: members.sort((a, b) => a.czxid - b.czxid).map((one) => one.name), ready };
+  }
+}
+
+/** One's stay inside. */
+export class Inside {
+  readonly #client: Client;
+  readonly #path: string;
+  readonly #member: CreatedNode;
+  readonly #ready: Ready;
+  readonly #hasLeft: (round: Ready) => Promise<true | undefined>;
+  readonly #ended = new AbortController();
+
+  /** Use `DoubleBarrier.enter`. */
+  constructor(
+    client: Client,
+    path: string,
+    member: CreatedNode,
+    ready: Ready,
+    hasLeft: (round: Ready) => Promise<true | undefined>,
+  ) {
+    this.#client = client;
+    this.#path = path;
+    this.#member = member;
+    this.#ready = ready;
+    this.#hasLeft = hasLeft;
+    const { path: own, stat } = member;
+    const gone = (): void => this.#ended.abort(new ZabraError("SESSION_EXPIRED", { path: own }));
+    whenGone(client, { path: own, czxid: stat.czxid }, this.signal).then(gone, gone);
+  }
+
+  /** Fires when the others no longer wait for us: SESSION_EXPIRED when our node went with its session, ABORTED after `leave`. */
+  get signal(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** Resolves when all of the round have left. Rejects with TIMEOUT or ABORTED: then we have left, and the others may not have. */
+  leave(options: WaitOptions = {}): Promise<void> {
+    this.#ended.abort(new ZabraError("ABORTED", { path: this.#path, detail: "left" }));
+    return withLimit(this.#client, this.#path, options, async (signal) => {
+      await remove(this.#client, this.#member);
+      await lookUntil(this.#client, this.#path, () => this.#hasLeft(this.#ready), signal);
+    });
+  }
+}
+
+/** With its session, if not by us. */
+async function remove(client: Client, { path, stat }: CreatedNode): Promise<void> {
+  await client.delete(path, { ...untilSessionEnds, guard: { path, czxid: stat.czxid } }).catch(() => {});
+}

@@ -1,0 +1,134 @@
+/**
+ * A party, or group: who is here. Each member is an ephemeral node that its process keeps (`persistent-ephemeral.ts`), under a name of its
+ * own, so a member that comes back after a lost session is one member, not two. Members see each other through a live list that
+ * stays while there is no connection.
+ */
+import { joinPath, nameOf } from "../../src/model/path.ts";
+import type { Zxid } from "../../src/model/zxid.ts";
+import type { Client } from "../client.ts";
+import type { DataInput } from "../data.ts";
+import { ZabraError } from "../error.ts";
+import { type Cache, cacheChildren } from "./cache.ts";
+import { requireName, requireOpen } from "./check.ts";
+import { PersistentEphemeral } from "./persistent-ephemeral.ts";
+import { until, type WaitOptions, withLimit } from "./wait.ts";
+
+export interface Member {
+  readonly name: string;
+  readonly data: Uint8Array | undefined;
+  readonly text: string;
+  /** Of its joining; the earliest has been here longest. Another after a lost session. */
+  readonly czxid: Zxid;
+}
+
+export interface JoinOptions extends WaitOptions {
+  /** Unique in the party. Default: the number of the session. */
+  readonly name?: string | undefined;
+  readonly data?: DataInput;
+}
+
+export class Party {
+  readonly path: string;
+  readonly #client: Client;
+
+  /** Throws BAD_ARGUMENTS and CLOSED. */
+  constructor(client: Client, path: string) {
+    requireOpen(client, path);
+    this.#client = client;
+    this.path = path;
+  }
+
+  /** Resolves when we are a member, and see ourselves. Rejects with TIMEOUT (as when another has the name), ABORTED, BAD_ARGUMENTS, NO_AUTH, CLOSED. */
+  async join(options: JoinOptions = {}): Promise<Membership> {
+    requireOpen(this.#client, this.path);
+    const name = options.name ?? `m-${this.#client.session?.id ?? 0}`;
+    requireName("name", name);
+    return withLimit(this.#client, this.path, options, async (signal) => {
+      const own = new PersistentEphemeral(this.#client, joinPath(this.path, name), options.data);
+      try {
+        await own.ready({ signal });
+        const cache = await cacheChildren(this.#client, this.path, { signal });
+        return new Membership(this.#client, name, own, cache);
+      } catch (error) {
+        void own.close();
+        throw error;
+      }
+    });
+  }
+
+  /** Resolves to who is here now, those who have been here longest first. */
+  async members(options: WaitOptions = {}): Promise<readonly Member[]> {
+    using cache = await cacheChildren(this.#client, this.path, options);
+    return membersOf(cache);
+  }
+}
+
+export class Membership {
+  readonly name: string;
+  readonly #client: Client;
+  readonly #own: PersistentEphemeral;
+  readonly #cache: Cache;
+
+  /** Use `Party.join`. */
+  constructor(client: Client, name: string, own: PersistentEphemeral, cache: Cache) {
+    this.#client = client;
+    this.name = name;
+    this.#own = own;
+    this.#cache = cache;
+    own.signal.addEventListener("abort", () => cache.close(), { once: true });
+  }
+
+  /** Who is here, those who have been here longest first; as last seen while there is no connection. */
+  get members(): readonly Member[] {
+    return membersOf(this.#cache);
+  }
+
+  /** Whether we are here ourselves: not between a lost session and the next. */
+  get present(): boolean {
+    return this.#own.state === "held";
+  }
+
+  /** Whether there is no connection: others may have come or gone. */
+  get stale(): boolean {
+    return this.#cache.stale;
+  }
+
+  /** Fires when we are no member any more: after `leave`, or with the refusal that ended it. */
+  get signal(): AbortSignal {
+    return this.#own.signal;
+  }
+
+  /** Calls `listener` after every change of the members or their data. Returns what ends that. */
+  onChange(listener: (members: readonly Member[]) => void): () => void {
+    return this.#cache.onChange(() => listener(this.members));
+  }
+
+  /** Resolves as soon as `holds` is true of the members. Rejects with TIMEOUT, ABORTED, CLOSED. */
+  when(holds: (members: readonly Member[]) => boolean, options: WaitOptions = {}): Promise<void> {
+    const { path } = this.#cache;
+    return withLimit(this.#client, path, options, (signal) => until(this.#cache, () => holds(this.members), signal));
+  }
+
+  /** Replaces our data. Resolves when it shows. Rejects with LIMIT, TIMEOUT, ABORTED, CLOSED. */
+  set(data: DataInput, options: WaitOptions = {}): Promise<void> {
+    if (this.signal.aborted) return Promise.reject(new ZabraError("CLOSED", { path: this.#own.path, detail: "we have left" }));
+    return this.#own.set(data, options);
+  }
+
+  /** Resolves when we are no member any more; never rejects. */
+  async leave(): Promise<void> {
+    this.#cache.close();
+    await this.#own.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.leave();
+  }
+}
+
+function membersOf(cache: Cache): readonly Member[] {
+  const members: Member[] = [];
+  for (const { path, data, text, stat } of cache.descendants())
+    members.push({ name: nameOf(path), data, text, czxid: stat.czxid });
+  return members.sort((a, b) => a.czxid - b.czxid);
+}
