@@ -3,10 +3,11 @@
  * writes. One environment is one store directory.
  *
  * Measured with `bench/store.ts` (1,000,000 znodes of 100 bytes, random updates):
- * - *Writemap*. Without it LMDB keeps a malloc'ed copy of every page that a transaction touches and never
- *   gives them back: 250 to 360 MB of anonymous memory after flushes of 20,000 to 50,000 random nodes, against
- *   80 MB, and 9 to 13 µs of CPU a put against 4 to 5. The price: a full disk is a SIGBUS instead of an
- *   error, so the writer looks at the free space before each transaction.
+ * - *No writemap*. With it, a transaction that frees pages which it has itself changed, while the file has no free pages
+ *   to reclaim (a young store that shrinks), aborts the process: "Assertion 'x <= dl[0].mid' failed in mdb_freelist_save()"
+ *   (lmdb-js issue 212, ModSecurity pull request 3639). It would on every server at once, and again after each start. The price: LMDB
+ *   keeps a malloc'ed copy of every page that a transaction touches and never gives them back, 250 to 360 MB of anonymous memory after
+ *   flushes of 20,000 to 50,000 random nodes against 80 MB, and 9 to 13 µs of CPU a put against 4 to 5.
  * - *Standard sync*, not lmdb-js's overlapping one: transactions run in a thread of their own, where
  *   waiting for the disk delays nobody, and whatever is visible is durable.
  * - *No read-ahead*: with 350 MB for everything, the kernel read up to megabytes around each page that a
@@ -67,7 +68,7 @@ const options = {
   mapSize: mapBytesMin,
   maxReaders: readersMax,
   maxDbs: 1,
-  useWritemap: true,
+  useWritemap: false,
   overlappingSync: false,
   noReadAhead: true,
 };

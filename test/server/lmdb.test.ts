@@ -101,6 +101,29 @@ t.test("commits become visible with their events, and are there when opened agai
   await again.close();
 });
 
+t.test("a young store that grows and shrinks in its transactions", async (t) => {
+  const opened = new Opened(newDirectory(t));
+  const random = new Random(1);
+  const expected = new Map<string, string>();
+  const value = "v".repeat(200);
+  for (let token = 1; token <= 100; token += 1) {
+    const writes: KeyValueWrite[] = [];
+    const change = (number: number, text: string | undefined): void => {
+      const key = `key${String(number).padStart(8, "0")}`;
+      writes.push(write(key, text));
+      if (text === undefined) expected.delete(key);
+      else expected.set(key, text);
+    };
+    for (let i = random.below(400); i > 0; i -= 1) change(random.below(600), value);
+    const from = random.below(600);
+    for (let i = random.below(600); i > 0; i -= 1) change((from + i) % 600, undefined);
+    await opened.commit(writes, token);
+  }
+  const found = opened.kv.range(first, end, 1_000).map(([key]) => textOf(key));
+  t.same(found, [...expected.keys()].sort());
+  await opened.close();
+});
+
 t.test("whoever hears of a commit reads it, whatever was read just before", async (t) => {
   const latest = { number: 0, stale: 0 };
   const kv: LmdbKeyValue = new LmdbKeyValue(newDirectory(t), (event) => {
