@@ -53,6 +53,7 @@ function newNode(): Znode {
     childCreates: 0,
     numChildren: 0,
     descendants: 0,
+    bytesBelow: 0,
     hashHigh: Math.imul(zxid, 2_654_435_761) >>> 0,
     hashLow: zxid >>> 0,
   };

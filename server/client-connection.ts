@@ -37,6 +37,8 @@ export interface ClientHost {
   readonly limits: Limits;
   readonly logger: Logger;
   readonly superDigest: string | undefined;
+  /** Passwords by user; none: no SASL. */
+  readonly saslUsers: ReadonlyMap<string, string>;
 }
 
 /** How long a connection may live without a `connect`. */
@@ -76,13 +78,13 @@ export class ClientConnection {
   // ---- from the client
 
   /** Session 0 asks for a new session: its password is made here and leaves with `connected`. */
-  connect(session: SessionId | 0, password: Uint8Array, timeoutMs: number, lastZxid: Zxid): void {
+  connect(session: SessionId | 0, password: Uint8Array, timeoutMs: number, lastZxid: Zxid, readOnly = false): void {
     if (this.#state !== "fresh") return this.abort("a second connect");
     this.#state = "connecting";
     this.#disarm();
     this.#password = session === 0 ? randomBytes(passwordBytes) : password;
     const passwordHash = createHash("sha256").update(this.#password).digest();
-    this.#push({ type: "connect", session, passwordHash, timeoutMs, lastZxid });
+    this.#push({ type: "connect", session, passwordHash, timeoutMs, lastZxid, readOnly });
   }
 
   /** A request or a heartbeat. */

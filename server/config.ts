@@ -5,7 +5,8 @@
  */
 import { readFileSync } from "node:fs";
 import { checkLimits, type Limits, productionLimits } from "../src/model/limits.ts";
-import type { ServerId } from "../src/model/zxid.ts";
+import { epochMax, type ServerId } from "../src/model/zxid.ts";
+import { defaultWords, words } from "./four-letter-words.ts";
 import { type LogLevel, logLevels } from "./log.ts";
 
 export const exitCodes = { stopped: 0, usage: 64, failure: 70, configuration: 78 } as const;
@@ -41,6 +42,8 @@ export interface Config {
   /** Sorted by id; this server is among them. */
   readonly ensemble: readonly ConfiguredMember[];
   readonly rejoin: boolean;
+  /** A fresh ensemble's first epoch is above this one; 0: any. */
+  readonly foundAboveEpoch: number;
   readonly http: Address;
   /** undefined: off. */
   readonly zookeeper: Address | undefined;
@@ -53,6 +56,12 @@ export interface Config {
   readonly leaseReads: boolean;
   /** `super:BASE64`, as ZooKeeper's superDigest; undefined: nobody is super. */
   readonly superDigest: string | undefined;
+  /** Passwords by user, for SASL on the ZooKeeper port. */
+  readonly saslUsers: ReadonlyMap<string, string>;
+  /** ZooKeeper's read-only mode. */
+  readonly zookeeperReadOnly: boolean;
+  /** Four-letter words that the ZooKeeper port answers. */
+  readonly zookeeperWords: readonly string[];
   readonly limits: Limits;
 }
 
@@ -73,6 +82,12 @@ export const settings: readonly Setting[] = [
     description: "1=HOST:PEERPORT,2=HOST:PEERPORT,…; :observer after a port for a member without a vote",
   },
   { name: "rejoin", argument: undefined, description: "let this wiped server join its founded ensemble again" },
+  {
+    name: "found-above-epoch",
+    argument: "<n>",
+    description:
+      "a fresh ensemble's first epoch is above this one (give it to every server): for moving in, see docs/importing.md",
+  },
   { name: "http", argument: "<host:port>", description: "client protocol and status (default 127.0.0.1:2180)" },
   { name: "zk", argument: "<host:port|off>", description: "ZooKeeper's wire protocol (default 127.0.0.1:2181)" },
   {
@@ -92,6 +107,21 @@ export const settings: readonly Setting[] = [
     description: "further host names, separated by commas, by which clients call this server",
   },
   { name: "lease-reads", argument: "<on|off>", description: "off: every linearizable read asks a quorum" },
+  {
+    name: "zk-words",
+    argument: "<words>",
+    description: `four-letter words, separated by commas, answered besides ${defaultWords.join(", ")}; * for all`,
+  },
+  {
+    name: "zk-read-only",
+    argument: "<on|off>",
+    description: "on: without a leader, serve reads to ZooKeeper clients that take a read-only server (default off)",
+  },
+  {
+    name: "sasl-users",
+    argument: "<file>",
+    description: "JSON object of users and passwords: ZooKeeper clients may authenticate by SASL DIGEST-MD5",
+  },
   { name: "super-digest", argument: "<super:base64>", description: "digest identity that passes every ACL" },
 ];
 
@@ -156,6 +186,7 @@ function buildConfig(sources: Sources, limits: Limits): Config {
     dataDirectory,
     ensemble,
     rejoin: readSwitch(sources, "rejoin", false),
+    foundAboveEpoch: requiredInteger(sources, "found-above-epoch", 0, epochMax - 1, "0"),
     http: readAddress(sources, "http") ?? { host: "127.0.0.1", port: 2180 },
     zookeeper: isOff(sources, "zk") ? undefined : (readAddress(sources, "zk") ?? { host: "127.0.0.1", port: 2181 }),
     peer: alone || own === undefined ? undefined : (readAddress(sources, "peer") ?? { host: own.host, port: own.port }),
@@ -164,6 +195,9 @@ function buildConfig(sources: Sources, limits: Limits): Config {
     allowHosts: readList(sources, "allow-host"),
     leaseReads: readSwitch(sources, "lease-reads", true),
     superDigest: readSuperDigest(sources),
+    saslUsers: readSaslUsers(sources),
+    zookeeperReadOnly: readSwitch(sources, "zk-read-only", false),
+    zookeeperWords: readWords(sources),
     limits,
   };
 }
@@ -265,6 +299,15 @@ function readOrigins(sources: Sources): readonly string[] {
   return origins;
 }
 
+function readWords(sources: Sources): readonly string[] {
+  const given = sources.get("zk-words");
+  if (given === undefined) return defaultWords;
+  if (given.text.trim() === "*") return words;
+  const named = readList(sources, "zk-words");
+  for (const word of named) if (!words.includes(word)) throw wrong(given, `must name some of ${words.join(", ")}, or be *`);
+  return [...new Set([...defaultWords, ...named])];
+}
+
 function readSuperDigest(sources: Sources): string | undefined {
   const given = sources.get("super-digest");
   if (given === undefined) return undefined;
@@ -274,13 +317,26 @@ function readSuperDigest(sources: Sources): string | undefined {
   return given.text;
 }
 
+/** Secrets, so they come from a file of their own, and what is wrong is told without them. */
+function readSaslUsers(sources: Sources): ReadonlyMap<string, string> {
+  const given = sources.get("sasl-users");
+  const users = new Map<string, string>();
+  if (given === undefined) return users;
+  for (const [user, password] of Object.entries(parseJsonFile(given.field, given.text, given.exitCode))) {
+    if (typeof password !== "string" || user === "")
+      throw new ConfigError(given.field, `${given.text} must give each user a password, a string`, given.exitCode);
+    users.set(user, password);
+  }
+  return users;
+}
+
 interface ConfigFile {
   readonly values: ReadonlyMap<string, string>;
   readonly limits: Readonly<Record<string, unknown>>;
 }
 
 function readConfigFile(path: string): ConfigFile {
-  const parsed = parseConfigFile(path);
+  const parsed = parseJsonFile("--config", path);
   const values = new Map<string, string>();
   let limits: Readonly<Record<string, unknown>> = {};
   for (const [key, value] of Object.entries(parsed)) {
@@ -294,14 +350,16 @@ function readConfigFile(path: string): ConfigFile {
   return { values, limits };
 }
 
-function parseConfigFile(path: string): Record<string, unknown> {
+function parseJsonFile(field: string, path: string, exitCode: 64 | 78 = exitCodes.configuration): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
-    throw new ConfigError("--config", `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    // A syntax error quotes what it stumbled over, which may be a secret.
+    const reason = error instanceof SyntaxError ? "it is not JSON" : error instanceof Error ? error.message : String(error);
+    throw new ConfigError(field, `${path} cannot be read: ${reason}`, exitCode);
   }
-  if (!isRecord(value)) throw new ConfigError("--config", `${path} must hold a JSON object`);
+  if (!isRecord(value)) throw new ConfigError(field, `${path} must hold a JSON object`, exitCode);
   return value;
 }
 

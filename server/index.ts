@@ -10,6 +10,7 @@ import type { Limits } from "../src/model/limits.ts";
 import type { Halt } from "../src/replica/effects.ts";
 import type { Status } from "../src/replica/status.ts";
 import { type Address, type Config, type ConfiguredMember, formatAddress, readLimits } from "./config.ts";
+import { defaultWords, words } from "./four-letter-words.ts";
 import type { HttpRoute } from "./http.ts";
 import { type LogLevel, makeLogger } from "./log.ts";
 import { type BoundAddresses, ZabraServer } from "./server.ts";
@@ -27,6 +28,8 @@ export interface ServerOptions {
   /** Default: an ensemble of this server alone. */
   readonly ensemble?: readonly ConfiguredMember[];
   readonly rejoin?: boolean;
+  /** Of a fresh ensemble: its first epoch is above this one. Default 0. */
+  readonly foundAboveEpoch?: number;
   /** Default 127.0.0.1. */
   readonly host?: string;
   /** HTTP and WebSocket; 0, the default, is any free port. */
@@ -35,6 +38,12 @@ export interface ServerOptions {
   readonly zookeeperPort?: number | false;
   readonly leaseReads?: boolean;
   readonly superDigest?: string;
+  /** Users and passwords for SASL DIGEST-MD5 on the ZooKeeper port. Default: none, and no SASL. */
+  readonly saslUsers?: Readonly<Record<string, string>>;
+  /** ZooKeeper's read-only mode. Default off. */
+  readonly zookeeperReadOnly?: boolean;
+  /** Four-letter words of the ZooKeeper port answered besides ruok, isro, srvr, mntr and envi; `"*"`: all. */
+  readonly zookeeperWords?: readonly string[] | "*";
   readonly allowOrigins?: readonly string[];
   readonly allowHosts?: readonly string[];
   /** Default: warn. */
@@ -227,6 +236,7 @@ function makeConfig(options: ServerOptions, directory: string): Config {
     dataDirectory: directory,
     ensemble,
     rejoin: options.rejoin ?? false,
+    foundAboveEpoch: options.foundAboveEpoch ?? 0,
     http: { host, port: options.port ?? 0 },
     zookeeper: options.zookeeperPort === false ? undefined : { host, port: options.zookeeperPort ?? 0 },
     peer,
@@ -235,6 +245,9 @@ function makeConfig(options: ServerOptions, directory: string): Config {
     allowHosts: options.allowHosts ?? [],
     leaseReads: options.leaseReads ?? true,
     superDigest: options.superDigest,
+    saslUsers: new Map(Object.entries(options.saslUsers ?? {})),
+    zookeeperReadOnly: options.zookeeperReadOnly ?? false,
+    zookeeperWords: options.zookeeperWords === "*" ? words : [...defaultWords, ...(options.zookeeperWords ?? [])],
     limits: readLimits({ ...embeddedLimits, ...options.limits }),
   };
 }

@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
+import { makeEpoch } from "../src/model/zxid.ts";
 import type { Halt } from "../src/replica/effects.ts";
 import type { ReplicaOptions } from "../src/replica/options.ts";
 import { Replica } from "../src/replica/replica.ts";
@@ -14,9 +15,11 @@ import type { Status } from "../src/replica/status.ts";
 import type { KeyValue } from "../src/tree/key-value.ts";
 import { ClientConnections } from "./client-connection.ts";
 import { Clock } from "./clock.ts";
-import { type Address, type Config, ConfigError } from "./config.ts";
+import { type Address, type Config, ConfigError, type ConfiguredMember } from "./config.ts";
 import { DirectoryLock } from "./directory-lock.ts";
+import { directoryBytes } from "./directory-size.ts";
 import { NodeDisk } from "./disk.ts";
+import type { WordSettings } from "./four-letter-words.ts";
 import { HostPolicy } from "./host-policy.ts";
 import { HttpListener, type HttpRoute, sendJson, sendText } from "./http.ts";
 import { Inbox } from "./inbox.ts";
@@ -79,6 +82,7 @@ export class ZabraServer {
       limits: config.limits,
       logger,
       superDigest: config.superDigest,
+      saslUsers: config.saslUsers,
     });
     this.#peers = this.#makePeers();
     this.#loop = this.#makeLoop(hooks);
@@ -206,9 +210,29 @@ export class ZabraServer {
     if (this.config.zookeeper === undefined) return undefined;
     return new ZooKeeperListener(this.config.zookeeper, this.#clients, {
       status: () => this.status(),
+      inspect: () => this.#replica.inspect(),
       voters: this.#voters(),
+      observers: this.config.ensemble.length - this.#voters(),
       uptimeMs: () => this.#uptimeMs(),
+      words: new Set(this.config.zookeeperWords),
+      settings: this.#wordSettings(this.config.zookeeper.port),
     });
+  }
+
+  #wordSettings(port: number): WordSettings {
+    const { id, dataDirectory, limits, ensemble } = this.config;
+    return {
+      id,
+      port,
+      dataDirectory,
+      logBytes: () => directoryBytes(dataDirectory, "log-"),
+      storeBytes: () => directoryBytes(dataDirectory, "store-"),
+      connectionsMax: limits.connections_max,
+      sessionTimeoutMsMin: limits.session_timeout_ms_min,
+      sessionTimeoutMsMax: limits.session_timeout_ms_max,
+      heartbeatMs: limits.heartbeat_ms,
+      members: ensemble.map(memberLine),
+    };
   }
 
   #ownNames(): readonly string[] {
@@ -255,11 +279,25 @@ export class ZabraServer {
   }
 }
 
+/** As ZooKeeper writes a member; both of its peer ports are our one. No client address: clients would replace theirs by it. */
+function memberLine(member: ConfiguredMember): string {
+  const host = member.host.includes(":") ? `[${member.host}]` : member.host;
+  return `server.${member.id}=${host}:${member.port}:${member.port}:${member.observer ? "observer" : "participant"}`;
+}
+
+/** What /zookeeper/config shows. A server alone shows nothing, as a standalone ZooKeeper. */
+function configText(ensemble: readonly ConfiguredMember[]): string {
+  return ensemble.length === 1 ? "" : [...ensemble.map(memberLine), "version=0"].join("\n");
+}
+
 function replicaOptions(config: Config): ReplicaOptions {
   return {
+    configText: configText(config.ensemble),
+    readOnlyMode: config.zookeeperReadOnly,
     id: config.id,
     ensemble: config.ensemble.map(({ id, observer }) => ({ id, observer })),
     rejoin: config.rejoin,
+    foundAboveEpoch: makeEpoch(config.foundAboveEpoch),
     leaseReads: config.leaseReads,
     limits: config.limits,
     boot: randomBytes(6).readUIntBE(0, 6),

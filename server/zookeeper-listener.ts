@@ -4,18 +4,25 @@
  * with `session` reads and without numbers of the client's (its reconnects do not resend).
  */
 import { createServer, type Server, type Socket } from "node:net";
+import type { Inspection } from "../src/replica/inspection.ts";
 import type { Status } from "../src/replica/status.ts";
 import { Writer } from "../src/wire/cursor.ts";
 import { type ClientConnections, handshakeMs, normalAddress } from "./client-connection.ts";
 import type { Address } from "./config.ts";
-import { answerFourLetterWord, isFourLetterWord } from "./four-letter-words.ts";
+import { answerFourLetterWord, isFourLetterWord, type WordSettings } from "./four-letter-words.ts";
 import { listenOn } from "./http.ts";
-import { type PacketCounters, ZooKeeperTransport } from "./zookeeper-transport.ts";
+import { RequestMeter } from "./request-meter.ts";
+import { ZooKeeperTransport } from "./zookeeper-transport.ts";
 
 export interface ZooKeeperFacts {
   status(): Status;
+  inspect(): Inspection;
   readonly voters: number;
+  readonly observers: number;
   uptimeMs(): number;
+  /** Four-letter words that are answered. */
+  readonly words: ReadonlySet<string>;
+  readonly settings: WordSettings;
 }
 
 const wordBytes = 4;
@@ -29,7 +36,8 @@ export class ZooKeeperListener {
   /** Every socket, from accept on. */
   readonly #sockets = new Set<Socket>();
   readonly #writer = new Writer();
-  readonly #packets: PacketCounters = { received: 0, sent: 0 };
+  readonly #transports = new Set<ZooKeeperTransport>();
+  readonly #meter = new RequestMeter();
 
   constructor(address: Address, clients: ClientConnections, facts: ZooKeeperFacts) {
     this.#address = address;
@@ -72,18 +80,27 @@ export class ZooKeeperListener {
   }
 
   #answerWord(socket: Socket, word: string): void {
-    const { status, voters, uptimeMs } = this.#facts;
+    const { voters, observers, words, settings } = this.#facts;
     socket.end(
-      answerFourLetterWord(word, {
-        status: status(),
+      answerFourLetterWord(word, words, {
+        status: this.#facts.status(),
         voters,
-        uptimeMs: uptimeMs(),
-        packetsReceived: this.#packets.received,
-        packetsSent: this.#packets.sent,
+        observers,
+        uptimeMs: this.#facts.uptimeMs(),
+        meter: this.#meter,
+        connections: [...this.#transports].map((transport) => transport.facts()),
+        inspect: () => this.#facts.inspect(),
+        settings: { ...settings, port: this.#port() },
+        readOnly: this.#facts.status().readOnly,
       }),
     );
     socket.resume();
     socket.setTimeout(wordLingerMs, () => socket.destroy());
+  }
+
+  #port(): number {
+    const address = this.#server.address();
+    return typeof address === "object" && address !== null ? address.port : this.#address.port;
   }
 
   #openSession(socket: Socket, bytes: Buffer): void {
@@ -98,8 +115,10 @@ export class ZooKeeperListener {
       normalAddress(socket.remoteAddress),
       this.#clients,
       this.#writer,
-      this.#packets,
+      this.#meter,
     );
+    this.#transports.add(transport);
+    socket.on("close", () => this.#transports.delete(transport));
     transport.data(bytes);
   }
 }

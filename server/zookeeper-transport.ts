@@ -7,10 +7,11 @@
  * connection; a renewal that fails is answered by zeros and a close, never by a new session.
  */
 import type { Socket } from "node:net";
+import { performance } from "node:perf_hooks";
 import type { AuthId } from "../src/model/acl.ts";
 import { assert, InvariantError } from "../src/model/assert.ts";
 import type { ServerMessage } from "../src/model/client-message.ts";
-import type { Outcome, ReadLevel, Request } from "../src/model/request.ts";
+import { failure, type Outcome, okOutcome, type ReadLevel, type Request } from "../src/model/request.ts";
 import type { SessionId, Zxid } from "../src/model/zxid.ts";
 import type { Writer } from "../src/wire/cursor.ts";
 import { FrameDecoder } from "../src/wire/frame.ts";
@@ -31,11 +32,9 @@ import {
   encodeZkWatchEvent,
 } from "../src/wire/zookeeper-reply.ts";
 import { type ClientConnection, type ClientConnections, type ClientTransport, identitiesOf } from "./client-connection.ts";
-
-export interface PacketCounters {
-  received: number;
-  sent: number;
-}
+import type { ConnectionFacts } from "./four-letter-words.ts";
+import { RequestMeter } from "./request-meter.ts";
+import { DigestMd5 } from "./sasl-digest.ts";
 
 interface Awaited {
   /** What the core calls the request; 0: it never hears of it. */
@@ -44,6 +43,8 @@ interface Awaited {
   /** Decided here. `unimplemented` and `closing` end the connection. */
   readonly local: Outcome | "unimplemented" | undefined;
   readonly closing: boolean;
+  /** When it came. */
+  readonly atMs: number;
 }
 
 type Reply = Extract<ServerMessage, { readonly type: "reply" }>;
@@ -57,7 +58,11 @@ export class ZooKeeperTransport implements ClientTransport {
   readonly #socket: Socket;
   readonly #clients: ClientConnections;
   readonly #writer: Writer;
-  readonly #packets: PacketCounters;
+  /** Of all connections of the port, and of this one. */
+  readonly #total: RequestMeter;
+  readonly #own = new RequestMeter();
+  readonly #remote: string;
+  readonly #openedMs = Date.now();
   readonly #connection: ClientConnection;
   readonly #decoder: FrameDecoder;
   #connect: ZkConnectRequest | undefined;
@@ -67,13 +72,21 @@ export class ZooKeeperTransport implements ClientTransport {
   #lastNumber = 0;
   #lastZxid = 0 as Zxid;
   #deaf = false;
+  #sasl: DigestMd5 | undefined;
+  #session: SessionId | 0 = 0;
+  #timeoutMs = 0;
+  #lastForm: ZkReplyForm | undefined;
+  #lastResponseMs = 0;
+  /** Monotonic, sampled once for all that was read, and once for all that is written. */
+  #nowMs = 0;
 
   /** `data` is then called with what has been read. */
-  constructor(socket: Socket, remoteAddress: string, clients: ClientConnections, writer: Writer, packets: PacketCounters) {
+  constructor(socket: Socket, remoteAddress: string, clients: ClientConnections, writer: Writer, total: RequestMeter) {
     this.#socket = socket;
     this.#clients = clients;
     this.#writer = writer;
-    this.#packets = packets;
+    this.#total = total;
+    this.#remote = `${remoteAddress}:${socket.remotePort ?? 0}`;
     this.#decoder = new FrameDecoder(clients.host.limits.frame_bytes_max);
     this.#connection = clients.open("zookeeper", remoteAddress, this);
     socket.on("data", (chunk: Buffer) => this.data(chunk));
@@ -85,6 +98,7 @@ export class ZooKeeperTransport implements ClientTransport {
 
   data(chunk: Uint8Array): void {
     if (this.#deaf) return;
+    this.#nowMs = performance.now();
     try {
       this.#decoder.push(chunk);
       for (let frame = this.#decoder.next(); frame !== undefined && !this.#deaf; frame = this.#decoder.next()) this.#frame(frame);
@@ -95,7 +109,8 @@ export class ZooKeeperTransport implements ClientTransport {
   }
 
   #frame(frame: Uint8Array): void {
-    this.#packets.received += 1;
+    this.#total.received += 1;
+    this.#own.received += 1;
     if (this.#connect === undefined) this.#onConnect(decodeZkConnect(frame));
     else this.#onRequest(decodeZkRequest(frame, this.#clients.host.limits));
   }
@@ -108,12 +123,12 @@ export class ZooKeeperTransport implements ClientTransport {
     if (lastZxidSeen === "ahead" && session === 0)
       return this.#connection.abort("the client has seen a zxid that this ensemble cannot have");
     const lastZxid = lastZxidSeen === "ahead" ? (Number.MAX_SAFE_INTEGER as Zxid) : lastZxidSeen;
-    this.#connection.connect(session, password, timeoutMs, lastZxid);
+    this.#connection.connect(session, password, timeoutMs, lastZxid, connect.readOnly);
   }
 
   #refuseSession(): void {
     this.#deaf = true;
-    this.#socket.write(encodeZkExpired(this.#connect?.hasReadOnly ?? true));
+    this.#socket.write(encodeZkExpired(this.#readOnlyByte()));
     this.#connection.end("a session of another ensemble");
   }
 
@@ -130,10 +145,23 @@ export class ZooKeeperTransport implements ClientTransport {
       case "request":
         return this.#ask(request, body.request);
       case "refused":
-        return this.#answerHere(request, body.outcome, request.opcode === saslOpcode);
+        return this.#answerHere(request, body.outcome, false);
+      case "sasl":
+        return this.#onSasl(request, body.token);
       case "unknown":
         return this.#answerHere(request, "unimplemented", true);
     }
+  }
+
+  /** The last token leaves with the answer to addAuth, so nothing that follows is judged without the identity. */
+  #onSasl(form: ZkReplyForm, token: Uint8Array): void {
+    this.#sasl ??= new DigestMd5(this.#clients.host.saslUsers);
+    const answer = this.#clients.host.saslUsers.size === 0 ? undefined : this.#sasl.next(token);
+    if (answer === undefined) return this.#answerHere(form, failure("AUTH_FAILED"), true);
+    const { xid, opcode, path, opcodes } = form;
+    if (answer instanceof Uint8Array) return this.#answerHere({ xid, opcode, path, opcodes, token: answer }, okOutcome, false);
+    const identities = [{ scheme: "sasl", id: answer.user }];
+    this.#ask({ xid, opcode, path, opcodes, token: answer.token }, { type: "addAuth", identities });
   }
 
   #identitiesOf(scheme: string, credentials: Uint8Array): readonly AuthId[] {
@@ -147,6 +175,7 @@ export class ZooKeeperTransport implements ClientTransport {
       form,
       local: undefined,
       closing: request.type === "addAuth" && request.identities.length === 0,
+      atMs: this.#nowMs,
     });
     this.#connection.receive({
       type: "request",
@@ -162,7 +191,7 @@ export class ZooKeeperTransport implements ClientTransport {
 
   #answerHere(form: ZkReplyForm, local: Outcome | "unimplemented", closing: boolean): void {
     if (closing) this.#deaf = true;
-    this.#awaited.push({ number: 0, form, local, closing });
+    this.#awaited.push({ number: 0, form, local, closing, atMs: this.#nowMs });
     this.#writeLocal();
     this.#writeOut();
   }
@@ -170,6 +199,7 @@ export class ZooKeeperTransport implements ClientTransport {
   // ---- to the client
 
   write(messages: readonly ServerMessage[], password: Uint8Array): void {
+    this.#nowMs = performance.now();
     for (const message of messages) this.#message(message, password);
     this.#writeOut();
   }
@@ -178,10 +208,10 @@ export class ZooKeeperTransport implements ClientTransport {
     switch (message.type) {
       case "connected":
         this.#lastZxid = message.zxid;
-        return this.#connected(message.session, message.timeoutMs, password);
+        return this.#connected(message, password);
       case "refused":
         if (message.code === "SESSION_EXPIRED" || message.code === "AUTH_FAILED")
-          this.#writer.raw(encodeZkExpired(this.#connect?.hasReadOnly ?? true));
+          this.#writer.raw(encodeZkExpired(this.#readOnlyByte()));
         return;
       case "reply":
         return this.#reply(message);
@@ -189,6 +219,7 @@ export class ZooKeeperTransport implements ClientTransport {
         return encodeZkWatchEvent(this.#writer, message.event);
       case "heartbeat":
         this.#lastZxid = message.zxid;
+        this.#countSent();
         return encodeZkPing(this.#writer, message.zxid);
       case "goaway":
         return;
@@ -197,18 +228,27 @@ export class ZooKeeperTransport implements ClientTransport {
     }
   }
 
-  #connected(session: SessionId, timeoutMs: number, password: Uint8Array): void {
-    this.#writer.raw(encodeZkConnected(session, timeoutMs, fit(password), this.#connect?.hasReadOnly ?? true));
+  #connected(message: Extract<ServerMessage, { readonly type: "connected" }>, password: Uint8Array): void {
+    const { session, timeoutMs, readOnly } = message;
+    this.#session = session;
+    this.#timeoutMs = timeoutMs;
+    this.#countSent();
+    this.#writer.raw(encodeZkConnected(session, timeoutMs, fit(password), this.#readOnlyByte(readOnly)));
     this.#writeLocal();
+  }
+
+  /** Of clients that know of it; undefined: none. */
+  #readOnlyByte(readOnly = false): boolean | undefined {
+    return (this.#connect?.hasReadOnly ?? true) ? readOnly : undefined;
   }
 
   #reply(reply: Reply): void {
     const head = this.#awaited[this.#answered];
     assert(head !== undefined && head.number === reply.xid, "replies come in the order of the requests");
     this.#answered += 1;
-    this.#packets.sent += 1;
     this.#lastZxid = reply.zxid;
-    if (head.form.opcode === authOpcode) encodeZkAuth(this.#writer, reply.outcome.code === "OK");
+    this.#countAnswer(head);
+    if (head.form.opcode === authOpcode) encodeZkAuth(this.#writer, head.form.xid, reply.outcome.code === "OK");
     else this.#encodeReply(head.form, reply.zxid, reply.outcome);
     if (head.closing) return this.#endAfter("authentication failed");
     this.#writeLocal();
@@ -219,7 +259,7 @@ export class ZooKeeperTransport implements ClientTransport {
   #writeLocal(): void {
     for (let head = this.#awaited[this.#answered]; head?.local !== undefined; head = this.#awaited[this.#answered]) {
       this.#answered += 1;
-      this.#packets.sent += 1;
+      this.#countAnswer(head);
       if (head.local === "unimplemented") encodeZkUnimplemented(this.#writer, head.form.xid);
       else this.#encodeReply(head.form, this.#lastZxid, head.local);
       if (head.closing) return this.#endAfter(`opcode ${head.form.opcode} is not served`);
@@ -228,8 +268,24 @@ export class ZooKeeperTransport implements ClientTransport {
 
   /** A multi too large for its form's opcodes was refused as a whole, so the form holds for every outcome. */
   #encodeReply(form: ZkReplyForm, zxid: Zxid, outcome: Outcome): void {
-    const reply = { xid: form.xid, opcode: form.opcode, path: form.path, opcodes: form.opcodes, zxid, outcome };
-    encodeZkReply(this.#writer, reply, this.#clients.host.limits.zookeeper_reply_bytes_max);
+    const { xid, opcode, path, opcodes, token } = form;
+    const bytesMax = this.#clients.host.limits.zookeeper_reply_bytes_max;
+    if (opcode !== saslOpcode) return encodeZkReply(this.#writer, { xid, opcode, path, opcodes, zxid, outcome }, bytesMax);
+    encodeZkReply(this.#writer, { xid, opcode, path, opcodes, zxid: 0, outcome, token: token ?? noToken }, bytesMax);
+  }
+
+  #countSent(): void {
+    this.#total.sent += 1;
+    this.#own.sent += 1;
+  }
+
+  #countAnswer(answered: Awaited): void {
+    this.#countSent();
+    const ms = this.#nowMs - answered.atMs;
+    this.#total.answered(ms);
+    this.#own.answered(ms);
+    this.#lastForm = answered.form;
+    this.#lastResponseMs = this.#nowMs;
   }
 
   #endAfter(reason: string): void {
@@ -246,6 +302,23 @@ export class ZooKeeperTransport implements ClientTransport {
     if (this.#answered < 256 && this.#answered < this.#awaited.length) return;
     this.#awaited.splice(0, this.#answered);
     this.#answered = 0;
+  }
+
+  /** For the four-letter words. */
+  facts(): ConnectionFacts {
+    const form = this.#lastForm;
+    return {
+      remote: this.#remote,
+      session: this.#session,
+      timeoutMs: this.#timeoutMs,
+      openedMs: this.#openedMs,
+      queued: this.#awaited.length - this.#answered,
+      lastOperation: form === undefined ? "NA" : (shortNames[form.opcode] ?? "NA"),
+      lastXid: form?.xid ?? 0,
+      lastZxid: this.#lastZxid,
+      lastResponseMs: Math.round(this.#lastResponseMs),
+      meter: this.#own,
+    };
   }
 
   // ---- for the connection
@@ -274,7 +347,39 @@ export class ZooKeeperTransport implements ClientTransport {
   }
 }
 
+/** As ZooKeeper's `cons` names operations. */
+const shortNames: { readonly [opcode: number]: string } = {
+  1: "CREA",
+  2: "DELE",
+  3: "EXIS",
+  4: "GETD",
+  5: "SETD",
+  6: "GETA",
+  7: "SETA",
+  8: "GETC",
+  9: "SYNC",
+  11: "PING",
+  12: "GETC",
+  14: "MULT",
+  15: "CREA",
+  16: "RECO",
+  17: "CHKW",
+  18: "REMW",
+  19: "CREA",
+  21: "CREA",
+  22: "MLTR",
+  100: "AUTH",
+  101: "SETW",
+  103: "GETE",
+  104: "GETC",
+  105: "STW2",
+  106: "ADDW",
+  107: "HOMI",
+  [-11]: "CLOS",
+};
+
 const noGuards: readonly never[] = [];
+const noToken = new Uint8Array(0);
 
 /** Clients offer passwords of any length, and read 16 bytes back. */
 function fit(password: Uint8Array): Uint8Array {

@@ -57,6 +57,11 @@ export class LoadConnection {
     });
   }
 
+  /** Sent and not yet taken by the kernel. */
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
   /** Requests made between `cork` and `uncork` leave in one frame. */
   cork(): void {
     this.#corked += 1;

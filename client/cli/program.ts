@@ -8,8 +8,10 @@ import { ZabraError } from "../error.ts";
 import { addCompletion } from "./completion.ts";
 import { addConfigCommands } from "./config-commands.ts";
 import { addCronCommand } from "./cron-commands.ts";
+import { addImportCommands } from "./import-commands.ts";
 import { addLockCommands } from "./lock-commands.ts";
 import { type GlobalOptions, printJson } from "./output.ts";
+import { addQuotaCommands } from "./quota-commands.ts";
 import { addRegistryCommands } from "./registry-commands.ts";
 import { runShell } from "./shell.ts";
 import { addStatusCommand } from "./status-command.ts";
@@ -31,6 +33,9 @@ export const clientCommands: ReadonlySet<string> = new Set([
   "cron",
   "status",
   "shell",
+  "quota",
+  "import",
+  "export",
 ]);
 
 const defaultHosts = "ws://127.0.0.1:2180,ws://127.0.0.1:2190,ws://127.0.0.1:2200";
@@ -52,6 +57,8 @@ function addCommands(program: Command, globals: (command: Command) => Command, u
   addCronCommand(program, globals, use);
   addRegistryCommands(program, globals, use);
   addStatusCommand(program, globals);
+  addQuotaCommands(program, globals, use);
+  addImportCommands(program, globals);
 }
 
 /** Options that every client command takes, after the command's name. */

@@ -14,7 +14,7 @@ import type { DataInput } from "../data.ts";
 import { unless, ZabraError } from "../error.ts";
 import type { CreatedNode } from "../operations.ts";
 import { orAborted } from "./wait.ts";
-import { untilSessionEnds, whenGone } from "./when-gone.ts";
+import { untilSessionEnds } from "./when-gone.ts";
 
 /** A container may be reaped between our look and our create. */
 const joinsMax = 16;
@@ -36,12 +36,17 @@ export class HeldNode {
   readonly #client: Client;
   #left = false;
 
-  private constructor(client: Client, created: CreatedNode) {
+  private constructor(client: Client, created: Pick<CreatedNode, "path" | "stat" | "zxid">) {
     this.#client = client;
     this.path = created.path;
     this.czxid = created.stat.czxid;
     this.session = created.stat.ephemeralOwner;
     this.zxid = created.zxid;
+  }
+
+  /** A node that the caller has just made, such as by a transaction. */
+  static made(client: Client, created: Pick<CreatedNode, "path" | "stat" | "zxid">): HeldNode {
+    return new HeldNode(client, created);
   }
 
   /** Makes the node, and its parent as a container when it is missing. `signal` ends the waiting; a create that is under way is undone behind it. */
@@ -53,11 +58,6 @@ export class HeldNode {
       joined.then((node) => node.leave()).catch(() => {});
       throw error;
     }
-  }
-
-  /** A node that a txn of ours made. */
-  static of(client: Client, created: CreatedNode): HeldNode {
-    return new HeldNode(client, created);
   }
 
   get guard(): Guard {
@@ -79,12 +79,12 @@ export class HeldNode {
     return this.#client.nowMs() < validUntilMs || (validUntilMs > 0 && mutant("a grant outlives its deadline"));
   }
 
-  /** Resolves when it is gone, by whoever. Rejects with ABORTED, SESSION_EXPIRED. */
+  /** Resolves when it is gone, by whoever; its name is not used again. Rejects with ABORTED, SESSION_EXPIRED. */
   whenGone(signal: AbortSignal): Promise<void> {
-    return whenGone(this.#client, this.guard, signal);
+    return this.#client.whenDeleted(this.path, { ...untilSessionEnds, level: "session", signal });
   }
 
-  /** Something else deletes the node, such as a txn of ours: `leave` has nothing to do. */
+  /** Somebody deleted it with other things: there is nothing to leave. */
   forget(): void {
     this.#left = true;
   }

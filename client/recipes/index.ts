@@ -26,6 +26,7 @@ export { DoubleBarrier, Inside } from "./double-barrier.ts";
 export { Grant, SharedGrant } from "./grant.ts";
 export type { Layout } from "./layout.ts";
 export { Election, type ElectionOptions, type Leadership, Term } from "./leader.ts";
+export { LeaderLease, type LeaderLeaseOptions, LeaseTerm } from "./lease.ts";
 export { Lock, type LockOptions, withLock } from "./lock.ts";
 export { MultiGrant, MultiLock } from "./multi-lock.ts";
 export { type JoinOptions, type Member, Membership, Party } from "./party.ts";

@@ -242,7 +242,7 @@ export class WorkQueue {
     );
     const result = done?.outcomes[0]?.result;
     if (done === undefined || result?.type !== "created") return undefined;
-    const held = HeldNode.of(this.#client, { ...result, zxid: done.zxid });
+    const held = HeldNode.made(this.#client, { ...result, zxid: done.zxid });
     const item = await unless("NO_NODE", this.#client.get(path, { ...untilSessionEnds, level: "session" }));
     if (item === undefined) return undefined;
     const attempts = attemptsOf(item);

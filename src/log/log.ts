@@ -159,6 +159,11 @@ export class Log {
     return this.#durable;
   }
 
+  /** Its own files are durable: a restart finds this log, be it without entries. */
+  get opened(): boolean {
+    return this.#opened;
+  }
+
   /** Nothing is buffered or in flight that touches entries; the creation of a spare segment and a trim do not. */
   get idle(): boolean {
     return this.#opened && this.#write === undefined && this.#turnover === undefined && this.#batches.length === 0;

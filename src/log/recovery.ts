@@ -6,6 +6,7 @@
  * acknowledged once, perhaps, and is reported with its place and zxids, never cut. It is called once, by
  * openLog; it changes nothing on the disk.
  */
+import { mutant } from "../model/mutant.ts";
 import type { Zxid } from "../model/zxid.ts";
 import { formatZxid } from "../model/zxid.ts";
 import type { Disk } from "./disk.ts";
@@ -103,11 +104,18 @@ class Scan {
   /** All up to `end` was durable when the manifest was written. */
   sealed(segment: Segment, end: number, last: Zxid): string | undefined {
     const window = new FileWindow(this.#disk, segment.file, windowBytes);
+    if (mutant("bytes behind a cut count again")) {
+      while (this.#takeBatch(window, segment, segment.nextOffset, Number.POSITIVE_INFINITY));
+      return undefined;
+    }
     while (segment.end < end) {
       const offset = segment.nextOffset;
-      if (offset >= end || !this.#takeBatch(window, segment, offset, end)) return damage(segment, offset, this.last, last);
+      if (offset < end && this.#takeBatch(window, segment, offset, end)) continue;
+      if (mutant("damage is taken for the end of the log")) break;
+      return damage(segment, offset, this.last, last);
     }
-    if (segment.end !== end || this.last !== last) return damage(segment, segment.end, this.last, last);
+    const whole = segment.end === end && this.last === last;
+    if (!whole && !mutant("damage is taken for the end of the log")) return damage(segment, segment.end, this.last, last);
     segment.seal(end, last);
     this.proven = last;
     return undefined;
@@ -119,14 +127,15 @@ class Scan {
     const offset = segment.nextOffset;
     // A whole header that does not continue the log was not left by a crash of ours.
     const misplaced = headerAt(window, segment, offset);
-    if (misplaced !== undefined && !continues(misplaced, segment, this.last))
+    const blind = mutant("damage is taken for the end of the log");
+    if (misplaced !== undefined && !continues(misplaced, segment, this.last) && !blind)
       return damage(segment, offset, this.last, misplaced.last);
     const from =
       misplaced === undefined
         ? offset + segment.alignment
         : alignUp(offset + batchHeaderBytes + misplaced.bodyBytes, segment.alignment);
     const proof = findProof(window, segment, from, offset);
-    if (proof !== undefined) return damage(segment, offset, this.last, proof.prev);
+    if (proof !== undefined && !blind) return damage(segment, offset, this.last, proof.prev);
     if (misplaced !== undefined) this.proven = this.last;
     this.torn = findNonZero(this.#disk, segment.file, offset, segment.size);
     return undefined;

@@ -17,6 +17,8 @@ export type ClientMessage =
       readonly timeoutMs: number;
       /** The highest zxid that the client has seen. */
       readonly lastZxid: Zxid;
+      /** ZooKeeper port: the client takes a server in read-only mode. */
+      readonly readOnly?: boolean;
     }
   | {
       readonly type: "request";
@@ -48,6 +50,8 @@ export type ServerMessage =
       readonly lastSeq: number;
       readonly ackedSeq: number;
       readonly zxid: Zxid;
+      /** A session of a server in read-only mode. */
+      readonly readOnly?: boolean;
     }
   /** SESSION_EXPIRED, AUTH_FAILED (wrong password), NO_QUORUM, OVERLOADED … The driver closes after it. */
   | { readonly type: "refused"; readonly code: ErrorCode; readonly detail: string }

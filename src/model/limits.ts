@@ -4,6 +4,7 @@
  * the name. `checkLimits` asserts the relations that safety or liveness rests on.
  */
 import { assert } from "./assert.ts";
+import { mutant } from "./mutant.ts";
 
 export interface Limits {
   // ---- requests
@@ -14,7 +15,10 @@ export interface Limits {
   readonly path_bytes_max: number;
   readonly path_depth_max: number;
   readonly data_bytes_max: number;
+  /** Of a multi's branch on the native protocol. */
   readonly multi_operations_max: number;
+  /** Of a multi on the ZooKeeper port, where only the frame bounds it, and of a multiRead on both. */
+  readonly zookeeper_multi_operations_max: number;
   readonly guards_max: number;
   readonly acl_entries_max: number;
   /** Distinct ACLs in the tree. */
@@ -26,6 +30,8 @@ export interface Limits {
   readonly connections_max: number;
   readonly outstanding_per_connection_max: number;
   readonly watches_per_connection_max: number;
+  /** Log read to tell persistent watches of the ZooKeeper port what they missed; beyond it, one event stands for all. */
+  readonly watch_replay_bytes_max: number;
   readonly streams_per_connection_max: number;
   readonly output_bytes_per_connection_max: number;
   // ---- sessions
@@ -60,6 +66,8 @@ export interface Limits {
   /** How long to wait for a better vote when not every voter has been heard. */
   readonly finalize_vote_ms: number;
   readonly request_wait_ms: number;
+  /** How long a server has known no leader when it begins to serve read-only sessions, if it may. */
+  readonly read_only_after_ms: number;
   // ---- epochs
   /** Counter at which a hand-over to the next epoch begins, and the last counter used. */
   readonly handover_counter: number;
@@ -96,7 +104,8 @@ export const productionLimits: Limits = {
   path_bytes_max: 1024,
   path_depth_max: 64,
   data_bytes_max: mebibyte,
-  multi_operations_max: 10_000,
+  multi_operations_max: 128,
+  zookeeper_multi_operations_max: 10_000,
   guards_max: 4,
   acl_entries_max: 64,
   acls_max: 65_536,
@@ -106,6 +115,7 @@ export const productionLimits: Limits = {
   connections_max: 20_000,
   outstanding_per_connection_max: 1_000,
   watches_per_connection_max: 100_000,
+  watch_replay_bytes_max: mebibyte,
   streams_per_connection_max: 1_000,
   output_bytes_per_connection_max: 4 * mebibyte,
   session_timeout_ms_min: 1_000,
@@ -128,6 +138,7 @@ export const productionLimits: Limits = {
   vote_resend_ms: 200,
   finalize_vote_ms: 50,
   request_wait_ms: 30_000,
+  read_only_after_ms: 2_000,
   handover_counter: 0xffff_ffff - (1 << 20),
   counter_max: 0xffff_fffe,
   log_segment_bytes: 16 * mebibyte,
@@ -153,6 +164,7 @@ export const tinyLimits: Limits = {
   ...productionLimits,
   data_bytes_max: 2_048,
   multi_operations_max: 8,
+  zookeeper_multi_operations_max: 12,
   list_page_max: 4,
   delete_recursive_nodes_max: 16,
   ephemerals_per_session_max: 32,
@@ -194,6 +206,7 @@ export function leaseMs(limits: Limits): number {
 /** How long a client may rely on its session, counted from its own send time. */
 export function sessionValidForMs(timeoutMs: number, limits: Limits): number {
   const rho = limits.clock_drift_max;
+  if (mutant("a client's deadline is not shortened")) return timeoutMs;
   return Math.floor((timeoutMs * (1 - rho)) / (1 + rho));
 }
 

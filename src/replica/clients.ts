@@ -8,6 +8,7 @@ import { assert } from "../model/assert.ts";
 import type { ClientMessage } from "../model/client-message.ts";
 import type { ErrorCode } from "../model/error.ts";
 import { type Limits, sessionValidForMs } from "../model/limits.ts";
+import { mutant } from "../model/mutant.ts";
 import { operations } from "../model/operation.ts";
 import {
   failure,
@@ -19,11 +20,13 @@ import {
 } from "../model/request.ts";
 import type { ConnectionId, ServerId, SessionId, Zxid } from "../model/zxid.ts";
 import type { ForwardedWrite, RequestMessage, ResumedMessage } from "../zab/message.ts";
-import { Connection, type PendingConnect, type ReadSlot, type WriteSlot } from "./connection.ts";
+import { Connection, type PendingConnect, pendingConnect, type ReadSlot, type WriteSlot } from "./connection.ts";
 import type { EffectsBuilder } from "./effects-builder.ts";
 import type { Protocol } from "./event.ts";
 import type { ConfirmBatch, LeaderAccess } from "./leader-access.ts";
 import type { LocalRequests } from "./local-requests.ts";
+import { OriginCounters } from "./origin-counters.ts";
+import { answeredReadOnly, ReadOnlyMode } from "./read-only-mode.ts";
 import type { StateMachine } from "./state-machine.ts";
 
 type RequestIn = Extract<ClientMessage, { type: "request" }>;
@@ -39,6 +42,7 @@ export interface ClientsParts {
   readonly machine: () => StateMachine;
   /** The local leader's committed zxid while its lease is valid: a linearizable read needs no round trip. */
   readonly leaseZxid: () => Zxid | undefined;
+  readonly readOnlyMode: boolean;
   readonly mark: (name: string) => void;
 }
 
@@ -50,17 +54,23 @@ export class Clients {
   readonly #ready = new Set<Connection>();
   /** Connections whose head waits for an apply, or whose handshake does. */
   #waitingApply = new Set<Connection>();
-  #counter = 0;
-  readonly #byCounter = new Map<number, Connection>();
+  readonly #counters = new OriginCounters();
+  readonly #readOnly: ReadOnlyMode;
   #nowMs = 0;
   #checkedMs = 0;
 
   constructor(parts: ClientsParts) {
     this.#parts = parts;
+    this.#readOnly = new ReadOnlyMode(parts.readOnlyMode, parts.limits.read_only_after_ms);
   }
 
   get count(): number {
     return this.#connections.size;
+  }
+
+  /** Read-only sessions are served. */
+  get readOnly(): boolean {
+    return this.#readOnly.active(this.#nowMs);
   }
 
   beginTurn(nowMs: number): void {
@@ -88,14 +98,8 @@ export class Clients {
     this.#waitingApply.delete(connection);
     if (connection.session !== 0 && this.#bySession.get(connection.session) === connection)
       this.#bySession.delete(connection.session);
-    this.#forgetCounters(connection);
+    this.#counters.forget(connection);
     this.#parts.locals.dropConnection(id);
-  }
-
-  #forgetCounters(connection: Connection): void {
-    if (connection.connecting !== undefined) this.#byCounter.delete(connection.connecting.counter);
-    for (const slot of connection.undecided())
-      if (slot.forward.write.source.type === "origin") this.#byCounter.delete(slot.number);
   }
 
   onMessage(id: ConnectionId, message: ClientMessage): void {
@@ -111,27 +115,9 @@ export class Clients {
 
   #onConnect(connection: Connection, message: ConnectIn): void {
     if (connection.connecting !== undefined || connection.session !== 0) return this.close(connection, "a second handshake");
-    const { limits } = this.#parts;
-    const timeoutMs = Math.min(
-      Math.max(Math.floor(message.timeoutMs), limits.session_timeout_ms_min),
-      limits.session_timeout_ms_max,
-    );
-    connection.connecting = {
-      session: message.session,
-      passwordHash: message.passwordHash,
-      timeoutMs,
-      lastZxid: message.lastZxid,
-      deadlineMs: this.#nowMs + limits.request_wait_ms,
-      readyZxid: undefined,
-      counter: message.session === 0 ? this.#nextCounter(connection) : 0,
-    };
+    const counter = message.session === 0 ? this.#counters.next(connection) : 0;
+    connection.connecting = pendingConnect(message, counter, this.#nowMs, this.#parts.limits);
     this.#sendConnect(connection, connection.connecting);
-  }
-
-  #nextCounter(connection: Connection): number {
-    this.#counter += 1;
-    this.#byCounter.set(this.#counter, connection);
-    return this.#counter;
   }
 
   #sendConnect(connection: Connection, connecting: PendingConnect): void {
@@ -144,6 +130,7 @@ export class Clients {
         passwordHash,
         timeoutMs,
         logged: connection.protocol === "zookeeper",
+        lastZxid: connecting.lastZxid,
       });
     this.#parts.access.forward(this.#createSession(connection, connecting));
   }
@@ -169,8 +156,11 @@ export class Clients {
     const connecting = connection?.connecting;
     if (connection === undefined || connecting === undefined || connecting.session === 0) return;
     if (message.code !== "OK") return this.#refuse(connection, message.code, "");
+    // The leader had committed all that any server can have shown: what the client saw is of another history.
+    if (connecting.lastZxid > message.zxid)
+      return this.close(connection, "the client has seen a zxid that is ahead of the leader");
     connection.generation = message.generation;
-    connecting.readyZxid = Math.max(message.zxid, connecting.lastZxid) as Zxid;
+    connecting.readyZxid = message.zxid;
     this.#waitingApply.add(connection);
   }
 
@@ -197,22 +187,47 @@ export class Clients {
     connection.connecting = undefined;
     connection.confirmedMs = this.#nowMs;
     this.#bySession.set(session, connection);
+    this.#replyConnected(connection, connecting.session !== 0);
+  }
+
+  #replyConnected(connection: Connection, resumed: boolean): void {
+    const machine = this.#parts.machine();
+    const { timeoutMs } = connection;
+    const session = connection.session as SessionId;
     const { lastSeq, ackedSeq } = machine.replyPosition(session);
-    this.#parts.effects.reply(connection.id, {
+    const validForMs = sessionValidForMs(timeoutMs, this.#parts.limits);
+    const connected = {
       type: "connected",
       session,
-      resumed: connecting.session !== 0,
-      timeoutMs: connecting.timeoutMs,
-      validForMs: sessionValidForMs(connecting.timeoutMs, this.#parts.limits),
+      resumed,
+      timeoutMs,
+      validForMs,
       lastSeq,
       ackedSeq,
       zxid: machine.appliedZxid,
-    });
+    } as const;
+    this.#parts.effects.reply(connection.id, connection.readOnly ? { ...connected, readOnly: true } : connected);
+  }
+
+  /** Whether a session has ended is for a quorum to say, so one that is not known here is sent elsewhere. */
+  #openReadOnly(connection: Connection, connecting: PendingConnect): void {
+    const machine = this.#parts.machine();
+    const { session, passwordHash, timeoutMs, lastZxid } = connecting;
+    const known = session === 0 || machine.passwordMatches(session, passwordHash);
+    if (!known || lastZxid > machine.appliedZxid) return this.#refuse(connection, "NO_QUORUM", "");
+    this.#counters.answered(connecting.counter);
+    connection.readOnly = true;
+    connection.session = session === 0 ? this.#readOnly.nextSession() : session;
+    connection.timeoutMs = timeoutMs;
+    connection.connecting = undefined;
+    this.#replyConnected(connection, session !== 0);
   }
 
   // ---- requests
 
   #onHeartbeat(connection: Connection, id: number): void {
+    if (connection.readOnly) return this.#answerHeartbeat(connection.id, id);
+    if (mutant("a follower confirms heartbeats")) return this.#answerHeartbeat(connection.id, id);
     this.#touch(connection).heartbeats.push({ connection: connection.id, id });
   }
 
@@ -225,7 +240,12 @@ export class Clients {
   #onRequest(connection: Connection, message: RequestIn): void {
     const { request } = message;
     const kind = operations[request.type].class;
-    if (connection.protocol === "zookeeper") this.#maybeTouch(connection);
+    if (connection.readOnly && (kind === "write" || request.type === "sync")) {
+      connection.push(answeredReadOnly(connection.id, message.xid, request.type, this.#parts.machine().appliedZxid));
+      this.#ready.add(connection);
+      return;
+    }
+    if (connection.protocol === "zookeeper" && !connection.readOnly) this.#maybeTouch(connection);
     if (kind === "write") this.#onWrite(connection, message, request as WriteRequest);
     else this.#onRead(connection, message, request as ReadRequest | LocalRequest);
   }
@@ -263,7 +283,7 @@ export class Clients {
     const session = connection.session;
     if (connection.protocol === "native" && session !== 0)
       return { type: "session", session, seq: message.seq, ackedSeq: message.ackedSeq };
-    return { type: "origin", session, server: this.#parts.id, boot: this.#parts.boot, counter: this.#nextCounter(connection) };
+    return { type: "origin", session, server: this.#parts.id, boot: this.#parts.boot, counter: this.#counters.next(connection) };
   }
 
   /** A resent write that was decided before: the first outcome, from the replicated reply table. */
@@ -375,7 +395,10 @@ export class Clients {
     for (const connection of this.#bySession.values())
       sessions.push({ session: connection.session as SessionId, connection: connection.id, generation: connection.generation });
     if (sessions.length > 0) access.send({ type: "register", sessions });
-    for (const connection of this.#connections.values()) this.#sendAgain(connection);
+    for (const connection of this.#connections.values()) {
+      if (connection.readOnly) this.close(connection, "there is a leader again");
+      else this.#sendAgain(connection);
+    }
     for (const batch of left) this.#gatherAgain(batch);
   }
 
@@ -398,26 +421,32 @@ export class Clients {
 
   // ---- applied
 
-  /** A txn was applied: answers the slot it came from, on the server that holds the connection. */
+  /**
+   * A txn was applied: answers the slot it came from, on the server that holds the connection, and the reads
+   * behind it, before the next txn: a read shows no later write of its own client, and its watch misses none.
+   */
   onApplied(source: TxnSource, zxid: Zxid, outcome: Outcome): void {
     if (source.type === "session") {
       const connection = this.#bySession.get(source.session);
-      if (connection !== undefined) this.#completeAll(connection, source.seq, outcome, zxid);
+      if (connection === undefined) return;
+      this.#completeAll(connection, source.seq, outcome, zxid);
+      this.#answer(connection);
     } else if (source.type === "origin" && source.server === this.#parts.id && source.boot === this.#parts.boot) {
       this.#onOwnApplied(source.counter, zxid, outcome);
     }
   }
 
   #onOwnApplied(counter: number, zxid: Zxid, outcome: Outcome): void {
-    const connection = this.#byCounter.get(counter);
+    const connection = this.#counters.connection(counter);
     if (connection === undefined) return;
     if (connection.connecting?.counter === counter) {
-      this.#byCounter.delete(counter);
+      this.#counters.answered(counter);
       if (outcome.code === "OK") this.#onSessionCreated(connection, zxid as number as SessionId);
       else this.#refuse(connection, outcome.code, outcome.detail);
       return;
     }
     this.#completeAll(connection, counter, outcome, zxid);
+    this.#answer(connection);
   }
 
   /** A client may have sent the same number twice on one connection: both get the one outcome. */
@@ -429,7 +458,7 @@ export class Clients {
   #complete(connection: Connection, slot: WriteSlot, outcome: Outcome, zxid: Zxid): void {
     slot.outcome = outcome;
     slot.zxid = zxid;
-    if (slot.forward.write.source.type === "origin") this.#byCounter.delete(slot.number);
+    if (slot.forward.write.source.type === "origin") this.#counters.answered(slot.number);
     this.#ready.add(connection);
   }
 
@@ -453,6 +482,7 @@ export class Clients {
     }
     for (const connection of this.#ready) this.#answer(connection);
     this.#ready.clear();
+    this.#parts.locals.endTurn();
     this.#checkTimes();
   }
 
@@ -465,15 +495,25 @@ export class Clients {
 
   #answer(connection: Connection): void {
     for (let slot = connection.head; slot !== undefined && !connection.closing; slot = connection.head) {
+      if (mutant("replies overtake each other")) this.#answerBehind(connection);
       const answered = slot.type === "write" ? this.#answerWrite(connection, slot) : this.#answerRead(connection, slot);
       if (!answered) return;
       connection.shift();
     }
   }
 
+  /** Planted bug: session reads do not wait for the session's writes. */
+  #answerBehind(connection: Connection): void {
+    const at = connection.slots.findIndex((slot) => slot.type === "read" && slot.level === "session" && slot !== connection.head);
+    const slot = connection.slots[at];
+    if (slot?.type !== "read" || connection.slots.indexOf(connection.head as WriteSlot) > at) return;
+    if (this.#answerRead(connection, slot)) connection.slots.splice(at, 1);
+  }
+
   #answerWrite(connection: Connection, slot: WriteSlot): boolean {
     if (slot.outcome === undefined) return false;
     this.#reply(connection, slot.xid, slot.requestType, slot.zxid, slot.outcome, "linearizable");
+    if (connection.readOnly && slot.requestType === "closeSession") this.close(connection, "the session has ended");
     return true;
   }
 
@@ -481,6 +521,11 @@ export class Clients {
     if (slot.readZxid === undefined) return false;
     if (slot.readZxid > this.#parts.machine().appliedZxid) {
       this.#waitingApply.add(connection);
+      return false;
+    }
+    if (this.#parts.locals.mustWait(slot.request)) {
+      this.#waitingApply.add(connection);
+      this.#parts.effects.again = true;
       return false;
     }
     const zxid = this.#parts.machine().appliedZxid;
@@ -505,14 +550,22 @@ export class Clients {
   #checkTimes(): void {
     if (this.#nowMs - this.#checkedMs < 50) return;
     this.#checkedMs = this.#nowMs;
+    this.#parts.locals.forgetHistory();
+    this.#readOnly.note(this.#parts.access.leader !== undefined, this.#nowMs);
     for (const connection of this.#connections.values()) this.#checkConnection(connection);
   }
 
   #checkConnection(connection: Connection): void {
     const { connecting } = connection;
+    if (connecting?.readOnly === true && this.readOnly) return this.#openReadOnly(connection, connecting);
     if (connecting !== undefined && this.#nowMs >= connecting.deadlineMs) return this.#refuse(connection, "NO_QUORUM", "");
     const unconfirmed = this.#nowMs - connection.confirmedMs;
-    if (connection.open && connection.protocol === "zookeeper" && unconfirmed > connection.timeoutMs / 2) {
+    if (
+      connection.open &&
+      connection.protocol === "zookeeper" &&
+      !connection.readOnly &&
+      unconfirmed > connection.timeoutMs / 2
+    ) {
       // Soon another client may hold what this one believes it holds.
       return this.close(connection, "the leader has not confirmed the session for half its timeout");
     }

@@ -3,6 +3,7 @@
  * the lease guard, or wall or boot clock moved more than the guard past the monotonic one (a suspended
  * machine stops the monotonic clock, so the stall alone would not show).
  */
+import { mutant } from "../model/mutant.ts";
 import type { Now } from "./event.ts";
 
 export class ClockDoubt {
@@ -21,6 +22,7 @@ export class ClockDoubt {
     const passedMs = now.monotonicMs - last.monotonicMs;
     const bootMs = now.bootMs - last.bootMs - passedMs;
     const wallMs = now.wallMs - last.wallMs - passedMs;
+    if (mutant("a suspend goes unseen")) return passedMs > this.#guardMs;
     return passedMs > this.#guardMs || bootMs > this.#guardMs || Math.abs(wallMs) > this.#guardMs;
   }
 }

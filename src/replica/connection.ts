@@ -5,10 +5,14 @@
  * for them. The queue's length is bounded by the driver, which stops reading the socket.
  */
 import type { AuthId } from "../model/acl.ts";
+import type { ClientMessage } from "../model/client-message.ts";
+import type { Limits } from "../model/limits.ts";
 import type { LocalRequest, Outcome, ReadLevel, ReadRequest, WriteRequest } from "../model/request.ts";
 import type { ConnectionId, SessionId, Zxid } from "../model/zxid.ts";
 import type { ForwardedWrite } from "../zab/message.ts";
 import type { Protocol } from "./event.ts";
+
+type ConnectMessage = Extract<ClientMessage, { readonly type: "connect" }>;
 
 export interface WriteSlot {
   readonly type: "write";
@@ -45,6 +49,22 @@ export interface PendingConnect {
   readyZxid: Zxid | undefined;
   /** Number of the createSession write; 0 for a resume. */
   counter: number;
+  readonly readOnly: boolean;
+}
+
+export function pendingConnect(message: ConnectMessage, counter: number, nowMs: number, limits: Limits): PendingConnect {
+  const { session, passwordHash, lastZxid } = message;
+  const wantedMs = Math.max(Math.floor(message.timeoutMs), limits.session_timeout_ms_min);
+  return {
+    session,
+    passwordHash,
+    timeoutMs: Math.min(wantedMs, limits.session_timeout_ms_max),
+    lastZxid,
+    deadlineMs: nowMs + limits.request_wait_ms,
+    readyZxid: undefined,
+    counter,
+    readOnly: message.readOnly ?? false,
+  };
 }
 
 export class Connection {
@@ -61,6 +81,8 @@ export class Connection {
   /** When the client was last reminded of its heartbeat. */
   remindedMs = 0;
   closing = false;
+  /** A session of this server alone, in read-only mode. */
+  readOnly = false;
   readonly slots: Slot[] = [];
   #head = 0;
 

@@ -12,6 +12,7 @@ import { DigestRing } from "./digest-ring.ts";
 import type { Effects } from "./effects.ts";
 import { EffectsBuilder } from "./effects-builder.ts";
 import type { Event, Now } from "./event.ts";
+import { type Inspection, nothingToInspect } from "./inspection.ts";
 import type { Drivers, ReplicaOptions } from "./options.ts";
 import { Running } from "./running.ts";
 import type { Status } from "./status.ts";
@@ -53,6 +54,10 @@ export class Replica {
     return this.#running?.status() ?? stoppedStatus(this.#options.id);
   }
 
+  inspect(): Inspection {
+    return this.#running?.inspect() ?? nothingToInspect;
+  }
+
   /** Flushes what is applied, for a clean shutdown: the next start has less to replay. */
   prepareShutdown(): void {
     this.#running?.flushNow(this.#now.monotonicMs);
@@ -78,8 +83,10 @@ function stoppedStatus(id: ServerId): Status {
     streams: 0,
     znodes: 0,
     ephemerals: 0,
+    dataBytes: 0,
     outstanding: 0,
     peers: [],
+    readOnly: false,
     waitingFor: "the data directory cannot be used",
   };
 }

@@ -8,7 +8,7 @@ import type { ErrorCode } from "../model/error.ts";
 import type { Limits } from "../model/limits.ts";
 import { mutant } from "../model/mutant.ts";
 import type { TxnSource, Write } from "../model/request.ts";
-import { type ConnectionId, makeZxid, type ServerId, type SessionId, type Zxid } from "../model/zxid.ts";
+import { type ConnectionId, makeZxid, type ServerId, type SessionId, type Zxid, zeroZxid } from "../model/zxid.ts";
 import { ExpiryQueue } from "../session/expiry-queue.ts";
 import type { Txn } from "../tree/txn.ts";
 import type { Leader } from "../zab/leader.ts";
@@ -38,6 +38,7 @@ export interface LeaderParts {
   /** To a server's request side; our own included. */
   readonly answer: (server: ServerId, message: RequestMessage) => void;
   readonly mark: (name: string) => void;
+  readonly warn: (text: string) => void;
   readonly freeBytes: () => number;
 }
 
@@ -63,6 +64,8 @@ export class RequestsAtLeader {
   #stampBaseMonotonicMs: number;
   #lastProposedMs = 0;
   #reapedMs = 0;
+  /** Where leases are off: the heartbeat that must be confirmed before sessions are expired. */
+  #expiryRound: number | undefined;
 
   constructor(parts: LeaderParts, now: Now) {
     this.#parts = parts;
@@ -80,8 +83,9 @@ export class RequestsAtLeader {
 
   /** Every session gets its full timeout again: after an election, or when our clock was in doubt. */
   restartTimers(): void {
+    const cut = mutant("a new leader does not restart the timers") ? 0.2 : 1;
     for (const session of this.#parts.machine.sessions())
-      this.#expiry.touch(session.id, session.timeoutMs, this.#now.monotonicMs);
+      this.#expiry.touch(session.id, session.timeoutMs * cut, this.#now.monotonicMs);
   }
 
   beginTurn(now: Now): void {
@@ -100,8 +104,9 @@ export class RequestsAtLeader {
     this.#answerRounds();
     this.#drainQueue();
     this.#drainResumes();
+    for (const warning of this.#parts.machine.takeQuotaWarnings()) this.#parts.warn(warning);
     if (!this.#parts.leader.proposing) return;
-    if (this.#parts.leader.leaseValid()) this.#expire();
+    if (this.#mayExpire() || mutant("an expiry is proposed without a lease")) this.#expire();
     this.#reap();
     this.#maybeStamp();
   }
@@ -204,7 +209,8 @@ export class RequestsAtLeader {
     const session = sessionOf(forwarded.write);
     if (session === 0) return false;
     const owner = this.#owners.get(session);
-    if (this.#isOlder(session, forwarded.generation)) {
+    const movable = mutant("a session that moved still writes from its old server") || mutant("an acknowledged seq is new again");
+    if (this.#isOlder(session, forwarded.generation) && !movable) {
       this.#parts.mark("session moved");
       this.#parts.answer(from, { type: "moved", session, connection: forwarded.connection });
       return true;
@@ -244,8 +250,11 @@ export class RequestsAtLeader {
         ? "OK"
         : "AUTH_FAILED";
     if (code !== "OK") return this.#answerResume(from, message, code, 0, this.#parts.leader.committed);
+    // It must not go back in time; another server, of whatever ensemble it has seen, may do better.
+    if (message.lastZxid > this.#parts.leader.committed) return this.#answerResume(from, message, "NO_QUORUM", 0, zeroZxid);
     const generation = this.#nextGeneration();
-    const toLog = message.logged || machine.sessionTimeoutMs(session) !== message.timeoutMs;
+    const changed = machine.sessionTimeoutMs(session) !== message.timeoutMs && !mutant("a renewal is not logged");
+    const toLog = message.logged || changed;
     if (toLog && !this.#parts.leader.proposing) return this.#postpone(from, message);
     const zxid = toLog ? this.#renew(message, generation) : this.#parts.leader.committed;
     if (zxid === undefined) return this.#answerResume(from, message, "OVERLOADED", 0, this.#parts.leader.committed);
@@ -295,6 +304,19 @@ export class RequestsAtLeader {
     this.#owners.delete(session);
   }
 
+  /** Inside a live lease; where leases are off, after a quorum round that began when somebody was due. */
+  #mayExpire(): boolean {
+    const { leader } = this.#parts;
+    if (leader.lease.enabled) return leader.leaseValid();
+    if (this.#expiryRound !== undefined) {
+      if (!leader.lease.confirmed(this.#expiryRound)) return false;
+      this.#expiryRound = undefined;
+      return true;
+    }
+    if (this.#expiry.expired(this.#now.monotonicMs, 1).length > 0) this.#expiryRound = leader.wantRound();
+    return false;
+  }
+
   /** Proposed only inside a live lease; once logged an expiry applies unconditionally. */
   #expire(): void {
     for (const session of this.#expiry.expired(this.#now.monotonicMs, expiredPerTurn)) {
@@ -329,7 +351,8 @@ export class RequestsAtLeader {
 
   /** Inside the lease at once; else after a heartbeat round begun now. */
   #awaitOr(from: ServerId, message: ConfirmMessage | ResumeMessage): void {
-    if (this.#parts.leader.leaseValid()) return this.#confirmed(from, message);
+    const doubtful = mutant("a deposed leader confirms");
+    if (this.#parts.leader.leaseValid() || doubtful) return this.#confirmed(from, message);
     this.#parts.mark("lease fallback");
     if (this.#awaited.length >= this.#parts.limits.outstanding_txns_max) return;
     this.#awaited.push({ round: this.#parts.leader.wantRound(), from, message });
@@ -349,7 +372,9 @@ export class RequestsAtLeader {
     if (message.type === "resume") return this.#resume(from, message);
     const ended: SessionId[] = [];
     for (const session of message.touched) if (!this.#parts.machine.sessionLive(session)) ended.push(session);
-    this.#parts.answer(from, { type: "confirmed", id: message.id, zxid: this.#parts.leader.committed, ended });
+    const behind = mutant("a leader reads behind its own commit");
+    const zxid = behind ? this.#parts.machine.appliedZxid : this.#parts.leader.committed;
+    this.#parts.answer(from, { type: "confirmed", id: message.id, zxid, ended });
   }
 
   // ---- housekeeping
@@ -367,7 +392,8 @@ export class RequestsAtLeader {
   #maybeStamp(): void {
     const { machine, limits } = this.#parts;
     const idle = this.#now.monotonicMs - this.#lastProposedMs >= limits.cluster_time_stamp_ms;
-    if (idle && machine.needsStamps && !this.#full()) this.#propose(machine.prepareStamp(this.#context()));
+    if (idle && machine.needsStamps && !this.#full() && !mutant("idle time is not logged"))
+      this.#propose(machine.prepareStamp(this.#context()));
   }
 }
 

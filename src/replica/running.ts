@@ -10,9 +10,10 @@
 import type { Log } from "../log/log.ts";
 import { permission } from "../model/acl.ts";
 import { assert, assertNever } from "../model/assert.ts";
+import { mutant } from "../model/mutant.ts";
 import type { TokenSource } from "../model/tokens.ts";
-import type { StreamDelivery, WatchEvent } from "../model/watch.ts";
-import type { ConnectionId, ServerId, SessionId, Zxid } from "../model/zxid.ts";
+import type { Change, StreamDelivery, WatchEvent } from "../model/watch.ts";
+import { type ConnectionId, epochOf, type ServerId, type SessionId, type Zxid } from "../model/zxid.ts";
 import { changesOf } from "../tree/changes.ts";
 import type { Txn } from "../tree/txn.ts";
 import type { WriteBehindStore } from "../tree/write-behind-store.ts";
@@ -28,13 +29,14 @@ import type { DigestRing } from "./digest-ring.ts";
 import type { EffectsBuilder } from "./effects-builder.ts";
 import type { Event, Now } from "./event.ts";
 import { LogHistory } from "./history.ts";
+import type { Inspection } from "./inspection.ts";
 import { LeaderAccess } from "./leader-access.ts";
 import { LocalRequests } from "./local-requests.ts";
 import type { Drivers, ReplicaOptions } from "./options.ts";
 import { RequestsAtLeader } from "./requests-at-leader.ts";
 import { StateMachine } from "./state-machine.ts";
 import type { Status } from "./status.ts";
-import { Install, retire, type Storage, snapshotReader } from "./storage.ts";
+import { Install, nextGeneration, retire, type Storage, snapshotReader } from "./storage.ts";
 
 const appliedPerTurn = 4_000;
 const applyBatchBytes = 1 << 20;
@@ -54,11 +56,17 @@ export class Running implements ZabHost {
     this.#effects.reply(connection, { type: "watchEvent", event });
   readonly #sendStream = (connection: ConnectionId, delivery: StreamDelivery): void =>
     this.#effects.reply(connection, { type: "stream", delivery });
+  readonly #history = new LogHistory(
+    () => this.#context.log,
+    () => this.#machine.appliedZxid,
+  );
   #storage: Storage;
   #store: WriteBehindStore;
   #machine: StateMachine;
   #streams: StreamTable;
   #installs: Install[] = [];
+  /** The last one that this process has begun. */
+  #generation = 0;
   /** Logs on their way out: their completions are still theirs. */
   #retired: Log[] = [];
   #leader: RequestsAtLeader | undefined;
@@ -73,6 +81,8 @@ export class Running implements ZabHost {
   #local: { from: ServerId; message: RequestMessage }[] = [];
   #now: Now = { monotonicMs: 0, wallMs: 0, bootMs: 0 };
   #started = false;
+  /** Only with a planted bug. */
+  readonly #lateChanges: Change[] = [];
 
   constructor(
     options: ReplicaOptions,
@@ -96,6 +106,7 @@ export class Running implements ZabHost {
       rejoin: options.rejoin,
       boot: options.boot,
       freshClusterId: options.freshClusterId,
+      aboveEpoch: options.foundAboveEpoch,
     });
     this.#zab = new Zab(this.#context, founding, options.leaseReads);
     this.#access = new LeaderAccess((leader, message) => this.#toServer(leader, message));
@@ -103,6 +114,7 @@ export class Running implements ZabHost {
       permits: (connection, acl) => this.#permitsRead(connection, acl),
       aclIdOf: (path) => this.#machine.aclIdOf(path),
     });
+    this.#recordDigest();
     this.#streams = this.#newStreams();
     this.#clients = this.#newClients();
   }
@@ -124,11 +136,7 @@ export class Running implements ZabHost {
   }
 
   #newStreams(): StreamTable {
-    const history = new LogHistory(
-      () => this.#context.log,
-      () => this.#machine.appliedZxid,
-    );
-    return new StreamTable(this.#options.limits, history, () => this.#store.image(), {
+    return new StreamTable(this.#options.limits, this.#history, () => this.#store.image(), {
       permits: (connection, acl) => this.#permitsRead(connection, acl),
       statOf: (node) => this.#machine.statOf(node),
     });
@@ -139,6 +147,8 @@ export class Running implements ZabHost {
       machine: () => this.#machine,
       watches: this.#watches,
       streams: () => this.#streams,
+      limits: this.#options.limits,
+      history: this.#history,
       sendWatchEvent: this.#sendWatch,
     });
     return new Clients({
@@ -150,6 +160,7 @@ export class Running implements ZabHost {
       locals,
       machine: () => this.#machine,
       leaseZxid: () => this.#leaseZxid(),
+      readOnlyMode: this.#options.readOnlyMode ?? false,
       mark: (name) => this.#context.mark(name),
     });
   }
@@ -161,7 +172,8 @@ export class Running implements ZabHost {
   /** What a linearizable read at this server must see, if its own lease answers that: all that this leader has committed. */
   #leaseZxid(): Zxid | undefined {
     const leading = this.#zab.leading;
-    return leading !== undefined && this.#zab.serving && leading.leaseValid() ? leading.committed : undefined;
+    if (leading === undefined || !this.#zab.serving || !leading.leaseValid()) return undefined;
+    return mutant("a leader reads behind its own commit") ? this.#machine.appliedZxid : leading.committed;
   }
 
   // ---- the turn
@@ -185,6 +197,7 @@ export class Running implements ZabHost {
   #start(now: Now): void {
     this.#started = true;
     const alone = this.#context.config.voterSets.every((voters) => voters.length === 1);
+    if (mutant("a promise ends with its process")) return;
     if (!this.#storage.fresh && !alone) this.#context.promiseUntilMs = now.monotonicMs + this.#options.limits.promise_ms;
   }
 
@@ -207,6 +220,7 @@ export class Running implements ZabHost {
 
   #finish(): void {
     this.#clients.endTurn();
+    if (this.#lateChanges.length > 0) this.#watches.trigger(this.#lateChanges.splice(0), this.#sendWatch);
     if (this.#streams.count > 0 && this.#streams.pump(this.#now.monotonicMs, this.#sendStream)) {
       this.#effects.again = true;
     }
@@ -247,7 +261,7 @@ export class Running implements ZabHost {
   // ---- peers
 
   #onPeerMessage(peer: ServerId, link: number, message: PeerMessage): void {
-    if (this.#context.links.get(peer) !== link) return;
+    if (this.#context.links.get(peer) !== link && !mutant("messages of an old link are taken")) return;
     switch (message.type) {
       case "forward":
       case "confirm":
@@ -340,6 +354,7 @@ export class Running implements ZabHost {
               encode: encodeTxn,
               answer: (server, message) => this.#toServer(server, message),
               mark: (name) => this.#context.mark(name),
+              warn: (text) => this.log("warn", text),
               freeBytes: () => this.#drivers.disk.freeBytes(),
             },
             this.#now,
@@ -372,7 +387,9 @@ export class Running implements ZabHost {
   /** The log is kept from the flushed zxid (not the applied one: a flush that is only visible may be lost), and for learners. */
   #trim(): void {
     const pinned = this.#zab.pinnedZxid;
-    const flushed = this.#store.flushedZxid;
+    const flushed = mutant("the log is cut below what the store has synced")
+      ? this.#machine.appliedZxid
+      : this.#store.flushedZxid;
     this.#context.log.trim(pinned !== undefined && pinned < flushed ? pinned : flushed);
   }
 
@@ -407,8 +424,8 @@ export class Running implements ZabHost {
 
   #applyTxn(txn: Txn): void {
     const watched = !this.#watches.empty || this.#streams.count > 0;
-    const outcome = this.#machine.apply(txn);
-    this.#digests.record(txn.zxid, this.#machine.digestHigh, this.#machine.digestLow);
+    const outcome = this.#machine.apply(mutant("an expiry of a past epoch is rejected") ? this.#withoutPastExpiry(txn) : txn);
+    this.#recordDigest();
     if (watched) this.#notify(txn);
     else this.#streams.onApplied(txn.zxid, []);
     const { body, source } = txn;
@@ -420,8 +437,23 @@ export class Running implements ZabHost {
     this.#clients.onSessionClosed(body.session);
   }
 
+  /** Also of a tree that was just opened: while nothing is applied it is the only one that can be compared. */
+  #recordDigest(): void {
+    this.#digests.record(this.#machine.appliedZxid, this.#machine.digestHigh, this.#machine.digestLow);
+  }
+
+  /** Planted bug: whether a txn applies depends on when. */
+  #withoutPastExpiry(txn: Txn): Txn {
+    const past = txn.body.type === "closeSession" && txn.source.type === "internal" && epochOf(txn.zxid) < this.#zab.epoch;
+    return past ? { ...txn, body: { type: "stamp" } } : txn;
+  }
+
   #notify(txn: Txn): void {
     const changes = changesOf(txn);
+    if (mutant("a watch event comes after the reply")) {
+      this.#lateChanges.push(...changes);
+      return this.#streams.onApplied(txn.zxid, changes);
+    }
     this.#watches.trigger(changes, this.#sendWatch);
     this.#streams.onApplied(txn.zxid, changes);
   }
@@ -488,7 +520,12 @@ export class Running implements ZabHost {
   }
 
   beginInstall(zxid: Zxid): SnapshotInstall {
-    const install = new Install(this.#options, this.#drivers, this.#tokens, zxid, () => this.#dropInstall(install));
+    this.#generation = Math.max(this.#generation + 1, nextGeneration(this.#drivers));
+    const install = new Install(this.#options, this.#drivers, this.#tokens, {
+      zxid,
+      generation: this.#generation,
+      onAbandon: () => this.#dropInstall(install),
+    });
     this.#installs.push(install);
     return install;
   }
@@ -497,13 +534,14 @@ export class Running implements ZabHost {
     const install = this.#installs.find((other) => other === done);
     assert(install !== undefined, "a completed install must have been begun here");
     const before = this.#storage;
-    this.#clients.closeAll("the server has fetched a new snapshot");
+    if (!mutant("streams live through SNAP")) this.#clients.closeAll("the server has fetched a new snapshot");
     this.#storage = install.open(this.#options, this.#tokens, before.epochs);
     this.#installs = [];
     this.#context.log = this.#storage.log;
     this.#store = this.#storage.store;
     this.#machine = newMachine(this.#store, this.#options);
     this.#digests.clear();
+    this.#recordDigest();
     this.#streams = this.#newStreams();
     this.#retired.push(retire(this.#drivers, this.#tokens, before));
   }
@@ -514,6 +552,20 @@ export class Running implements ZabHost {
   }
 
   // ---- view
+
+  inspect(): Inspection {
+    const sessions = [...this.#machine.sessions()].map(({ id, timeoutMs }) => ({
+      id,
+      timeoutMs,
+      ephemerals: this.#machine.ephemeralsOf(id),
+    }));
+    const watches = [...this.#watches.byConnection()].map(([connection, paths]) => ({
+      connection,
+      session: this.#clients.sessionOf(connection),
+      paths: [...paths],
+    }));
+    return { sessions, watches };
+  }
 
   status(): Status {
     const counts = this.#machine.counts();
@@ -534,8 +586,10 @@ export class Running implements ZabHost {
       streams: this.#streams.count,
       znodes: counts.znodes,
       ephemerals: counts.ephemerals,
+      dataBytes: counts.dataBytes,
       outstanding: this.#leader?.outstanding ?? 0,
       peers: [...this.#context.links.keys()],
+      readOnly: this.#clients.readOnly,
       waitingFor: this.#zab.waitingFor,
     };
   }
@@ -544,6 +598,7 @@ export class Running implements ZabHost {
 /** A fresh store gets its predefined nodes; they belong to no txn, so the store is told that it is whole again. */
 function newMachine(store: WriteBehindStore, options: ReplicaOptions): StateMachine {
   const machine = new StateMachine(store, options.limits);
+  machine.showConfig(options.configText ?? "");
   store.setApplied(store.appliedZxid);
   return machine;
 }

@@ -11,6 +11,7 @@ import { assert, must } from "../model/assert.ts";
 import type { ErrorCode } from "../model/error.ts";
 import { LaneSum } from "../model/lane-hash.ts";
 import type { Limits } from "../model/limits.ts";
+import { mutant } from "../model/mutant.ts";
 import type { Outcome, ReadRequest, RenewSessionRequest, TxnSource, Write } from "../model/request.ts";
 import type { Stat } from "../model/stat.ts";
 import { follows, type ServerId, type SessionId, type Zxid } from "../model/zxid.ts";
@@ -51,6 +52,8 @@ const noIdentities: readonly AuthId[] = [];
 
 export class StateMachine {
   readonly #store: Store;
+  /** Only with a planted bug. */
+  #appliedHere = 0;
   readonly #limits: Limits;
   readonly #tree: Tree;
   readonly #sessions: SessionTable;
@@ -114,6 +117,7 @@ export class StateMachine {
 
   /** True for a write that `prepare` would drop: it is decided, or prepared already, whatever else holds it back now. */
   isRepeated(source: TxnSource): boolean {
+    if (mutant("an origin's write is applied again") || mutant("an acknowledged seq is new again")) return false;
     if (source.type === "session") return source.seq <= (this.#sessions.live(source.session)?.proposedLastSeq ?? 0);
     return source.type === "origin" && isOrigin(source) && this.#origins.isRepeated(source.server, source.boot, source.counter);
   }
@@ -121,8 +125,9 @@ export class StateMachine {
   #prepareNative(write: Write, source: Extract<TxnSource, { readonly type: "session" }>, context: PrepareContext): Prepared {
     const session = this.#sessions.live(source.session);
     if (session === undefined) return { type: "refuse", code: "SESSION_EXPIRED", detail: "" };
-    if (source.seq <= session.proposedLastSeq) return drop;
-    if (source.seq !== session.proposedLastSeq + 1)
+    const lost = mutant("an acknowledged seq is new again") && source.seq <= session.proposedAckedSeq;
+    if (source.seq <= session.proposedLastSeq && !lost) return drop;
+    if (source.seq !== session.proposedLastSeq + 1 && !mutant("a gap in a session's writes is accepted"))
       return { type: "refuse", code: "OUT_OF_ORDER", detail: String(session.proposedLastSeq + 1) };
     const full = this.#replyTableError(session, source.seq, source.ackedSeq, write);
     if (full !== undefined) return { type: "refuse", code: "OVERLOADED", detail: full };
@@ -145,13 +150,18 @@ export class StateMachine {
   #prepareOrigin(write: Write, source: Extract<TxnSource, { readonly type: "origin" }>, context: PrepareContext): Prepared {
     if (!isOrigin(source))
       return { type: "refuse", code: "BAD_ARGUMENTS", detail: "an origin needs a server, a boot id and a counter" };
-    if (this.#origins.isRepeated(source.server, source.boot, source.counter)) return drop;
+    const again = this.#origins.isRepeated(source.server, source.boot, source.counter);
+    if (again && !mutant("an origin's write is applied again")) return drop;
     return this.#propose(write, source.session, context);
   }
 
   #propose(write: Write, session: SessionId | 0, context: PrepareContext): Prepared {
     const moment = this.#momentOf(context);
-    const txn = this.#makeTxn(moment, write.source, this.#decide(write, session, moment));
+    const body = this.#decide(write, session, moment);
+    if (body.type === "error" && write.source.type === "session" && mutant("a refusal is not logged"))
+      return { type: "refuse", code: body.code, detail: body.detail };
+    if (body.type === "skip" && mutant("a skip is not logged")) return drop;
+    const txn = this.#makeTxn(moment, write.source, body);
     this.#noteProposed(txn);
     return { type: "txn", txn };
   }
@@ -272,6 +282,11 @@ export class StateMachine {
     return this.#sessions.live(session)?.proposedGeneration ?? 0;
   }
 
+  /** Soft limits of quotas that were passed since the last call, in words. */
+  takeQuotaWarnings(): readonly string[] {
+    return this.#tree.takeQuotaWarnings();
+  }
+
   /** In constant time for hashes of the right length. */
   passwordMatches(session: SessionId, hash: Uint8Array): boolean {
     const record = this.#sessions.live(session);
@@ -295,7 +310,9 @@ export class StateMachine {
     assert(follows(this.#store.appliedZxid, txn.zxid), "a txn was applied out of order");
     this.#digestZxid = undefined;
     this.#assertOwnersLive(txn.body);
-    const outcome = this.#tree.apply(txn);
+    // Planted bug: the tree depends on what this replica has seen by itself.
+    const local = mutant("apply asks the replica's own state") ? this.#disturbed(txn) : txn;
+    const outcome = this.#tree.apply(local);
     this.#applySession(txn);
     const { source } = txn;
     if (source.type === "origin") this.#origins.apply(source.server, source.boot, source.counter);
@@ -305,6 +322,11 @@ export class StateMachine {
     // The tree has said so already; sessions may have put records since.
     this.#store.setApplied(txn.zxid);
     return outcome;
+  }
+
+  #disturbed(txn: Txn): Txn {
+    this.#appliedHere += 1;
+    return { ...txn, wallMs: txn.wallMs + (this.#appliedHere % 2) };
   }
 
   #applySession(txn: Txn): void {
@@ -342,6 +364,7 @@ export class StateMachine {
 
   /** The result of an applied write that its client may not have yet. */
   storedReply(session: SessionId, seq: number): { zxid: Zxid; outcome: Outcome } | undefined {
+    if (mutant("old results are evicted") && seq + 1 < this.replyPosition(session).lastSeq) return undefined;
     return this.#sessions.committed(session)?.replies.get(seq);
   }
 
@@ -387,8 +410,18 @@ export class StateMachine {
     this.#origins.writeRecords();
   }
 
-  counts(): { znodes: number; ephemerals: number; sessions: number } {
-    return { znodes: this.#tree.znodes, ephemerals: this.#tree.ephemerals, sessions: this.#sessions.size };
+  counts(): { znodes: number; ephemerals: number; dataBytes: number; sessions: number } {
+    const { znodes, ephemerals, dataBytes } = this.#tree;
+    return { znodes, ephemerals, dataBytes, sessions: this.#sessions.size };
+  }
+
+  /** Membership is fixed at founding and comes from the configuration, so the node that shows it has no txns. */
+  showConfig(text: string): void {
+    this.#tree.showConfig(text);
+  }
+
+  ephemeralsOf(session: SessionId): string[] {
+    return this.#tree.ephemeralsOf(session);
   }
 
   /** The digest from scratch, for tests and the scrub; reads the whole tree. `onWrong` is told of nodes whose stored hash is wrong. */

@@ -20,9 +20,13 @@ export interface Status {
   readonly streams: number;
   readonly znodes: number;
   readonly ephemerals: number;
+  /** Data of all nodes. */
+  readonly dataBytes: number;
   readonly outstanding: number;
   /** Voters and observers this server has a link to. */
   readonly peers: readonly ServerId[];
+  /** Read-only sessions are served, for want of a leader. */
+  readonly readOnly: boolean;
   /** Why it does not serve, in words; empty when it does. */
   readonly waitingFor: string;
 }

@@ -6,6 +6,7 @@
 import { type EpochRecord, EpochRecordFile } from "../log/epoch-record.ts";
 import { createLog, type Log, openLog } from "../log/log.ts";
 import { assert } from "../model/assert.ts";
+import { mutant } from "../model/mutant.ts";
 import type { TokenSource } from "../model/tokens.ts";
 import { type Zxid, zeroEpoch, zeroZxid } from "../model/zxid.ts";
 import type { KeyValue } from "../tree/key-value.ts";
@@ -33,6 +34,8 @@ export function openStorage(options: ReplicaOptions, drivers: Drivers, tokens: T
   if (opening.type === "newer") return { type: "refused", exitCode: 78, reason: opening.reason };
   if (opening.type === "damaged") return damaged(options, drivers, tokens, opening.reason, undefined);
   if (opening.type === "absent") return openEmpty(options, drivers, tokens);
+  if (options.rejoin && mutant("--rejoin throws sound data away"))
+    return damaged(options, drivers, tokens, "it was told to rejoin", opening.record);
   const problem = recordProblem(options, opening.record);
   if (problem !== undefined) return { type: "refused", exitCode: 78, reason: problem };
   const storage = openDirectories(options, drivers, tokens, opening.file, false);
@@ -91,6 +94,7 @@ function emptyRecord(options: ReplicaOptions, generation: number): EpochRecord {
     acceptedEpoch: zeroEpoch,
     currentEpoch: zeroEpoch,
     generation,
+    floorZxid: zeroZxid,
   };
 }
 
@@ -114,11 +118,14 @@ function damaged(
   }
   const generation = nextGeneration(drivers);
   const kept = record ?? emptyRecord(options, generation);
-  const epochs = EpochRecordFile.create(drivers.disk, tokens, { ...kept, generation, member: record === undefined });
+  const next = { ...kept, generation, member: record === undefined };
+  const epochs = EpochRecordFile.create(drivers.disk, tokens, next);
+  // The old record names damaged directories and calls us a member: nothing may be said before this one has replaced it.
+  if (record !== undefined) epochs.save(next);
   return openDirectories(options, drivers, tokens, epochs, true);
 }
 
-function nextGeneration(drivers: Drivers): number {
+export function nextGeneration(drivers: Drivers): number {
   let highest = 0;
   for (const name of drivers.disk.list("")) highest = Math.max(highest, generationOf(name) ?? 0);
   return highest + 1;
@@ -177,11 +184,17 @@ export class Install implements SnapshotInstall {
   readonly #onAbandon: () => void;
   #finished = false;
 
-  constructor(options: ReplicaOptions, drivers: Drivers, tokens: TokenSource, zxid: Zxid, onAbandon: () => void) {
-    this.#onAbandon = onAbandon;
-    this.generation = nextGeneration(drivers);
+  /** `generation`: one that this process has not used yet, since an abandoned one's directories may still be on their way out. */
+  constructor(
+    options: ReplicaOptions,
+    drivers: Drivers,
+    tokens: TokenSource,
+    parts: { readonly zxid: Zxid; readonly generation: number; readonly onAbandon: () => void },
+  ) {
+    this.#onAbandon = parts.onAbandon;
+    this.generation = parts.generation;
     this.#chunkBytes = options.limits.snapshot_chunk_bytes;
-    this.log = createLog({ disk: drivers.disk, tokens, directory: `log-${this.generation}`, limits: options.limits }, zxid);
+    this.log = createLog({ disk: drivers.disk, tokens, directory: `log-${this.generation}`, limits: options.limits }, parts.zxid);
     this.kv = drivers.openStore(`store-${this.generation}`);
     this.#sink = new SnapshotSink(this.kv, tokens);
   }

@@ -4,6 +4,7 @@
  */
 import { assert, must } from "../model/assert.ts";
 import { LaneHash, LaneSum } from "../model/lane-hash.ts";
+import { mutant } from "../model/mutant.ts";
 import type { Outcome } from "../model/request.ts";
 import type { SessionId, Zxid } from "../model/zxid.ts";
 import { ReplyTable } from "./reply-table.ts";
@@ -58,6 +59,7 @@ export class SessionTable {
   /** The session, if it will still exist after all that is proposed. */
   live(id: SessionId): SessionRecord | undefined {
     const session = this.#sessions.get(id) ?? this.#proposed.get(id);
+    if (session?.closing && mutant("a closing session still writes")) return session;
     return session === undefined || session.closing ? undefined : session;
   }
 
@@ -126,7 +128,7 @@ export class SessionTable {
     session.replies.acknowledge(ackedSeqOf(session.replies.ackedSeq, ackedSeq, seq));
     session.replies.add(seq, zxid, outcome, bytes);
     this.#addTerm(this.#digest, session);
-    this.#markDirty(session);
+    if (!mutant("the reply table is not stored")) this.#markDirty(session);
     session.appliedWrite();
   }
 

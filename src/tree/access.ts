@@ -1,7 +1,7 @@
 /**
  * Who may do what: ZooKeeper's ACL check, and the fix-up that an ACL goes through before it is
  * stored (`auth` becomes the identities of the connection, repeated entries go, the rest is
- * validated). Schemes: world, auth, digest, ip (with /bits, v4 and v6); an identity of scheme
+ * validated). Schemes: world, auth, digest, sasl, ip (with /bits, v4 and v6); an identity of scheme
  * `super` may do everything. Pure functions.
  */
 import { type Acl, type AclEntry, type AuthId, permission } from "../model/acl.ts";
@@ -77,6 +77,8 @@ function isValidId(entry: AclEntry): boolean {
       return entry.id === anyone.id;
     case "digest":
       return isDigestId(entry.id);
+    case "sasl":
+      return entry.id !== "";
     case "ip":
       return parseIpRange(entry.id) !== undefined;
     default:

@@ -6,11 +6,13 @@
 import { assert, assertNever, must } from "../model/assert.ts";
 import { LaneSum } from "../model/lane-hash.ts";
 import { parentOf } from "../model/path.ts";
+import { isBelowQuotaRoot } from "../model/quota.ts";
 import { type Outcome, okOutcome, success } from "../model/request.ts";
 import type { AclTable } from "./acl-table.ts";
 import { NodeHasher } from "./digest.ts";
 import type { Ephemerals } from "./ephemerals.ts";
 import { createdStat } from "./outcome.ts";
+import type { Quotas } from "./quotas.ts";
 import type { Reaper } from "./reaper.ts";
 import type { Store, Znode } from "./store.ts";
 import type { AclRef, CreateEffect, NodeEffect, RemovedNode, SetAclEffect, SetDataEffect } from "./txn.ts";
@@ -19,6 +21,7 @@ import {
   childAdded,
   childRemoved,
   createdNode,
+  dataBytes,
   dataSet,
   draftOf,
   type Moment,
@@ -34,13 +37,15 @@ export class CommittedTree {
   readonly #acls: AclTable;
   readonly #ephemerals: Ephemerals;
   readonly #reaper: Reaper;
+  readonly #quotas: Quotas;
   readonly #hasher = new NodeHasher();
 
-  constructor(store: Store, acls: AclTable, ephemerals: Ephemerals, reaper: Reaper) {
+  constructor(store: Store, acls: AclTable, ephemerals: Ephemerals, reaper: Reaper, quotas: Quotas) {
     this.#store = store;
     this.#acls = acls;
     this.#ephemerals = ephemerals;
     this.#reaper = reaper;
+    this.#quotas = quotas;
   }
 
   apply(effect: NodeEffect, moment: Moment): Outcome {
@@ -83,9 +88,12 @@ export class CommittedTree {
     if (node.owner !== 0) this.#ephemerals.remove(node.owner, path);
     if (isReaped(node)) this.#reaper.removed(path);
     const after = childRemoved(parent, moment.zxid);
+    const bytes = dataBytes(node.data);
     after.descendants -= 1;
+    after.bytesBelow -= bytes;
     this.#replaceMetadata(parentPath, parent, after);
-    this.#countAncestors(parentPath, -1);
+    this.#countAbove(parentPath, -1, -bytes);
+    if (isBelowQuotaRoot(path)) this.#quotas.changed(path, undefined);
     if (after.numChildren === 0 && isReaped(after)) this.#reaper.becameEmpty(parentPath, after);
   }
 
@@ -101,9 +109,12 @@ export class CommittedTree {
     if (effect.owner !== 0) this.#ephemerals.add(effect.owner, path);
     if (isReaped(node)) this.#reaper.added(path, node);
     const after = childAdded(parent, moment.zxid);
+    const bytes = dataBytes(node.data);
     after.descendants += 1;
+    after.bytesBelow += bytes;
     this.#replaceMetadata(parentPath, parent, after);
-    this.#countAncestors(parentPath, 1);
+    this.#countAbove(parentPath, 1, bytes);
+    if (isBelowQuotaRoot(path)) this.#quotas.changed(path, node);
   }
 
   #setData(effect: SetDataEffect, moment: Moment): void {
@@ -113,6 +124,9 @@ export class CommittedTree {
     assert(after.acl === effect.acl, "a changed node has another ACL than was decided");
     this.#hasher.hashWhole(effect.path, after);
     this.#replace(effect.path, before, after);
+    const bytes = dataBytes(after.data) - dataBytes(before.data);
+    if (bytes !== 0) this.#countAbove(effect.path, 0, bytes);
+    if (isBelowQuotaRoot(effect.path)) this.#quotas.changed(effect.path, after);
   }
 
   #setAcl(effect: SetAclEffect): void {
@@ -128,18 +142,20 @@ export class CommittedTree {
     this.#acls.get(acl.id);
   }
 
-  /** Every node above `path` has one descendant more or less. */
-  #countAncestors(path: string, by: 1 | -1): void {
+  /** Every node above `path` has so many descendants, and bytes in them, more. */
+  #countAbove(path: string, descendants: number, bytes: number): void {
     for (let at = parentOf(path); at !== undefined; at = parentOf(at)) {
       const before = must(this.#store.get(at), "an ancestor does not exist");
       const after = draftOf(before);
-      after.descendants += by;
+      after.descendants += descendants;
+      after.bytesBelow += bytes;
       this.#replaceMetadata(at, before, after);
     }
   }
 
   #replaceMetadata(path: string, before: Znode, after: ZnodeDraft): void {
     assert(after.numChildren >= 0 && after.descendants >= after.numChildren, "a node has fewer descendants than children");
+    assert(after.bytesBelow >= 0, "a node has less than nothing below");
     this.#hasher.hashMetadata(path, before, after);
     this.#replace(path, before, after);
   }

@@ -82,6 +82,7 @@ export class NodeHasher {
     hash.word(node.childCreates);
     hash.word(node.numChildren);
     hash.word(node.descendants);
+    hash.number(node.bytesBelow);
     hash.finish();
   }
 }

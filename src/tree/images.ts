@@ -4,6 +4,7 @@
  * COMPACTED, and its client starts anew. Lists that begin at the same zxid share an image.
  */
 import type { Limits } from "../model/limits.ts";
+import { mutant } from "../model/mutant.ts";
 import type { Store, StoreImage } from "./store.ts";
 
 export interface PinnedImage {
@@ -37,7 +38,7 @@ export class ImagePins {
     const newest = this.#newest;
     if (
       newest !== undefined &&
-      newest.image.zxid === this.#store.appliedZxid &&
+      (newest.image.zxid === this.#store.appliedZxid || mutant("a list from an old image")) &&
       nowMs - newest.pinnedMs < this.#limits.image_pin_ms / 2
     ) {
       newest.lists += 1;

@@ -7,11 +7,13 @@
  */
 import { assert } from "../model/assert.ts";
 import { joinPath, parentOf } from "../model/path.ts";
+import { isBelowQuotaRoot } from "../model/quota.ts";
 import type { SessionId, Zxid } from "../model/zxid.ts";
 import type { AclTable } from "./acl-table.ts";
 import type { Ephemerals } from "./ephemerals.ts";
 import type { Store, Znode } from "./store.ts";
 import { TouchedSets } from "./touched-sets.ts";
+import { dataBytes } from "./znode.ts";
 
 /** A node's state after the txn `zxid`. */
 interface Pending {
@@ -23,6 +25,14 @@ interface Pending {
   readonly existence: -1 | 0 | 1;
   /** Owner of a created or deleted ephemeral, else 0. */
   readonly owner: SessionId | 0;
+  /** Of data, more than before. */
+  readonly bytes: number;
+}
+
+/** Of a node and all below it. */
+export interface Usage {
+  count: number;
+  bytes: number;
 }
 
 export class Outstanding {
@@ -39,6 +49,10 @@ export class Outstanding {
   readonly #owned = new TouchedSets<SessionId>();
   /** Ephemerals created less ephemerals deleted, by owner. */
   readonly #ownedDelta = new Map<SessionId, number>();
+  /** What is outstanding adds to the usage of paths that were asked for; forgotten when nothing is outstanding. */
+  readonly #usage = new Map<string, Usage>();
+  /** Entries below the quota root. */
+  #quotaEntries = 0;
   /** What #latest held before each change since `begin`; parallel to the end of #queue. */
   readonly #undo: (Pending | undefined)[] = [];
   #aclMark = 0;
@@ -75,21 +89,22 @@ export class Outstanding {
       assert(pending !== undefined && this.#queue.length >= this.#head, "the overlay's undo is longer than its queue");
       if (before === undefined) this.#latest.delete(pending.path);
       else this.#latest.set(pending.path, before);
-      this.#forgetExistence(pending);
+      this.#forget(pending);
     }
     this.#acls.rollback(this.#aclMark);
   }
 
   create(path: string, node: Znode, zxid: Zxid): void {
-    this.#push({ zxid, path, node, existence: 1, owner: node.owner });
+    this.#push({ zxid, path, node, existence: 1, owner: node.owner, bytes: dataBytes(node.data) });
   }
 
-  change(path: string, node: Znode, zxid: Zxid): void {
-    this.#push({ zxid, path, node, existence: 0, owner: 0 });
+  /** `bytes`: of data, more than before. */
+  change(path: string, node: Znode, zxid: Zxid, bytes = 0): void {
+    this.#push({ zxid, path, node, existence: 0, owner: 0, bytes });
   }
 
   remove(path: string, before: Znode, zxid: Zxid): void {
-    this.#push({ zxid, path, node: undefined, existence: -1, owner: before.owner });
+    this.#push({ zxid, path, node: undefined, existence: -1, owner: before.owner, bytes: -dataBytes(before.data) });
   }
 
   /** Forgets what is in the committed tree by now. */
@@ -99,9 +114,10 @@ export class Outstanding {
       if (pending === undefined || pending.zxid > zxid) break;
       this.#head += 1;
       if (this.#latest.get(pending.path) === pending) this.#latest.delete(pending.path);
-      this.#forgetExistence(pending);
+      this.#forget(pending);
     }
     if (this.#head === this.#queue.length) {
+      if (this.#usage.size > 0) this.#usage.clear();
       this.#queue.length = 0;
       this.#head = 0;
     } else if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
@@ -117,6 +133,8 @@ export class Outstanding {
     this.#children.clear();
     this.#owned.clear();
     this.#ownedDelta.clear();
+    this.#usage.clear();
+    this.#quotaEntries = 0;
     this.#undo.length = 0;
     this.#acls.resetProposed();
   }
@@ -160,11 +178,56 @@ export class Outstanding {
     this.#undo.push(this.#latest.get(pending.path));
     this.#queue.push(pending);
     this.#latest.set(pending.path, pending);
+    if (this.#usage.size > 0) this.#count(pending, 1);
+    if (isBelowQuotaRoot(pending.path)) this.#quotaEntries += 1;
     if (pending.existence === 0) return;
     this.#children.add(parentOf(pending.path) ?? "", pending.path);
     if (pending.owner === 0) return;
     this.#owned.add(pending.owner, pending.path);
     this.#moveDelta(pending.owner, pending.existence);
+  }
+
+  /** True while limits of quotas may be outstanding. */
+  get touchesQuotas(): boolean {
+    return this.#quotaEntries > 0;
+  }
+
+  /** What a path and all below it will take once all that is outstanding is applied. */
+  usage(path: string): Usage {
+    const node = this.#store.get(path);
+    const added = this.#added(path);
+    if (node === undefined) return added;
+    return {
+      count: added.count + node.descendants + 1,
+      bytes: added.bytes + node.bytesBelow + dataBytes(node.data),
+    };
+  }
+
+  #added(path: string): Usage {
+    const known = this.#usage.get(path);
+    if (known !== undefined) return known;
+    const added: Usage = { count: 0, bytes: 0 };
+    if (this.size === 0) return added;
+    for (let i = this.#head; i < this.#queue.length; i += 1) {
+      const pending = this.#queue[i];
+      if (pending !== undefined && isAtOrBelow(pending.path, path)) addTo(added, pending, 1);
+    }
+    this.#usage.set(path, added);
+    return added;
+  }
+
+  #count(pending: Pending, sign: 1 | -1): void {
+    if (pending.existence === 0 && pending.bytes === 0) return;
+    for (let path: string | undefined = pending.path; path !== undefined; path = parentOf(path)) {
+      const usage = this.#usage.get(path);
+      if (usage !== undefined) addTo(usage, pending, sign);
+    }
+  }
+
+  #forget(pending: Pending): void {
+    if (this.#usage.size > 0) this.#count(pending, -1);
+    if (isBelowQuotaRoot(pending.path)) this.#quotaEntries -= 1;
+    this.#forgetExistence(pending);
   }
 
   #forgetExistence(pending: Pending): void {
@@ -180,4 +243,13 @@ export class Outstanding {
     if (delta === 0) this.#ownedDelta.delete(owner);
     else this.#ownedDelta.set(owner, delta);
   }
+}
+
+function addTo(usage: Usage, pending: Pending, sign: 1 | -1): void {
+  usage.count += sign * pending.existence;
+  usage.bytes += sign * pending.bytes;
+}
+
+function isAtOrBelow(path: string, above: string): boolean {
+  return path.startsWith(above) && (path.length === above.length || path[above.length] === "/");
 }

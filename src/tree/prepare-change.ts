@@ -17,9 +17,10 @@ import {
   refused,
   versionMatches,
 } from "./prepare-scope.ts";
+import { quotaError } from "./quotas.ts";
 import type { Znode } from "./store.ts";
 import type { CheckEffect, DeleteEffect, SetAclEffect, SetDataEffect } from "./txn.ts";
-import { aclSet, childRemoved, dataSet, isPredefined, statOf } from "./znode.ts";
+import { aclSet, childRemoved, dataBytes, dataSet, isPredefined, statOf } from "./znode.ts";
 
 const checkEffect: CheckEffect = { type: "check" };
 
@@ -54,9 +55,12 @@ export function prepareSetData(scope: PrepareScope, request: SetDataRequest): Se
   const before = scope.overlay.get(path);
   if (before === undefined) return refused("NO_NODE");
   if (!permits(scope, before, permission.write)) return refused("NO_AUTH");
+  const bytes = dataBytes(data) - dataBytes(before.data);
+  const excess = quotaError(scope, path, 0, bytes);
+  if (excess !== undefined) return excess;
   if (!versionMatches(request.version, before.version)) return refused("BAD_VERSION");
   const node = dataSet(before, data, scope.moment);
-  scope.overlay.change(path, node, scope.moment.zxid);
+  scope.overlay.change(path, node, scope.moment.zxid, bytes);
   return { type: "setData", path, data, stat: statOf(node), acl: node.acl };
 }
 

@@ -1,5 +1,6 @@
 /** Decides a create. The order of the checks is ZooKeeper's (first failure wins); our bounds come first. */
 import { permission } from "../model/acl.ts";
+import { mutant } from "../model/mutant.ts";
 import { rootPath } from "../model/path.ts";
 import type { CreateRequest } from "../model/request.ts";
 import { checkPath } from "./path-check.ts";
@@ -16,9 +17,10 @@ import {
   type Refused,
   refused,
 } from "./prepare-scope.ts";
+import { quotaError } from "./quotas.ts";
 import type { Znode } from "./store.ts";
 import type { CreateEffect } from "./txn.ts";
-import { childAdded, createdNode } from "./znode.ts";
+import { childAdded, createdNode, dataBytes } from "./znode.ts";
 
 /** ZooKeeper keeps a TTL in 40 bits. */
 const ttlMsMax = 2 ** 40 - 1;
@@ -32,9 +34,12 @@ export function prepareCreate(scope: PrepareScope, request: CreateRequest): Crea
   const parent = nodeAt(scope, parentPath);
   if (parent === undefined) return refused("NO_NODE");
   if (!permits(scope, parent, permission.create)) return refused("NO_AUTH");
-  const path = request.sequential ? request.path + sequenceSuffix(parent.childCreates) : request.path;
+  const path = request.sequential
+    ? request.path + sequenceSuffix(mutant("sequence numbers count children") ? parent.numChildren : parent.childCreates)
+    : request.path;
   const place = placeError(scope, request, path, parent);
-  if (place !== undefined) return place;
+  const refusal = place ?? quotaError(scope, path, 1, dataBytes(request.data));
+  if (refusal !== undefined) return refusal;
   const reference = aclReference(scope, acl);
   if (isRefused(reference)) return reference;
   const owner = request.kind === "ephemeral" ? scope.session : 0;

@@ -13,9 +13,11 @@ import { nodeAt, overLimit, type PrepareScope, permits, type Refused, refused, v
 import type { Znode } from "./store.ts";
 import type { NodeEffect, TxnBody } from "./txn.ts";
 
-export function prepareMulti(scope: PrepareScope, request: MultiRequest): TxnBody | Refused {
+type OperationsLimit = "multi_operations_max" | "zookeeper_multi_operations_max";
+
+export function prepareMulti(scope: PrepareScope, request: MultiRequest, limit: OperationsLimit): TxnBody | Refused {
   const size = Math.max(request.conditions.length, request.then.length, request.otherwise?.length ?? 0);
-  if (size > scope.limits.multi_operations_max) return overLimit("multi_operations_max", scope.limits);
+  if (size > scope.limits[limit]) return overLimit(limit, scope.limits);
   const failed = firstFailing(scope, request.conditions);
   if (failed !== undefined && failed.code !== "CONDITION_FAILED") return failed;
   if (failed === undefined) return prepareBranch(scope, "then", request.then);

@@ -7,6 +7,7 @@ import { fixUpAcl, isPermitted } from "./access.ts";
 import { type AclTable, keyOf } from "./acl-table.ts";
 import type { Outstanding } from "./outstanding.ts";
 import { checkPath } from "./path-check.ts";
+import type { Quotas } from "./quotas.ts";
 import type { Znode } from "./store.ts";
 import type { AclRef } from "./txn.ts";
 import type { Moment } from "./znode.ts";
@@ -14,6 +15,7 @@ import type { Moment } from "./znode.ts";
 export interface PrepareScope {
   readonly overlay: Outstanding;
   readonly acls: AclTable;
+  readonly quotas: Quotas;
   readonly limits: Limits;
   readonly moment: Moment;
   /** 0: the leader itself. */

@@ -5,7 +5,7 @@
  */
 import { assert, assertNever, must } from "../model/assert.ts";
 import { parentOf } from "../model/path.ts";
-import type { Guard, Write, WriteRequest } from "../model/request.ts";
+import type { Guard, TxnSource, Write, WriteRequest } from "../model/request.ts";
 import { keyOf } from "./acl-table.ts";
 import { operationsOf, replyBytesOf } from "./outcome.ts";
 import { prepareDelete, prepareSetAcl, prepareSetData } from "./prepare-change.ts";
@@ -14,7 +14,7 @@ import { prepareMulti } from "./prepare-multi.ts";
 import { prepareDeleteRecursive, proposeRemoved } from "./prepare-remove.ts";
 import { nodeAt, overLimit, type PrepareScope, type Refused, refused } from "./prepare-scope.ts";
 import type { AclRef, NodeEffect, TxnBody } from "./txn.ts";
-import { aclSet, dataSet } from "./znode.ts";
+import { aclSet, dataBytes, dataSet } from "./znode.ts";
 
 export type TreeRequest = Exclude<WriteRequest, { readonly type: "createSession" | "renewSession" | "closeSession" | "skip" }>;
 
@@ -28,7 +28,7 @@ export function prepareTreeWrite(scope: PrepareScope, write: Write, request: Tre
 
 function decide(scope: PrepareScope, write: Write, request: TreeRequest): TxnBody {
   const fence = guardError(scope, write.guards);
-  const body = fence ?? prepareRequest(scope, request);
+  const body = fence ?? prepareRequest(scope, request, write.source);
   if (body.type === "refused") return errorBody(body);
   return replyTooLong(scope, body) ? errorBody(overLimit("reply_bytes_max", scope.limits)) : body;
 }
@@ -52,7 +52,7 @@ export function guardError(scope: PrepareScope, guards: readonly Guard[]): Refus
   return undefined;
 }
 
-function prepareRequest(scope: PrepareScope, request: TreeRequest): TxnBody | Refused {
+function prepareRequest(scope: PrepareScope, request: TreeRequest, source: TxnSource): TxnBody | Refused {
   switch (request.type) {
     case "setData":
       return prepareSetData(scope, request);
@@ -63,7 +63,7 @@ function prepareRequest(scope: PrepareScope, request: TreeRequest): TxnBody | Re
     case "setAcl":
       return prepareSetAcl(scope, request);
     case "multi":
-      return prepareMulti(scope, request);
+      return prepareMulti(scope, request, source.type === "origin" ? "zookeeper_multi_operations_max" : "multi_operations_max");
     case "deleteRecursive":
       return prepareDeleteRecursive(scope, request);
     default:
@@ -94,7 +94,7 @@ function adoptEffect(scope: PrepareScope, effect: NodeEffect): void {
   }
   const before = must(scope.overlay.get(effect.path), "an adopted change's node is missing");
   const node = effect.type === "setData" ? dataSet(before, effect.data, scope.moment) : aclSet(before, effect.acl.id);
-  scope.overlay.change(effect.path, node, scope.moment.zxid);
+  scope.overlay.change(effect.path, node, scope.moment.zxid, dataBytes(node.data) - dataBytes(before.data));
 }
 
 function adoptAcl(scope: PrepareScope, acl: AclRef): void {

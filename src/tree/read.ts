@@ -4,7 +4,9 @@
  */
 import { type AuthId, permission } from "../model/acl.ts";
 import { assertNever } from "../model/assert.ts";
+import { utf8Encode } from "../model/bytes.ts";
 import type { Limits } from "../model/limits.ts";
+import { countedPath, formatUsage, isBelowQuotaRoot } from "../model/quota.ts";
 import {
   failure,
   type GetAclRequest,
@@ -25,7 +27,7 @@ import type { ImagePins, PinnedImage } from "./images.ts";
 import { type ListPage, listPage } from "./list.ts";
 import { checkPath } from "./path-check.ts";
 import type { Store, Znode } from "./store.ts";
-import { statOf } from "./znode.ts";
+import { dataBytes, statOf } from "./znode.ts";
 
 export interface ReadContext {
   /** 0: none yet. */
@@ -34,6 +36,9 @@ export interface ReadContext {
   /** Monotonic; ages images. */
   readonly nowMs: number;
 }
+
+const derivedPrefix = "/zookeeper/";
+const configPath = "/zookeeper/config";
 
 /** What a name costs in a reply besides its text. */
 const nameOverheadBytes = 4;
@@ -44,6 +49,7 @@ export class TreeReader {
   readonly #acls: AclTable;
   readonly #ephemerals: Ephemerals;
   readonly #images: ImagePins;
+  #config: Uint8Array | undefined;
 
   constructor(store: Store, limits: Limits, acls: AclTable, ephemerals: Ephemerals, images: ImagePins) {
     this.#store = store;
@@ -82,9 +88,28 @@ export class TreeReader {
     }
   }
 
-  /** A path that is not valid names no node. */
+  showConfig(text: string): void {
+    this.#config = text === "" ? undefined : utf8Encode(text);
+  }
+
+  /** A path that is not valid names no node. The config node and a quota's stats node show what is known anyway. */
   #find(path: string): Znode | undefined {
-    return checkPath(path, this.#limits) === undefined ? this.#store.get(path) : undefined;
+    const node = checkPath(path, this.#limits) === undefined ? this.#store.get(path) : undefined;
+    return node !== undefined && path.startsWith(derivedPrefix) ? this.#derived(path, node) : node;
+  }
+
+  #derived(path: string, node: Znode): Znode {
+    if (path === configPath) return node.data === undefined ? { ...node, data: this.#config } : node;
+    return isBelowQuotaRoot(path) ? this.#withUsage(path, node) : node;
+  }
+
+  #withUsage(path: string, node: Znode): Znode {
+    const counted = countedPath(path);
+    if (counted === undefined) return node;
+    const usage = this.#store.get(counted);
+    const text =
+      usage === undefined ? formatUsage(0, 0) : formatUsage(usage.descendants + 1, usage.bytesBelow + dataBytes(usage.data));
+    return { ...node, data: utf8Encode(text) };
   }
 
   #isReadable(node: Znode, context: ReadContext): boolean {
@@ -124,8 +149,8 @@ export class TreeReader {
 
   /** One snapshot: nothing is applied between the reads. */
   #multiRead(request: MultiReadRequest, context: ReadContext): Outcome {
-    if (request.reads.length > this.#limits.multi_operations_max)
-      return failure("LIMIT", `multi_operations_max is ${this.#limits.multi_operations_max}`);
+    if (request.reads.length > this.#limits.zookeeper_multi_operations_max)
+      return failure("LIMIT", `zookeeper_multi_operations_max is ${this.#limits.zookeeper_multi_operations_max}`);
     const outcomes: Outcome[] = [];
     let bytes = 0;
     for (const read of request.reads) {
@@ -149,7 +174,6 @@ export class TreeReader {
   #list(request: ListRequest, context: ReadContext): Outcome {
     const { limit, cursor } = request;
     if (!(Number.isInteger(limit) && limit >= 1)) return failure("BAD_ARGUMENTS", "limit must be at least 1");
-    if (limit > this.#limits.list_page_max) return failure("LIMIT", `list_page_max is ${this.#limits.list_page_max}`);
     if (cursor !== undefined) return this.#laterPage(request, cursor.image, cursor.after, context);
     const node = this.#find(request.path);
     if (node === undefined) return failure("NO_NODE");

@@ -29,6 +29,8 @@ export interface Znode {
   readonly numChildren: number;
   /** Nodes below this one, at any depth. */
   readonly descendants: number;
+  /** Data of all descendants, in bytes. */
+  readonly bytesBelow: number;
   /** Two 32-bit halves of this node's contribution to the tree digest. */
   readonly hashHigh: number;
   readonly hashLow: number;

@@ -7,6 +7,7 @@ import { assert, must } from "../model/assert.ts";
 import { ByteReader, ByteWriter } from "../model/bytes.ts";
 import { LaneHash, LaneSum } from "../model/lane-hash.ts";
 import type { Limits } from "../model/limits.ts";
+import { mutant } from "../model/mutant.ts";
 import { rootPath } from "../model/path.ts";
 import { type Outcome, okOutcome, type ReadRequest, success, type Write } from "../model/request.ts";
 import { type SessionId, zeroZxid } from "../model/zxid.ts";
@@ -22,6 +23,7 @@ import { checkPath } from "./path-check.ts";
 import { adoptBody, guardError, prepareTreeWrite, type TreeRequest } from "./prepare.ts";
 import { prepareCloseSession, prepareReap } from "./prepare-remove.ts";
 import type { PrepareScope, Refused } from "./prepare-scope.ts";
+import { Quotas } from "./quotas.ts";
 import { type ReadContext, TreeReader } from "./read.ts";
 import { Reaper } from "./reaper.ts";
 import type { Store, Znode } from "./store.ts";
@@ -38,6 +40,7 @@ export class Tree {
   readonly #acls: AclTable;
   readonly #ephemerals: Ephemerals;
   readonly #reaper: Reaper;
+  readonly #quotas: Quotas;
   readonly #images: ImagePins;
   readonly #overlay: Outstanding;
   readonly #committed: CommittedTree;
@@ -53,7 +56,8 @@ export class Tree {
     this.#reaper = new Reaper(store, limits.reap_interval_ms);
     this.#images = new ImagePins(store, limits);
     this.#overlay = new Outstanding(store, this.#acls, this.#ephemerals);
-    this.#committed = new CommittedTree(store, this.#acls, this.#ephemerals, this.#reaper);
+    this.#quotas = new Quotas(store);
+    this.#committed = new CommittedTree(store, this.#acls, this.#ephemerals, this.#reaper, this.#quotas);
     this.#reader = new TreeReader(store, limits, this.#acls, this.#ephemerals, this.#images);
     if (store.get(rootPath) === undefined) this.#found();
     else this.#load();
@@ -65,6 +69,15 @@ export class Tree {
 
   get znodes(): number {
     return this.#root().descendants + 1;
+  }
+
+  get dataBytes(): number {
+    const root = this.#root();
+    return root.bytesBelow + (root.data?.length ?? 0);
+  }
+
+  ephemeralsOf(session: SessionId): string[] {
+    return [...this.#ephemerals.of(session)].sort();
   }
 
   get ephemerals(): number {
@@ -87,7 +100,15 @@ export class Tree {
   // ---- leader
 
   scope(moment: Moment, session: SessionId | 0, identities: readonly AuthId[]): PrepareScope {
-    return { overlay: this.#overlay, acls: this.#acls, limits: this.#limits, moment, session, identities };
+    return {
+      overlay: this.#overlay,
+      acls: this.#acls,
+      quotas: this.#quotas,
+      limits: this.#limits,
+      moment,
+      session,
+      identities,
+    };
   }
 
   prepare(scope: PrepareScope, write: Write, request: TreeRequest): TxnBody {
@@ -114,6 +135,11 @@ export class Tree {
 
   adopt(scope: PrepareScope, body: TxnBody): void {
     adoptBody(scope, body);
+  }
+
+  /** Soft limits that were passed since the last call, in words. */
+  takeQuotaWarnings(): readonly string[] {
+    return this.#quotas.takeWarnings();
   }
 
   resetOutstanding(): void {
@@ -159,7 +185,8 @@ export class Tree {
 
   #applyEffects(effects: readonly NodeEffect[], moment: Moment): Outcome[] {
     const outcomes: Outcome[] = [];
-    for (const effect of effects) outcomes.push(this.#committed.apply(effect, moment));
+    const ordered = mutant("a multi applies in another order") ? [...effects].reverse() : effects;
+    for (const effect of ordered) outcomes.push(this.#committed.apply(effect, moment));
     return outcomes;
   }
 
@@ -170,6 +197,10 @@ export class Tree {
 
   read(request: ReadRequest, context: ReadContext): Outcome {
     return this.#reader.read(request, context);
+  }
+
+  showConfig(text: string): void {
+    this.#reader.showConfig(text);
   }
 
   /** Undefined too for a path that is not valid: watches may be asked for on any. */

@@ -98,6 +98,7 @@ function writeHeader(node: Znode): void {
     w.signed(node.childCreates);
     w.signed(node.numChildren);
     w.signed(node.descendants);
+    w.signed(node.bytesBelow);
   }
 }
 
@@ -151,7 +152,7 @@ class ValueWriter {
 }
 
 const writer = new ValueWriter();
-const formatVersion = 1;
+const formatVersion = 2;
 
 function flagsOf(node: Znode): number {
   let flags = kinds.indexOf(node.kind);
@@ -162,7 +163,7 @@ function flagsOf(node: Znode): number {
   if (node.pzxid !== node.czxid) flags |= hasPzxid;
   if (node.mtimeMs !== node.ctimeMs) flags |= hasMtime;
   if (node.version !== 0 || node.aversion !== 0) flags |= hasVersions;
-  if (node.childCreates !== 0 || node.numChildren !== 0 || node.descendants !== 0) flags |= hasChildren;
+  if (node.childCreates !== 0 || node.numChildren !== 0 || node.descendants !== 0 || node.bytesBelow !== 0) flags |= hasChildren;
   if (node.hashHigh < 0) flags |= hashHighNegative;
   if (node.hashLow < 0) flags |= hashLowNegative;
   return flags;
@@ -232,6 +233,7 @@ function readZnode(flags: number): Znode {
   const childCreates = children ? r.signed() : 0;
   const numChildren = children ? r.signed() : 0;
   const descendants = children ? r.signed() : 0;
+  const bytesBelow = children ? r.signed() : 0;
   const data = (flags & hasData) === 0 ? undefined : r.rest();
   return {
     data,
@@ -250,6 +252,7 @@ function readZnode(flags: number): Znode {
     childCreates,
     numChildren,
     descendants,
+    bytesBelow,
     hashHigh,
     hashLow,
   };

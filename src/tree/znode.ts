@@ -1,7 +1,7 @@
 /**
  * How a znode changes. Znodes are immutable; each function gives the node after one change. The
  * overlay (at prepare) and the tree (at apply) use the same functions, so what was decided and what
- * is applied cannot differ. `descendants` and the hash belong to the committed tree alone, and are
+ * is applied cannot differ. `descendants`, `bytesBelow` and the hash belong to the committed tree alone, and are
  * set in apply.ts. All nodes come from one literal, so all share a hidden class.
  */
 import type { Stat } from "../model/stat.ts";
@@ -39,6 +39,7 @@ export function draftOf(node: Znode): ZnodeDraft {
     childCreates: node.childCreates,
     numChildren: node.numChildren,
     descendants: node.descendants,
+    bytesBelow: node.bytesBelow,
     hashHigh: node.hashHigh,
     hashLow: node.hashLow,
   };
@@ -62,6 +63,7 @@ export const blankZnode: Znode = {
   childCreates: 0,
   numChildren: 0,
   descendants: 0,
+  bytesBelow: 0,
   hashHigh: 0,
   hashLow: 0,
 };
@@ -140,6 +142,10 @@ export function statOf(node: Znode): Stat {
     dataLength: node.data === undefined ? 0 : node.data.length,
     numChildren: node.numChildren,
   };
+}
+
+export function dataBytes(data: Uint8Array | undefined): number {
+  return data === undefined ? 0 : data.length;
 }
 
 export function sameStat(left: Stat, right: Stat): boolean {

@@ -3,8 +3,7 @@
  * saw. What changed since fires at once; the rest is registered. Called by `replica` in one turn with
  * the state that it reads: the events go out first, then the reply, and nothing falls between.
  *
- * Persistent watches are registered without catch-up, as in ZooKeeper. (Known follow-up: replay their
- * events from history since relativeZxid, which clients would take without a change.)
+ * Persistent watches are registered here; what they missed is told by `replay.ts`.
  *
  * Unlike ZooKeeper, events of nodes that exist pass the same READ check as live ones: a client could
  * otherwise learn of nodes that it may not read. As there, such a watch is used up. A node that is

@@ -1,7 +1,7 @@
 /**
  * The last stretch of history that was read, kept because streams that catch up mostly follow each
  * other over the same txns (all clients of a server that died resume at nearly one zxid). Belongs to
- * `stream-table.ts`.
+ * `stream-table.ts`; replays for persistent watches have one of their own.
  */
 import { assert } from "../model/assert.ts";
 import type { Zxid } from "../model/zxid.ts";

@@ -77,6 +77,10 @@ export class WatchTable {
     return this.#count;
   }
 
+  byConnection(): Iterable<readonly [ConnectionId, ReadonlySet<string>]> {
+    return this.#pathsOf;
+  }
+
   get empty(): boolean {
     return this.#count === 0;
   }

@@ -305,6 +305,7 @@ function encodeResume(w: Writer, message: ResumeMessage): void {
   w.bytes(26, message.passwordHash);
   w.uint(32, message.timeoutMs);
   w.bool(40, message.logged);
+  w.uint(48, message.lastZxid);
   w.close(mark);
 }
 
@@ -315,6 +316,7 @@ function decodeResume(r: Reader): ResumeMessage {
   let passwordHash = noBytes;
   let timeoutMs = 0;
   let logged = false;
+  let lastZxid = noZxid;
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
@@ -333,12 +335,15 @@ function decodeResume(r: Reader): ResumeMessage {
       case 40:
         logged = r.bool();
         break;
+      case 48:
+        lastZxid = readZxid(r);
+        break;
       default:
         r.skip(tag);
     }
   }
   r.leave(mark);
-  return { type: "resume", connection, session, passwordHash, timeoutMs, logged };
+  return { type: "resume", connection, session, passwordHash, timeoutMs, logged, lastZxid };
 }
 
 function encodeResumed(w: Writer, message: ResumedMessage): void {

@@ -17,6 +17,13 @@ export function readString(r: Reader): string {
   return length < 0 ? "" : r.text(length, utf8ReadLenient);
 }
 
+/** Where ZooKeeper cannot do without one: null is an error. */
+export function readPresentString(r: Reader): string {
+  const length = readLength(r);
+  if (length < 0) throw new ProtocolError("null where a text must be");
+  return r.text(length, utf8ReadLenient);
+}
+
 /** Null is undefined. A view of the input. */
 export function readBuffer(r: Reader): Uint8Array | undefined {
   const length = readLength(r);
@@ -53,7 +60,7 @@ export function readAcl(r: Reader): AclEntry[] {
   for (let i = 0; i < count; i += 1) {
     const perms = r.int32() >>> 0; // A bit set: the native form has no negative ones.
     const scheme = readString(r);
-    acl.push({ perms, scheme, id: readString(r) });
+    acl.push({ perms, scheme, id: readPresentString(r) });
   }
   return acl;
 }

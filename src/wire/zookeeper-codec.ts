@@ -3,11 +3,13 @@
  * native protocol's, and outcomes become its replies. Written against by the listener of the
  * ZooKeeper port, which frames the input with FrameDecoder; what is encoded here has its length.
  *
- * A frame that cannot be read is a ProtocolError: close. Everything else is a ZkBody:
+ * A handshake, a header or an authentication that cannot be read is a ProtocolError: close. Everything else
+ * is a ZkBody:
  * - `request`: for the replica; its outcome goes to `encodeZkReply` with the request's reply form.
- * - `refused`: readable, but no request; `outcome` goes to `encodeZkReply` in its turn among the
- *   connection's replies. Of a sasl request the connection is closed after it.
+ * - `refused`: no request, or none that can be read; `outcome` goes to `encodeZkReply` in its turn among the
+ *   connection's replies.
  * - `unknown`: `encodeZkUnimplemented` in its turn, then close (probing clients count on it).
+ * - `sasl`: the next token goes into the reply form, or the request is refused and the connection closed.
  * - `ping`: `encodeZkPing`. `auth`: resolve to an identity, `addAuth` to the replica, `encodeZkAuth`.
  *
  * Differences between operations that map to one request live in the reply form: create 1 answers a
@@ -27,8 +29,8 @@ import type {
 } from "../model/request.ts";
 import { failure } from "../model/request.ts";
 import type { SessionId, Zxid } from "../model/zxid.ts";
-import { Reader } from "./cursor.ts";
-import { readAcl, readBoolean, readBuffer, readString, readStrings } from "./jute.ts";
+import { ProtocolError, Reader } from "./cursor.ts";
+import { readAcl, readBoolean, readBuffer, readPresentString, readString, readStrings } from "./jute.ts";
 import { watcherTypes } from "./read-codec.ts";
 
 /** What a reply's form depends on; keep it until the reply. */
@@ -40,13 +42,16 @@ export interface ZkReplyForm {
   readonly path: string;
   /** Of the operations of a multi or multiRead; else empty. */
   readonly opcodes: readonly number[];
+  /** What a sasl request is answered. */
+  readonly token?: Uint8Array;
 }
 
 export type ZkBody =
-  /** Never an addAuth, createSession or renewSession. Paths are not validated yet; a null one is empty. */
+  /** Never an addAuth, createSession or renewSession. Paths are not validated yet. */
   | { readonly type: "request"; readonly request: Request }
   | { readonly type: "ping" }
   | { readonly type: "auth"; readonly scheme: string; readonly credentials: Uint8Array }
+  | { readonly type: "sasl"; readonly token: Uint8Array }
   | { readonly type: "refused"; readonly outcome: Outcome }
   | { readonly type: "unknown" };
 
@@ -97,13 +102,19 @@ export function decodeZkRequest(bytes: Uint8Array, limits: Limits): ZkRequest {
   const r = new Reader(bytes, elementsMax);
   const xid = r.int32();
   const opcode = r.int32();
-  if (opcode === 14) return decodeMulti(r, xid, limits);
-  if (opcode === 22) return decodeMultiRead(r, xid, limits);
-  const body = decodeBody(r, opcode);
-  const sync = body.type === "request" && body.request.type === "sync";
-  return { xid, opcode, path: sync ? body.request.path : "", opcodes: noOpcodes, body };
+  try {
+    if (opcode === 14) return decodeMulti(r, xid, limits);
+    if (opcode === 22) return decodeMultiRead(r, xid, limits);
+    const body = decodeBody(r, opcode);
+    const sync = body.type === "request" && body.request.type === "sync";
+    return { xid, opcode, path: sync ? body.request.path : "", opcodes: noOpcodes, body };
+  } catch (error) {
+    if (!(error instanceof ProtocolError) || opcode === authOpcode) throw error;
+    return { xid, opcode, path: "", opcodes: noOpcodes, body: refused(failure("MARSHALLING_ERROR", error.message)) };
+  }
 }
 
+const authOpcode = 100;
 const noOpcodes: readonly number[] = [];
 const ping: ZkBody = { type: "ping" };
 const unknown: ZkBody = { type: "unknown" };
@@ -116,32 +127,28 @@ function refused(outcome: Outcome): ZkBody {
   return { type: "refused", outcome };
 }
 
-function badArguments(detail: string): ZkBody {
-  return refused(failure("BAD_ARGUMENTS", detail));
-}
-
 function decodeBody(r: Reader, opcode: number): ZkBody {
   switch (opcode) {
     case 1:
     case 15:
     case 19:
     case 21:
-      return request(decodeCreate(r, opcode));
+      return request(decodeCreate(r, opcode, false));
     case 2:
-      return request({ type: "delete", path: readString(r), version: r.int32() });
+      return request({ type: "delete", path: readPresentString(r), version: r.int32() });
     case 3:
-      return request({ type: "exists", path: readString(r), watch: readBoolean(r) });
+      return request({ type: "exists", path: readPresentString(r), watch: readBoolean(r) });
     case 4:
-      return request({ type: "getData", path: readString(r), watch: readBoolean(r) });
+      return request({ type: "getData", path: readPresentString(r), watch: readBoolean(r) });
     case 5:
       return request({ type: "setData", path: readString(r), data: readBuffer(r), version: r.int32() });
     case 6:
-      return request({ type: "getAcl", path: readString(r) });
+      return request({ type: "getAcl", path: readPresentString(r) });
     case 7:
       return request({ type: "setAcl", path: readString(r), acl: readAcl(r), version: r.int32() });
     case 8:
     case 12:
-      return request({ type: "getChildren", path: readString(r), watch: readBoolean(r) });
+      return request({ type: "getChildren", path: readPresentString(r), watch: readBoolean(r) });
     case 9:
       return request({ type: "sync", path: readString(r) });
     case 11:
@@ -152,17 +159,17 @@ function decodeBody(r: Reader, opcode: number): ZkBody {
       return decodeWatcherBody(r, "checkWatches");
     case 18:
       return decodeWatcherBody(r, "removeWatches");
-    case 100:
+    case authOpcode:
       return decodeAuth(r);
     case 101:
     case 105:
       return decodeSetWatches(r, opcode);
     case 102:
-      return refused(failure("AUTH_FAILED", "sasl"));
+      return { type: "sasl", token: readBuffer(r) ?? new Uint8Array(0) };
     case 103:
       return decodeGetEphemerals(r);
     case 104:
-      return request({ type: "countSubtree", path: readString(r) });
+      return request({ type: "countSubtree", path: readPresentString(r) });
     case 106:
       return decodeAddWatch(r);
     case 107:
@@ -174,10 +181,16 @@ function decodeBody(r: Reader, opcode: number): ZkBody {
   }
 }
 
+const noCredentials = new Uint8Array(0);
+
 function decodeAuth(r: Reader): ZkBody {
   r.int32();
   const scheme = readString(r);
-  return { type: "auth", scheme, credentials: readBuffer(r) ?? new Uint8Array(0) };
+  const credentials = readBuffer(r);
+  // Null proves nothing, whatever the scheme.
+  return credentials === undefined
+    ? { type: "auth", scheme: "", credentials: noCredentials }
+    : { type: "auth", scheme, credentials };
 }
 
 /** Null, empty and "/" mean all. */
@@ -195,19 +208,29 @@ const ttlMsMax = 2 ** 40 - 1;
 
 /**
  * Flags or a TTL that are not valid become a TTL node without a TTL: refusing it is for `prepare`, so that the
- * refusal has its place among the session's writes and a zxid of its own, as in ZooKeeper.
+ * refusal has its place among the session's writes and a zxid of its own, as in ZooKeeper. In a multi, flags
+ * that the opcode does not have make the whole unreadable there.
  */
-function decodeCreate(r: Reader, opcode: number): CreateRequest {
-  const path = readString(r);
+function decodeCreate(r: Reader, opcode: number, inMulti: boolean): CreateRequest {
+  const path = readPresentString(r);
   const data = readBuffer(r);
   const acl = readAcl(r);
   const flags = r.int32();
   const ttlMs = opcode === 21 ? r.int64() : -1;
-  const kind = createKinds[flags];
+  const kind = createKind(opcode, flags);
+  if (inMulti && (kind === undefined || (kind === "ttl" && opcode !== 21))) throw new ProtocolError("create flags in a multi");
   const valid = kind === "ttl" ? ttlMs >= 1 && ttlMs <= ttlMsMax : ttlMs < 0;
   if (kind === undefined || !valid) return { type: "create", path, data, kind: "ttl", sequential: false, ttlMs: 0, acl };
   const sequential = ((sequentialFlags >> flags) & 1) === 1;
   return { type: "create", path, data, kind, sequential, ttlMs: kind === "ttl" ? ttlMs : 0, acl };
+}
+
+/** The opcode makes a container, whatever the flags; the flag of one does not. */
+function createKind(opcode: number, flags: number): NodeKind | undefined {
+  const kind = createKinds[flags];
+  if (kind === undefined || kind === "ttl") return kind;
+  if (opcode === 19) return "container";
+  return kind === "container" ? "persistent" : kind;
 }
 
 // ---- multi
@@ -220,43 +243,38 @@ function readOpcode(r: Reader): number | undefined {
   return done ? undefined : opcode;
 }
 
-/** Not decodable as a whole, which ZooKeeper answers in the header alone. */
-const mixed: ZkBody = refused(failure("MARSHALLING_ERROR", "an operation that a multi cannot hold"));
-
 function decodeMulti(r: Reader, xid: number, limits: Limits): ZkRequest {
   const opcodes: number[] = [];
   const then: MultiOperation[] = [];
   for (let opcode = readOpcode(r); opcode !== undefined; opcode = readOpcode(r)) {
-    const operation = decodeMultiOperation(r, opcode);
-    if (operation === undefined) return { xid, opcode: 14, path: "", opcodes: noOpcodes, body: mixed };
-    then.push(operation);
+    then.push(decodeMultiOperation(r, opcode));
     opcodes.push(opcode);
   }
-  const tooLong = then.length > limits.multi_operations_max;
+  const tooLong = then.length > limits.zookeeper_multi_operations_max;
   const body = tooLong ? tooMany(limits) : request({ type: "multi", conditions: [], then, otherwise: undefined });
   return { xid, opcode: 14, path: "", opcodes, body };
 }
 
 function tooMany(limits: Limits): ZkBody {
-  return refused(failure("LIMIT", `multi_operations_max is ${limits.multi_operations_max}`));
+  return refused(failure("LIMIT", `zookeeper_multi_operations_max is ${limits.zookeeper_multi_operations_max}`));
 }
 
-/** Undefined when a multi cannot hold it. */
-function decodeMultiOperation(r: Reader, opcode: number): MultiOperation | undefined {
+/** What cannot be read makes the whole unreadable, which ZooKeeper answers in the header alone. */
+function decodeMultiOperation(r: Reader, opcode: number): MultiOperation {
   switch (opcode) {
     case 1:
     case 15:
     case 19:
     case 21:
-      return decodeCreate(r, opcode);
+      return decodeCreate(r, opcode, true);
     case 2:
-      return { type: "delete", path: readString(r), version: r.int32() };
+      return { type: "delete", path: readPresentString(r), version: r.int32() };
     case 5:
-      return { type: "setData", path: readString(r), data: readBuffer(r), version: r.int32() };
+      return { type: "setData", path: readPresentString(r), data: readBuffer(r), version: r.int32() };
     case 13:
-      return { type: "check", path: readString(r), version: r.int32() };
+      return { type: "check", path: readPresentString(r), version: r.int32() };
     default:
-      return undefined;
+      throw new ProtocolError("an operation that a multi cannot hold");
   }
 }
 
@@ -264,13 +282,13 @@ function decodeMultiRead(r: Reader, xid: number, limits: Limits): ZkRequest {
   const opcodes: number[] = [];
   const reads: (GetDataRequest | GetChildrenRequest)[] = [];
   for (let opcode = readOpcode(r); opcode !== undefined; opcode = readOpcode(r)) {
-    if (opcode !== 4 && opcode !== 8) return { xid, opcode: 22, path: "", opcodes: noOpcodes, body: mixed };
-    const path = readString(r);
+    if (opcode !== 4 && opcode !== 8) throw new ProtocolError("an operation that a multiRead cannot hold");
+    const path = readPresentString(r);
     readBoolean(r); // A multiRead sets no watches.
     reads.push(opcode === 4 ? { type: "getData", path, watch: false } : { type: "getChildren", path, watch: false });
     opcodes.push(opcode);
   }
-  const body = reads.length > limits.multi_operations_max ? tooMany(limits) : request({ type: "multiRead", reads });
+  const body = reads.length > limits.zookeeper_multi_operations_max ? tooMany(limits) : request({ type: "multiRead", reads });
   return { xid, opcode: 22, path: "", opcodes, body };
 }
 
@@ -279,13 +297,14 @@ function decodeMultiRead(r: Reader, xid: number, limits: Limits): ZkRequest {
 function decodeWatcherBody(r: Reader, type: "checkWatches" | "removeWatches"): ZkBody {
   const path = readString(r);
   const kind: WatcherType | undefined = watcherTypes[r.int32()];
-  return kind === undefined ? badArguments("unknown watcher type") : request({ type, path, kind });
+  if (kind === undefined) throw new ProtocolError("unknown watcher type");
+  return request({ type, path, kind });
 }
 
 function decodeAddWatch(r: Reader): ZkBody {
   const path = readString(r);
   const mode = r.int32();
-  if (mode !== 0 && mode !== 1) return badArguments("unknown watch mode");
+  if (mode !== 0 && mode !== 1) throw new ProtocolError("unknown watch mode");
   return request({ type: "addWatch", path, recursive: mode === 1 });
 }
 

@@ -24,33 +24,38 @@ export interface ZkReply extends ZkReplyForm {
 
 const notificationXid = -1;
 const pingXid = -2;
-const authXid = -4;
 const syncConnected = 3;
 
 // ---- connect
 
+/** `readOnly`: undefined for clients that expect no such byte. */
 export function encodeZkConnected(
   session: SessionId,
   timeoutMs: number,
   password: Uint8Array,
-  withReadOnly: boolean,
+  readOnly: boolean | undefined,
 ): Uint8Array {
-  return encodeConnect(session, timeoutMs, password, withReadOnly);
+  return encodeConnect(session, timeoutMs, password, readOnly);
 }
 
 /** For a session that is unknown, ended, or offered with a wrong password; then close. */
-export function encodeZkExpired(withReadOnly: boolean): Uint8Array {
-  return encodeConnect(0, 0, new Uint8Array(16), withReadOnly);
+export function encodeZkExpired(readOnly: boolean | undefined): Uint8Array {
+  return encodeConnect(0, 0, new Uint8Array(16), readOnly);
 }
 
-function encodeConnect(session: SessionId | 0, timeoutMs: number, password: Uint8Array, withReadOnly: boolean): Uint8Array {
+function encodeConnect(
+  session: SessionId | 0,
+  timeoutMs: number,
+  password: Uint8Array,
+  readOnly: boolean | undefined,
+): Uint8Array {
   const w = new Writer(64);
   const mark = beginFrame(w);
   w.int32(0);
   w.int32(timeoutMs);
   w.int64(session);
   writeBuffer(w, password);
-  if (withReadOnly) writeBoolean(w, false);
+  if (readOnly !== undefined) writeBoolean(w, readOnly);
   endFrame(w, mark);
   return w.finish();
 }
@@ -61,9 +66,9 @@ export function encodeZkPing(w: Writer, zxid: Zxid): void {
   encodeHeaderOnly(w, pingXid, zxid, 0);
 }
 
-/** After a refusal the connection is closed. */
-export function encodeZkAuth(w: Writer, accepted: boolean): void {
-  encodeHeaderOnly(w, authXid, 0, accepted ? 0 : zkErrorNumber("AUTH_FAILED"));
+/** `xid`: −4 from every client there is. After a refusal the connection is closed. */
+export function encodeZkAuth(w: Writer, xid: number, accepted: boolean): void {
+  encodeHeaderOnly(w, xid, 0, accepted ? 0 : zkErrorNumber("AUTH_FAILED"));
 }
 
 /** The answer to a body of type `unknown`; the connection is closed after it. */
@@ -128,6 +133,8 @@ function writeBody(w: Writer, reply: ZkReply, result: Result): void {
       return writeMultiRead(w, reply.opcodes, result);
     case 9:
       return writeString(w, reply.path);
+    case 102:
+      return writeBuffer(w, reply.token);
     case 106:
       return w.int32(0);
     default:

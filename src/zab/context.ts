@@ -6,6 +6,7 @@ import type { EpochRecord, EpochRecordFile } from "../log/epoch-record.ts";
 import type { Log } from "../log/log.ts";
 import { assert } from "../model/assert.ts";
 import type { Limits } from "../model/limits.ts";
+import { mutant } from "../model/mutant.ts";
 import type { Epoch, ServerId, Zxid } from "../model/zxid.ts";
 import type { PeerMessage } from "./message.ts";
 import { isVoter, type QuorumConfig } from "./quorum.ts";
@@ -98,12 +99,12 @@ export class ZabContext {
   }
 
   get inPromise(): boolean {
-    return this.nowMs < this.promiseUntilMs;
+    return this.nowMs < this.promiseUntilMs && !mutant("a promise is not kept");
   }
 
   /** Nothing of ours is on its way to the disk, so what we say of our log is what a restart would find. */
   get settled(): boolean {
-    return this.log.idle && !this.epochs.saving;
+    return (this.log.idle || mutant("votes while its log is being written")) && !this.epochs.saving;
   }
 
   send(peer: ServerId, message: PeerMessage): void {

@@ -7,7 +7,7 @@
  */
 
 import { mutant } from "../model/mutant.ts";
-import { type Epoch, makeZxid, type ServerId, type Zxid, zeroEpoch, zeroZxid } from "../model/zxid.ts";
+import { counterOf, type Epoch, makeZxid, type ServerId, type Zxid, zeroEpoch, zeroZxid } from "../model/zxid.ts";
 import type { ZabContext } from "./context.ts";
 import type { VoteMessage } from "./message.ts";
 import { hasQuorum, isVoter } from "./quorum.ts";
@@ -23,6 +23,8 @@ export type ElectionResult = { readonly type: "lead" } | { readonly type: "follo
 /** True when `a` wins over `b`. */
 export function isBetter(a: Vote, b: Vote): boolean {
   if (mutant("vote ignores zxid")) return a.leader > b.leader;
+  if (mutant("vote compares counters without epochs"))
+    return counterOf(a.zxid) > counterOf(b.zxid) || (counterOf(a.zxid) === counterOf(b.zxid) && a.leader > b.leader);
   if (a.epoch !== b.epoch) return a.epoch > b.epoch;
   if (a.zxid !== b.zxid) return a.zxid > b.zxid;
   return a.leader > b.leader;
@@ -50,6 +52,8 @@ export class Election {
 
   get waitingFor(): string {
     if (this.#vote === undefined) return this.#context.isVotingMember ? "waiting before voting" : "looking for a leader";
+    if (this.#vote.leader === this.#context.id && this.#belowFloor())
+      return "waiting for the server that the ensemble was recovered from";
     return `electing a leader, round ${this.#round}, vote for server ${this.#vote.leader}`;
   }
 
@@ -150,6 +154,8 @@ export class Election {
     if (this.#result !== undefined) return this.#result;
     const vote = this.#vote;
     if (vote === undefined || this.#context.inPromise || !this.#context.settled) return undefined;
+    if (vote.leader === this.#context.id && this.#belowFloor() && !mutant("an empty server leads a recovered ensemble"))
+      return undefined;
     if (!hasQuorum(this.#context.config, (id) => this.#agrees(id, vote))) {
       this.#agreedSinceMs = undefined;
       return undefined;
@@ -159,6 +165,11 @@ export class Election {
     if (!waited && !this.#everyoneAgrees(vote)) return undefined;
     this.#result = vote.leader === this.#context.id ? { type: "lead" } : { type: "follow", leader: vote.leader };
     return this.#result;
+  }
+
+  /** Whatever others agree on: a leader without the log that the ensemble was founded with would have it truncated. */
+  #belowFloor(): boolean {
+    return this.#context.log.durableZxid < this.#context.record.floorZxid;
   }
 
   #agrees(id: ServerId, vote: Vote): boolean {

@@ -5,6 +5,7 @@
  * link that is open now.
  */
 import { assert } from "../model/assert.ts";
+import { mutant } from "../model/mutant.ts";
 import {
   counterOf,
   type Epoch,
@@ -106,7 +107,7 @@ export class Leader {
   /** A heartbeat that will leave in this turn: when a quorum has acked it, every read that came before is current. */
   wantRound(): number {
     this.#roundWanted = true;
-    return this.lease.lastId + 1;
+    return this.lease.lastId + (mutant("a read round is not fresh") ? 0 : 1);
   }
 
   onMessage(from: ServerId, message: PeerMessage): void {
@@ -139,7 +140,7 @@ export class Leader {
   }
 
   get counterLeft(): boolean {
-    return counterOf(this.nextZxid) < this.#context.limits.counter_max;
+    return counterOf(this.nextZxid) < this.#context.limits.counter_max || mutant("the counter runs over");
   }
 
   /** Appends to our log; the turn's entries leave in one PROPOSAL. */
@@ -246,13 +247,14 @@ export class Leader {
    * and without its help, that a quorum still follows: a deposed leader would make it vote twice.
    */
   #provenTo(handler: LearnerHandler): boolean {
-    if (!handler.info.rejoining) return true;
+    if (!handler.info.rejoining || mutant("a wiped server is a member at once")) return true;
     return this.established && this.lease.confirmed(handler.infoRound + 1, handler.id);
   }
 
   #maybeEstablish(): void {
     if (this.#context.durableEpochs().current < this.#epoch) return;
-    if (!this.#countingQuorum((handler) => handler.newLeaderAcked === this.#epoch)) return;
+    const early = mutant("serves before a quorum acked NEWLEADER");
+    if (!this.#countingQuorum((handler) => early || handler.newLeaderAcked === this.#epoch)) return;
     this.#phase = "broadcast";
     this.#committed = this.#context.log.lastZxid;
     this.#commitSent = this.#committed;
@@ -264,7 +266,8 @@ export class Leader {
   #maybeUpToDate(handler: LearnerHandler): void {
     if (!this.established || handler.upToDateSent || handler.newLeaderAcked !== this.#epoch) return;
     handler.upToDateSent = true;
-    this.#context.send(handler.id, { type: "upToDate", epoch: this.#epoch, committed: this.#committed });
+    const committed = mutant("COMMITs before UPTODATE are lost") ? zeroZxid : this.#committed;
+    this.#context.send(handler.id, { type: "upToDate", epoch: this.#epoch, committed });
   }
 
   // ---- broadcast
@@ -306,10 +309,11 @@ export class Leader {
   }
 
   #ackedBy(id: ServerId): Zxid {
-    if (id === this.#context.id) return this.#context.log.durableZxid;
+    const { log } = this.#context;
+    if (id === this.#context.id) return mutant("leader counts itself before its fsync") ? log.lastZxid : log.durableZxid;
     const handler = this.#handlers.get(id);
     if (handler === undefined || !handler.votes || handler.newLeaderAcked === undefined) return zeroZxid;
-    if (handler.newLeaderAcked >= this.#epoch) return handler.ackedZxid;
+    if (handler.newLeaderAcked >= this.#epoch || mutant("acks of a past epoch count")) return handler.ackedZxid;
     // It holds entries of this epoch, but its currentEpoch is the last one's: in an election they would count for nothing.
     return handler.ackedZxid < this.#epochBase ? handler.ackedZxid : this.#epochBase;
   }
@@ -326,8 +330,8 @@ export class Leader {
   // ---- hand-over to the next epoch, in place
 
   #advanceHandover(): void {
-    if (this.#handover === undefined && counterOf(this.#context.log.lastZxid) >= this.#context.limits.handover_counter)
-      this.#beginHandover(this.#epoch);
+    const full = counterOf(this.#context.log.lastZxid) >= this.#context.limits.handover_counter;
+    if (this.#handover === undefined && full && !mutant("the counter runs over")) this.#beginHandover(this.#epoch);
     const handover = this.#handover;
     if (handover === undefined) return;
     const outcome = handover.advance();
@@ -379,7 +383,9 @@ export class Leader {
     const { nowMs, limits, log } = this.#context;
     const syncing = log.syncingSinceMs;
     if (syncing !== undefined && nowMs - syncing >= limits.sync_stall_ms) this.#fail("our own disk does not sync");
-    if (this.established && nowMs - this.lease.quorumHeardMs(nowMs) >= limits.silence_ms) this.#fail("no quorum answers");
+    const heardMs = this.lease.quorumHeardMs(nowMs);
+    if (this.established && nowMs - heardMs >= limits.silence_ms && !mutant("a leader without a quorum stays"))
+      this.#fail("no quorum answers");
     if (this.#digests.weDiffer) this.#fail("our tree differs from a quorum's");
     const late = !this.established && nowMs - this.#startedMs >= limits.establish_ms;
     if (late && (this.#phase === "discovery" || !this.#someProgress())) this.#fail("no quorum synchronised in time");

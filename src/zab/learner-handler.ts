@@ -4,6 +4,7 @@
  * stream has caught up, and from then on the learner gets each turn's PROPOSAL directly.
  */
 import { assert } from "../model/assert.ts";
+import { mutant } from "../model/mutant.ts";
 import { type Epoch, type ServerId, type Zxid, zeroZxid } from "../model/zxid.ts";
 import type { SnapshotReader, ZabContext } from "./context.ts";
 import { chunkCrc } from "./learner.ts";
@@ -50,6 +51,9 @@ export class LearnerHandler {
 
   /** Counts in quorums: a voter that is not being rejoined. */
   get votes(): boolean {
+    if (mutant("an ACK of a proposal counts as one of NEWLEADER") && this.ackedZxid !== zeroZxid)
+      this.newLeaderAcked ??= this.newLeaderSent;
+    if (mutant("a wiped server is a member at once")) return !this.info.observer;
     return !this.info.observer && (!this.info.rejoining || (this.memberSent && this.newLeaderAcked !== undefined));
   }
 
@@ -67,9 +71,10 @@ export class LearnerHandler {
     return this.#chunksSent > 0;
   }
 
-  /** The log must be kept after this zxid for the learner's sake. */
+  /** The log must be kept after this zxid for the learner's sake, from the moment at which its snapshot was opened. */
   get pinnedZxid(): Zxid | undefined {
-    return this.syncing && !this.#snapshotWanted ? this.cursor : undefined;
+    const unread = this.#snapshotWanted && this.#snapshot === undefined;
+    return this.syncing && !unread ? this.cursor : undefined;
   }
 
   get stalled(): boolean {
@@ -171,7 +176,8 @@ export class LearnerHandler {
         this.#context.host.closeLink(this.id, "the log it needs was trimmed");
         return false;
       }
-      this.#context.send(this.id, { type: "proposal", epoch, prev: this.cursor, entries });
+      const holed = mutant("the sync stream has a hole") && entries.length > 2 ? [entries[0] ?? last, last] : entries;
+      this.#context.send(this.id, { type: "proposal", epoch, prev: this.cursor, entries: holed });
       this.#count(last.zxid, entries);
       this.cursor = last.zxid;
     }

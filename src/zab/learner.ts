@@ -102,6 +102,7 @@ export class Learner {
 
   /** Once a turn, after its events. */
   advance(): void {
+    if (mutant("SNAP switches before its log")) this.#switchEarly();
     this.#checkSilence();
     this.#releaseHeld();
     if (this.#phase === "discovery") this.#maybeSendInfo();
@@ -128,7 +129,7 @@ export class Learner {
 
   #onLeaderInfo(message: LeaderInfoMessage): void {
     const accepted = this.#context.record.acceptedEpoch;
-    const raises = message.epoch > accepted;
+    const raises = message.epoch > accepted || mutant("an accepted epoch is accepted again");
     if (message.epoch < accepted) return this.#fail("the leader's epoch is below ours");
     if (raises) this.#context.saveEpochs({ acceptedEpoch: message.epoch });
     this.#offered = { epoch: message.epoch, counts: raises && this.#context.isVotingMember };
@@ -139,9 +140,11 @@ export class Learner {
   #maybeAckEpoch(): void {
     const context = this.#context;
     const offered = this.#offered;
-    if (offered === undefined || context.durableEpochs().accepted < offered.epoch) return;
+    if (offered === undefined) return;
+    if (context.durableEpochs().accepted < offered.epoch && !mutant("ACKEPOCH before acceptedEpoch is durable")) return;
     if (context.inPromise && context.promisedLeader !== this.leader) return;
-    if (this.#phase === "discovery" && !context.settled) return;
+    const settled = context.settled || (mutant("ACKEPOCH before acceptedEpoch is durable") && context.log.idle);
+    if (this.#phase === "discovery" && !settled) return;
     this.#offered = undefined;
     context.send(this.leader, {
       type: "ackEpoch",
@@ -201,7 +204,7 @@ export class Learner {
     }
     context.mark("trunc");
     context.log.truncate(to, context.nowMs);
-    this.#truncating = true;
+    this.#truncating = !mutant("TRUNC is acked before it is durable");
     this.#syncFrom(to);
   }
 
@@ -256,12 +259,19 @@ export class Learner {
     const message = this.#newLeader;
     if (message === undefined || this.#newLeaderAcked) return;
     const log = this.#install?.log ?? this.#context.log;
-    const historyDurable = log.durableZxid >= message.zxid && (this.#install?.synced ?? true) && !this.#truncating;
+    // An installed log without entries is at its base at once; its files must be durable before the epoch record names them.
+    const there = log.opened && log.durableZxid >= message.zxid;
+    const synced = there && (this.#install?.synced ?? true) && !this.#truncating;
+    const historyDurable = synced || (mutant("NEWLEADER acked before the history is durable") && this.#install === undefined);
     if (historyDurable && !this.#newLeaderSaved) this.#saveNewLeader(message);
     if (!this.#newLeaderSaved || !this.#epochDurable(message)) return;
     if (this.#install !== undefined) this.#switchToInstall(this.#install);
     this.#newLeaderAcked = true;
     this.#epoch = message.epoch;
+    if (mutant("a sync stream commits")) {
+      this.#phase = "broadcast";
+      this.#raiseCommitted(message.zxid);
+    }
     this.#acked = this.#context.log.durableZxid;
     this.#context.send(this.leader, { type: "ack", epoch: message.epoch, zxid: this.#acked, newLeader: true });
   }
@@ -277,7 +287,9 @@ export class Learner {
   #epochDurable(message: NewLeaderMessage): boolean {
     const durable = this.#context.epochs.durable;
     const generation = this.#install?.generation ?? durable.generation;
-    return durable.currentEpoch >= message.epoch && durable.generation === generation;
+    // A server that rejoins in the epoch that it knew already becomes a member by this record alone.
+    const member = durable.member || !message.member;
+    return durable.currentEpoch >= message.epoch && durable.generation === generation && member;
   }
 
   /** The durable epoch record names the new directories: from here on they are the only ones. */
@@ -286,6 +298,14 @@ export class Learner {
     this.#context.fenced = false;
     this.#context.host.completeInstall(install);
     assert(this.#context.log === install.log, "the installed log must be the log now");
+  }
+
+  /** Planted bug: the image alone is not what the old log held. */
+  #switchEarly(): void {
+    const install = this.#install;
+    if (install === undefined || !install.synced || !install.log.idle || this.#context.epochs.saving) return;
+    if (this.#context.epochs.durable.generation === install.generation) this.#switchToInstall(install);
+    else this.#context.saveEpochs({ generation: install.generation });
   }
 
   #onUpToDate(message: UpToDateMessage): void {

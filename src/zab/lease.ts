@@ -15,7 +15,8 @@ export class Lease {
   readonly #limits: Limits;
   readonly #config: QuorumConfig;
   readonly #self: ServerId;
-  readonly #enabled: boolean;
+  /** False with `--lease-reads off`: then nothing rests on clocks, and every answer needs a round. */
+  readonly enabled: boolean;
   readonly #acked = new Map<ServerId, number>();
   readonly #ackReceivedMs = new Map<ServerId, number>();
   readonly #sentAtMs = new Float64Array(sendTimesKept);
@@ -27,7 +28,7 @@ export class Lease {
     this.#limits = parts.limits;
     this.#config = parts.config;
     this.#self = parts.self;
-    this.#enabled = parts.enabled;
+    this.enabled = parts.enabled;
     for (const voters of parts.config.voterSets) for (const id of voters) this.#ackReceivedMs.set(id, parts.nowMs);
   }
 
@@ -44,6 +45,7 @@ export class Lease {
   onAck(from: ServerId, id: number, nowMs: number): void {
     if (id > this.#lastId) return;
     this.#ackReceivedMs.set(from, nowMs);
+    if (mutant("lease from the receipt of the ack")) this.#sentAtMs[id % sendTimesKept] = nowMs + this.#limits.promise_ms - leaseMs(this.#limits);
     if (id > (this.#acked.get(from) ?? 0)) this.#acked.set(from, id);
   }
 
@@ -64,7 +66,7 @@ export class Lease {
 
   /** Until when the leader may answer alone, on its monotonic clock. */
   validUntilMs(nowMs: number): number {
-    if (!this.#enabled) return Number.NEGATIVE_INFINITY;
+    if (!this.enabled) return Number.NEGATIVE_INFINITY;
     const id = this.#quorumId(undefined);
     if (id === Number.POSITIVE_INFINITY) return nowMs + leaseMs(this.#limits);
     if (id <= this.#droppedId || id === 0 || this.#lastId - id >= sendTimesKept) return Number.NEGATIVE_INFINITY;

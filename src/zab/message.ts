@@ -25,11 +25,15 @@ export interface HelloMessage {
   readonly observers: readonly ServerId[];
   /** Random, one a process: tells a restarted peer. */
   readonly boot: number;
+  /** Of its log, durable. Looked at before founding alone: only a recovered directory has one then. */
+  readonly lastZxid: Zxid;
 }
 export interface FoundMessage {
   readonly type: "found";
   readonly clusterId: string;
   readonly voters: readonly ServerId[];
+  /** Nobody whose log ends before this may ever lead. */
+  readonly floorZxid: Zxid;
 }
 export interface FoundAckMessage {
   readonly type: "foundAck";
@@ -212,6 +216,8 @@ export interface ResumeMessage {
   readonly timeoutMs: number;
   /** The new generation must outlive the leader: asked for where writes have no numbers of the client's, which alone would tell an old connection's late ones. */
   readonly logged: boolean;
+  /** The highest zxid that the client has seen: beyond what the leader has committed, it belongs to no history of ours. */
+  readonly lastZxid: Zxid;
 }
 export interface ResumedMessage {
   readonly type: "resumed";

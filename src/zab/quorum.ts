@@ -3,6 +3,7 @@
  * jointly: then a quorum is a majority of each. Pure; knows no messages.
  */
 import { assert } from "../model/assert.ts";
+import { mutant } from "../model/mutant.ts";
 import type { ServerId } from "../model/zxid.ts";
 
 export interface QuorumConfig {
@@ -12,6 +13,7 @@ export interface QuorumConfig {
 }
 
 export function majorityOf(voters: number): number {
+  if (mutant("less than a majority is a quorum")) return Math.max(1, Math.floor(voters / 2));
   return Math.floor(voters / 2) + 1;
 }
 

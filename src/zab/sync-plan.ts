@@ -5,6 +5,7 @@
  * boundary because it knows only the learner's last zxid; here the learner names its last zxid of
  * every epoch, which settles it.
  */
+import { mutant } from "../model/mutant.ts";
 import { counterOf, epochOf, makeZxid, type Zxid } from "../model/zxid.ts";
 
 export interface SyncInput {
@@ -34,6 +35,7 @@ export function commonPrefix(learner: readonly Zxid[], leader: readonly Zxid[]):
     const epoch = epochOf(tail);
     const match = leader.find((zxid) => epochOf(zxid) === epoch);
     if (match === undefined) continue;
+    if (mutant("DIFF to a diverged log")) return tail;
     return makeZxid(epoch, Math.min(counterOf(tail), counterOf(match)));
   }
   return undefined;

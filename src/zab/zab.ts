@@ -4,6 +4,7 @@
  * role does; the log, the epoch record and their completions live on (a completion that was dropped at
  * a role change would leave memory behind the disk, schedule "a dropped completion").
  */
+import { mutant } from "../model/mutant.ts";
 import { type Epoch, type ServerId, type Zxid, zeroEpoch, zeroZxid } from "../model/zxid.ts";
 import type { ZabContext } from "./context.ts";
 import { Election, servingNotification } from "./election.ts";
@@ -71,6 +72,7 @@ export class Zab {
   /** Committed and synced here: may be applied. */
   get applicable(): Zxid {
     const durable = this.#context.log.durableZxid;
+    if (mutant("the tree has uncommitted txns") && this.committed !== zeroZxid) return durable;
     return this.committed < durable ? this.committed : durable;
   }
 
@@ -93,6 +95,7 @@ export class Zab {
   onLost(peer: ServerId): void {
     this.#context.links.delete(peer);
     this.#founding.onLost(peer);
+    if (mutant("a promise ends with its link") && peer === this.#context.promisedLeader) this.#context.promiseUntilMs = 0;
     this.#forget(peer);
   }
 
@@ -112,7 +115,7 @@ export class Zab {
 
   /** The clock cannot be trusted over the last turn: a stall, a suspend, a jump. */
   onClockDoubt(): void {
-    this.#leader?.lease.drop();
+    if (!mutant("a lease outlives a suspend")) this.#leader?.lease.drop();
   }
 
   /** Once a turn, after its events: moves the role on, then writes the turn's log batch. */
@@ -205,6 +208,8 @@ export class Zab {
   }
 
   #onVote(from: ServerId, message: VoteMessage): void {
+    const disturbed = mutant("no pre-vote") && message.state === "looking" && message.leader === from;
+    if (disturbed && this.role === "following") this.#learner?.onLost();
     if (this.#leader === undefined && this.#learner === undefined) this.#election?.onVote(from, message);
     else if (message.state === "looking") this.#sayWhoLeads(from);
     else if (message.state === "leading") this.#preferEstablished(from, message);

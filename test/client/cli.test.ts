@@ -45,6 +45,22 @@ t.test("zabra", async (t) => {
     return [await run.ended, run.output];
   };
 
+  t.test("quota set, get and rm", async (t) => {
+    await zabra("create", "/quota/of/this", "12345", "--parents");
+    t.same(await zabra("quota", "set", "/quota/of", "--hard-count", "2", "--bytes", "9"), [
+      0,
+      "count=-1,bytes=9=;byteHardLimit=-1;countHardLimit=2\n",
+    ]);
+    t.match(await zabra("create", "/quota/of/that"), [1, /countHardLimit of \/quota\/of is 2/]);
+    t.match(await zabra("quota", "set", "/quota/of/this", "--count", "1"), [1, /cannot be nested/]);
+    t.match(await zabra("quota", "set", "/quota/none", "--count", "1"), [1, /no such node/]);
+    t.match(await zabra("quota", "set", "/quota/of", "--count", "many"), [1, /--count must be a whole number/]);
+    t.same(await zabra("quota", "get", "/quota/of"), [0, "nodes  2  soft -  hard 2\nbytes  5  soft 9  hard -\n"]);
+    t.same(await zabra("quota", "rm", "/quota/of"), [0, "removed the quota of /quota/of\n"]);
+    t.equal((await zabra("create", "/quota/of/that"))[0], 0);
+    t.match(await zabra("ls", "/zookeeper/quota"), [0, ""], "nothing is left behind");
+  });
+
   t.test("create, get, set, stat, ls, rm", async (t) => {
     t.same(await zabra("create", "/a", "hello"), [0, "/a\n"]);
     t.same(await zabra("get", "/a"), [0, "hello"]);

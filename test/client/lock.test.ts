@@ -5,7 +5,7 @@ import { type Grant, Lock, withLock } from "../../client/recipes/index.ts";
 import { type Server, startServer } from "../../server/index.ts";
 import { Gate, MovableClock, until } from "./gate.ts";
 
-const sessionTimeoutMs = 600;
+const sessionTimeoutMs = 1_500;
 const limits = { replies_per_session_max: 1_100, session_timeout_ms_min: 200 };
 
 function code(promise: Promise<unknown>): Promise<string> {

@@ -15,7 +15,7 @@ const patienceMs = 5_000;
 export class RawConnection {
   readonly #socket: Socket;
   readonly #frames: Buffer[] = [];
-  #bytes = Buffer.alloc(0);
+  #bytes: Buffer = Buffer.alloc(0);
   #closed = false;
   #wake: () => void = () => {};
 

@@ -234,8 +234,16 @@ export function getAllChildrenNumber(path: Path): Operation {
   return operation("read", 104, `getAllChildrenNumber ${quotePath(path)}`, [text(path)], (r) => String(r.int()));
 }
 
+/** ZooKeeper keeps identities in no order: sorted here. */
+function readIdentities(r: JuteReader): string {
+  return r
+    .vector(() => `${r.text()}:${r.text()}`)
+    .sort()
+    .join(" ");
+}
+
 export function whoAmI(): Operation {
-  return operation("read", 107, "whoAmI", [], (r) => r.vector(() => `${r.text()}:${r.text()}`).join(" "));
+  return operation("read", 107, "whoAmI", [], readIdentities);
 }
 
 // ---- the connection's own

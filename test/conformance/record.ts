@@ -1,13 +1,21 @@
-/** Runs the cases against a real ZooKeeper and writes what it answered. `node dist/test/conformance/record.js HOST:PORT FILE`. */
+/**
+ * `npm run conformance:record`: asks a real ZooKeeper all cases and writes down what it answered. With
+ * `-- --case TEXT`, prints the cases with TEXT in their name instead; with `-- --zabra`, asks Zabra.
+ */
 import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { RealZooKeeper, zookeeperVersion } from "../foreign/real-zookeeper.ts";
 import { allCases } from "./cases.ts";
+import { recordingFile, startZabra } from "./recording.ts";
 import { runCases } from "./run.ts";
 
-const [address = "127.0.0.1:2181", file = "recording.json"] = process.argv.slice(2);
-const recording = await runCases(
-  [address],
-  process.env.ONLY ? allCases.filter((c) => c.name.includes(process.env.ONLY)) : allCases,
-  Number(process.env.LANES ?? 1),
-);
-writeFileSync(file, `${JSON.stringify(recording, undefined, 1)}\n`);
-console.log(`${Object.keys(recording).length} cases`);
+const { values } = parseArgs({ options: { case: { type: "string" }, zabra: { type: "boolean", default: false } } });
+const cases = allCases.filter(({ name }) => name.includes(values.case ?? ""));
+const server = values.zabra ? await startZabra() : await RealZooKeeper.start();
+try {
+  const transcripts = await runCases(server.addresses, cases, 1);
+  if (values.case !== undefined || values.zabra) console.log(JSON.stringify(transcripts, undefined, 1));
+  else writeFileSync(recordingFile, `${JSON.stringify({ zookeeper: zookeeperVersion, transcripts }, undefined, 1)}\n`);
+} finally {
+  await server.close();
+}

@@ -122,6 +122,7 @@ export class SceneClient {
       const received = await this.#next();
       if (typeof received === "string") return this.say(`setting up → ${received}`);
       const sent = this.#sent.shift();
+      if (received.zxid > 0n) this.lastZxid = received.zxid;
       if (received.error !== 0) this.say(`setting up: ${sent?.operation.name} → ${errorName(received.error)}`);
     }
   }
@@ -182,7 +183,13 @@ export class SceneClient {
     const [type, state, path] = [body.int(), body.int(), body.text()];
     const name = eventNames[type] ?? `event ${type}`;
     const odd = state === 3 && error === 0 ? "" : ` state ${state} error ${error}`;
-    this.say(`  ! ${name} ${path} at {w${zxid}}${odd}${rest(body)}`);
+    this.say(`  ! ${name} ${path} at {${this.#catchingUp() ? "c" : "e"}${zxid}}${odd}${rest(body)}`);
+  }
+
+  /** Events in answer to setWatches, which no write of the moment caused. */
+  #catchingUp(): boolean {
+    const opcode = this.#sent[0]?.operation.opcode;
+    return opcode === 101 || opcode === 105;
   }
 
   #reply(received: Received, sent: { readonly xid: number; readonly operation: Operation } | undefined): void {
@@ -234,6 +241,11 @@ export class Scene {
     this.#lines.push(line);
   }
 
+  /** Where no order is promised. */
+  sortLast(count: number): void {
+    this.#lines.push(...this.#lines.splice(-count).sort());
+  }
+
   /** A session's first label stays. */
   name(session: bigint, label: string): void {
     if (!this.#labels.has(session)) this.#labels.set(session, label);
@@ -279,6 +291,8 @@ export class Scene {
           if (zxid > newest) newest = zxid;
           return zxid > 0n ? `z${ranked.indexOf(zxid) + 1}` : digits;
         })
+        .replaceAll(/\{c(-?\d+)\}/g, (_, digits: string) => (BigInt(digits) > 0n ? "a zxid" : digits))
+        .replaceAll(/\{e(-?\d+)\}/g, (_, digits: string) => eventZxid(BigInt(digits), ranked))
         .replaceAll(/\{r(-?\d+)\}/g, (_, digits: string) => readZxid(BigInt(digits), newest))
         .replaceAll(/\{s(-?\d+)\}/g, (_, digits: string) => this.#labels.get(BigInt(digits)) ?? digits)
         .replaceAll(/\{t:(-?\d+):(-?\d+):(\w+)\}/g, (_, created: string, modified: string, rule: string) =>
@@ -287,6 +301,11 @@ export class Scene {
       return told.replaceAll(this.base, "/t");
     });
   }
+}
+
+function eventZxid(zxid: bigint, ranked: readonly bigint[]): string {
+  if (zxid <= 0n) return String(zxid);
+  return ranked.includes(zxid) ? `z${ranked.indexOf(zxid) + 1}` : "another zxid";
 }
 
 function readZxid(zxid: bigint, newest: bigint): string {

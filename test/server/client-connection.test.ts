@@ -63,7 +63,14 @@ function bench(connectedAlready = true) {
     output_bytes_per_connection_max: 1_000,
     connections_max: 2,
   };
-  const clients = new ClientConnections({ serverId: 1, inbox, limits, logger: makeLogger("silent", 1), superDigest: undefined });
+  const clients = new ClientConnections({
+    serverId: 1,
+    inbox,
+    limits,
+    logger: makeLogger("silent", 1),
+    superDigest: undefined,
+    saslUsers: new Map(),
+  });
   const transport = new FakeTransport();
   const connection = clients.open("native", "10.0.0.1", transport);
   if (connectedAlready) {

@@ -33,6 +33,7 @@ t.test("defaults", async (t) => {
     zookeeper: { host: "127.0.0.1", port: 2181 },
     ensemble: [{ id: 1 }],
     rejoin: false,
+    foundAboveEpoch: 0,
     leaseReads: true,
     logLevel: "info",
   });
@@ -104,6 +105,14 @@ const mistakes: readonly (readonly [title: string, run: () => unknown, message: 
     64,
   ],
   ["file missing", () => readConfig({ ...valid, config: "/nowhere.json" }, {}), /--config: \/nowhere.json cannot be read/, 78],
+  [
+    "SASL users that are none",
+    () => readConfig({ ...valid, "sasl-users": file('{"bob": 5}') }, {}),
+    /must give each user a password/,
+    64,
+  ],
+  ["SASL users not JSON", () => readConfig({ ...valid, "sasl-users": file("secret") }, {}), /cannot be read: it is not JSON/, 64],
+  ["an unknown four-letter word", () => readConfig({ ...valid, "zk-words": "stat,nope" }, {}), /must name some of ruok,/, 64],
   ["file not JSON", () => readConfig({ ...valid, config: file("{") }, {}), /cannot be read/, 78],
   ["file not an object", () => readConfig({ ...valid, config: file([]) }, {}), /must hold a JSON object/, 78],
   [

@@ -19,7 +19,9 @@ export const stoppedStatus: Status = {
   streams: 0,
   znodes: 0,
   ephemerals: 0,
+  dataBytes: 0,
   outstanding: 0,
   peers: [],
+  readOnly: false,
   waitingFor: "test",
 };

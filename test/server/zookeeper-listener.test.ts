@@ -215,7 +215,7 @@ const malformed: readonly (readonly [title: string, hex: readonly string[]])[] =
   ["a negative length", ["ffffffff 00"]],
   ["a length of 2 GiB", ["7fffffff 00"]],
   ["a handshake too short", ["00000004 00000000"]],
-  ["a garbage request", [connect45, "00000009 00000001 00000004 ff"]],
+  ["a garbage request", [connect45, "00000009 00000001 00000064 ff"]],
   ["a second handshake", [connect45, connect45]],
 ];
 for (const [title, hex] of malformed) {

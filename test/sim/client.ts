@@ -45,6 +45,7 @@ export interface AnyClient {
   readonly outstanding: number;
   /** Goes only to this server when set (scenarios). */
   pinned: number | undefined;
+  readonly stream: ClientStream | undefined;
   start(): void;
   /** Undefined when there is no session to ask in. */
   call(request: Request, isWrite: boolean, level?: ReadLevel, guards?: readonly Guard[]): Operation | undefined;
@@ -75,10 +76,13 @@ export interface ClientStream {
   subscribed: boolean;
 }
 
+/** Stands for the stream's own request among the pending ones. */
+const subscription = Symbol("subscription");
+
 interface Session {
   readonly id: SessionId;
   readonly passwordHash: Uint8Array;
-  readonly timeoutMs: number;
+  timeoutMs: number;
   nextSeq: number;
   /** Unanswered writes in seq order. */
   readonly writes: Operation[];
@@ -110,7 +114,7 @@ export class SimClient implements AnyClient {
   #server = 0;
   #xid = 0;
   #generation = 0;
-  #pending = new Map<number, Operation>();
+  #pending = new Map<number, Operation | typeof subscription>();
   #reads: Operation[] = [];
   #connectSentAt = 0;
   #newHash: Uint8Array | undefined;
@@ -266,9 +270,15 @@ export class SimClient implements AnyClient {
       type: "connect",
       session: session?.id ?? 0,
       passwordHash: session?.passwordHash ?? (this.#newHash as Uint8Array),
-      timeoutMs: session?.timeoutMs ?? this.#p.timeoutMs,
+      timeoutMs: session === undefined ? this.#p.timeoutMs : this.#wantedTimeout(session),
       lastZxid: session?.lastZxid ?? (0 as Zxid),
     });
+  }
+
+  /** Now and then another one than before: that is a renewal, which every later leader must know. */
+  #wantedTimeout(session: Session): number {
+    const { random } = this.#p;
+    return random.chance(0.15) ? Math.floor(session.timeoutMs * random.between(0.7, 2)) : session.timeoutMs;
   }
 
   /** The process of the client drops its connection (a fault, or silence). */
@@ -362,6 +372,7 @@ export class SimClient implements AnyClient {
       };
       watcher.sessionBegan(this, message.session, message.timeoutMs);
     } else {
+      this.#session.timeoutMs = message.timeoutMs;
       watcher.resumed(this, message.lastSeq, message.ackedSeq, message.zxid);
     }
     this.#connected = true;
@@ -390,7 +401,8 @@ export class SimClient implements AnyClient {
     if (operation === undefined) return;
     this.#pending.delete(message.xid);
     const { code } = message.outcome;
-    if (message.requestType === "subscribe" || operation.state === "unknown" || operation.state === "done") return;
+    if (operation === subscription) return this.#onSubscribed(code);
+    if (operation.state === "unknown" || operation.state === "done") return;
     if (code === "SESSION_EXPIRED") {
       this.#endSession(operation.request.type === "closeSession");
       this.disconnect();
@@ -461,6 +473,7 @@ export class SimClient implements AnyClient {
     const stream = this.stream;
     if (stream === undefined || stream.subscribed || !this.#connected) return;
     this.#xid += 1;
+    this.#pending.set(this.#xid, subscription);
     stream.id = this.#xid;
     stream.subscribed = true;
     this.#transmit({
@@ -480,6 +493,18 @@ export class SimClient implements AnyClient {
         fromZxid: stream.position,
       },
     });
+  }
+
+  /** Refused: asked again, from a snapshot when the history is gone. */
+  #onSubscribed(code: string): void {
+    const { stream } = this;
+    if (stream === undefined || code === "OK") return;
+    if (code === "COMPACTED") {
+      stream.position = undefined;
+      this.#p.watcher.streamReset(stream);
+    }
+    stream.subscribed = false;
+    this.#p.scheduler.after(20, () => this.#subscribe());
   }
 
   #onStream(delivery: StreamDelivery): void {

@@ -45,10 +45,13 @@ export class Cluster {
   readonly scheduler = new Scheduler();
   readonly limits: Limits;
   readonly drift: number;
+  readonly sessionTimeoutMs: number;
   readonly network: Network;
   readonly peers: PeerLinks;
   readonly servers: SimServer[] = [];
   readonly clients: AnyClient[] = [];
+  /** Clients that are gone for good. */
+  readonly gone = new Set<AnyClient>();
   /** Clients that the workload leaves alone: reads of a session wait for its own writes, which would hide what a fault is about. */
   readonly resting = new Set<AnyClient>();
   readonly history = new History();
@@ -61,6 +64,7 @@ export class Cluster {
     this.random = new Random(options.seed);
     this.limits = options.limits ?? tinyLimits;
     this.drift = options.drift ?? 0;
+    this.sessionTimeoutMs = options.sessionTimeoutMs ?? this.limits.session_timeout_ms_default;
     this.trace = new Trace(this.scheduler, options.trace);
     this.network = new Network(this.scheduler, this.random.fork("net"), options.network ?? calmNetwork);
     this.peers = new PeerLinks(this.network, this.scheduler, this.random.fork("dial"), {
@@ -73,6 +77,7 @@ export class Cluster {
       scheduler: this.scheduler,
       limits: this.limits,
       voters: options.voters,
+      leaseReads: options.leaseReads ?? true,
       history: this.history,
       servers: this.servers,
       haltExpected: options.haltExpected ?? (() => false),

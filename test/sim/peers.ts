@@ -129,13 +129,14 @@ export class PeerLinks {
     return { from, to, frames: [...(this.#recent.get(pair(from, to)) ?? [])] };
   }
 
-  /** Hands the receiver frames of links that are no longer its own. */
-  replay(kept: KeptFrames, to: NodeId): void {
+  /** Hands the receiver frames of links that are no longer its own; how many. */
+  replay(kept: KeptFrames, to: NodeId): number {
     const host = this.#hosts.get(to);
     const now = this.#ends.get(pair(to, kept.from))?.link;
-    if (!host?.running) return;
-    for (const { link, message } of kept.frames)
-      if (link !== now) host.deliver({ type: "peerMessage", peer: kept.from, link, message });
+    if (!host?.running) return 0;
+    const old = kept.frames.filter((frame) => frame.link !== now);
+    for (const { link, message } of old) host.deliver({ type: "peerMessage", peer: kept.from, link, message });
+    return old.length;
   }
 
   #remember(from: NodeId, to: NodeId, link: number, message: PeerMessage): void {

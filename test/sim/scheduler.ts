@@ -9,6 +9,9 @@ interface Item {
   readonly run: () => void;
 }
 
+/** Far above any run: a server that never comes to rest must end as a failure, not hang its test. */
+const eventsMax = 3_000_000;
+
 export class Scheduler {
   /** True time, ms. Never falls. */
   now = 0;
@@ -48,6 +51,7 @@ export class Scheduler {
       this.#pop();
       this.now = next.time;
       this.events += 1;
+      if (this.events > eventsMax) throw new Error(`a run without an end: ${eventsMax} events`);
       next.run();
       if (stop?.()) return;
     }

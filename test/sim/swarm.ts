@@ -4,7 +4,6 @@
  * quiet: trees byte for byte alike on all servers, every acked write in the log.
  */
 import { type Limits, tinyLimits } from "../../src/model/limits.ts";
-import { replicaDifference } from "./check/replicas.ts";
 import { Violation } from "./check/violation.ts";
 import { Cluster } from "./cluster.ts";
 import { drawLeasePlan, drawPlan, type FaultPlan, Faults } from "./faults.ts";
@@ -118,33 +117,29 @@ function phases(cluster: Cluster, workload: Workload, faults: Faults, random: Ra
 
 /** Phase B and C: bounded recovery, then everything alike. */
 export function heal(cluster: Cluster, workload: Workload): void {
-  cluster.until("one leader, all serve", () => allServe(cluster), 15_000);
-  cluster.run(500);
+  const { liveness } = cluster.checks;
+  const random = cluster.random.fork("heal");
+  liveness.oneLeader(cluster, 15_000);
+  liveness.staysCalm(cluster, 700);
   workload.stop();
-  cluster.until("every call ends", () => cluster.clients.every((client) => client.settled), 20_000);
-  cluster.until("all trees are flushed at one zxid", () => allFlushed(cluster), 10_000);
-  const difference = replicaDifference(cluster);
-  if (difference !== undefined) throw new Violation("replicas are alike", difference);
-  cluster.checks.replicasAlike.evaluations += 1;
+  const lost = random.chance(0.2) ? leave(cluster) : undefined;
+  liveness.callsEnd(cluster, 20_000);
+  if (random.chance(0.25)) liveness.comesBackIdle(cluster, random.pick(cluster.servers).id);
+  if (lost !== undefined) liveness.sessionEnds(cluster, lost, 30_000);
+  liveness.oneLeader(cluster, 15_000);
+  liveness.treesAlike(cluster, 10_000);
+  liveness.streamsCatchUp(cluster, 8_000);
   cluster.checks.finish();
 }
 
-function allServe(cluster: Cluster): boolean {
-  let leaders = 0;
-  for (const server of cluster.servers) {
-    const status = server.status();
-    if (status === undefined || !status.serving) return false;
-    if (status.role === "leading") leaders += 1;
-  }
-  return leaders === 1;
-}
-
-function allFlushed(cluster: Cluster): boolean {
-  const first = cluster.servers[0]?.status()?.flushedZxid;
-  return cluster.servers.every((server) => {
-    const status = server.status();
-    return status?.serving && status.flushedZxid === first && status.lastAppliedZxid === first && status.lastLoggedZxid === first;
-  });
+/** A client with a short session goes for good, without a word; its session, if there was one. */
+function leave(cluster: Cluster): number | undefined {
+  const client = cluster.clients.at(-1);
+  const session = client?.session;
+  if (client === undefined || session === undefined || cluster.sessionTimeoutMs > 2_500) return undefined;
+  cluster.gone.add(client);
+  for (const server of cluster.servers) cluster.cut(client.id, server.id);
+  return session;
 }
 
 function report(options: RunOptions, cluster: Cluster, faults: Faults, violation: Violation | undefined): RunReport {
@@ -159,7 +154,7 @@ function report(options: RunOptions, cluster: Cluster, faults: Faults, violation
     operations: cluster.history.operations.length,
     committed: cluster.checks.ghost.committed.length,
     evaluations,
-    marks: cluster.checks.marks,
+    marks: cluster.checks.marks.counts,
     faults: faults.played,
     violation,
     state: cluster.describe(),

@@ -121,6 +121,7 @@ t.test("faults", async (t) => {
       const leader = await ensemble.leader();
       const heal = ensemble.partition([leader]);
       await ensemble.until(async () => (await ensemble.leader()) !== leader);
+      t.not(await ensemble.leader(), leader);
       heal();
       const next = await ensemble.leader();
       ensemble.partition([next], undefined, { oneWay: true });
@@ -210,6 +211,7 @@ t.test("faults", async (t) => {
       const before = await ensemble.leader();
       ensemble.pause(before, 4_000);
       await ensemble.until(async () => (await ensemble.leader()) !== before);
+      t.not(await ensemble.leader(), before);
     }),
   );
 });

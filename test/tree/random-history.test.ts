@@ -269,6 +269,11 @@ function treeErrors(harness: Harness): string[] {
     const below = [...walkPaths(harness.store, at)].length - 1;
     znodes += 1;
     if (node.descendants !== below) wrong.push(`${at}: descendants ${node.descendants}, not ${below}`);
+    const bytes = [...walkPaths(harness.store, at)].reduce(
+      (sum, path) => sum + (harness.machine.node(path)?.data?.length ?? 0),
+      0,
+    );
+    if (node.bytesBelow + (node.data?.length ?? 0) !== bytes) wrong.push(`${at}: bytesBelow ${node.bytesBelow}, not ${bytes}`);
     if (node.numChildren !== harness.children(at).length) wrong.push(`${at}: numChildren`);
     if (node.czxid > node.mzxid || node.czxid > node.pzxid || (node.czxid > 0 && node.childCreates < node.numChildren))
       wrong.push(`${at}: zxids or counters`);

@@ -26,6 +26,7 @@ export function plainNode(zxid: number, data?: Uint8Array): Znode {
     childCreates: 0,
     numChildren: 0,
     descendants: 0,
+    bytesBelow: 0,
     hashHigh: zxid >>> 0,
     hashLow: ~zxid >>> 0,
   };
@@ -54,6 +55,7 @@ export function randomNode(random: Random): Znode {
     childCreates: signed(),
     numChildren: small(),
     descendants: small(),
+    bytesBelow: small(),
     hashHigh: random.chance(0.5) ? random.next() : random.next() | 0,
     hashLow: random.chance(0.5) ? random.next() : random.next() | 0,
   };

@@ -11,6 +11,7 @@ import type {
   ListCursor,
   ListEntry,
   MultiOperation,
+  NodeDetails,
   NodeKind,
   Outcome,
   ReadLevel,
@@ -168,6 +169,7 @@ export const wireRequest: fc.Arbitrary<WireRequest> = fc.oneof<fc.Arbitrary<Wire
     recursive: bool,
     prefix: text,
     withData: bool,
+    withDetails: bool,
     limit: uint,
     cursor: fc.option(cursor, { nil: undefined }),
   }),
@@ -202,7 +204,11 @@ export const wireRequest: fc.Arbitrary<WireRequest> = fc.oneof<fc.Arbitrary<Wire
 
 // ---- results
 
-export const listEntry: fc.Arbitrary<ListEntry> = fc.record({ path, stat, data });
+const details: fc.Arbitrary<NodeDetails> = fc.record({ kind, ttlMs: uint, acl, childCreates: int32 });
+export const listEntry: fc.Arbitrary<ListEntry> = fc.oneof(
+  fc.record({ path, stat, data }),
+  fc.record({ path, stat, data, details }),
+);
 
 const plainResult: fc.Arbitrary<Result> = fc.oneof<fc.Arbitrary<Result>[]>(
   fc.constant({ type: "none" }),
@@ -380,8 +386,9 @@ export const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<Peer
     voters: servers,
     observers: servers,
     boot: uint,
+    lastZxid: zxid,
   }),
-  fc.record({ type: type("found"), clusterId, voters: servers }),
+  fc.record({ type: type("found"), clusterId, voters: servers, floorZxid: zxid }),
   fc.record({ type: type("foundAck"), clusterId }),
   fc.record({ type: type("founded"), clusterId }),
   fc.record({
@@ -428,7 +435,15 @@ export const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<Peer
   fc.record({ type: type("refusal"), connection: uint, number: uint, code, detail }),
   fc.record({ type: type("confirm"), id: uint, read: bool, touched: list(session) }),
   fc.record({ type: type("confirmed"), id: uint, zxid, ended: list(session) }),
-  fc.record({ type: type("resume"), connection: uint, session, passwordHash: bytes, timeoutMs: uint, logged: fc.boolean() }),
+  fc.record({
+    type: type("resume"),
+    connection: uint,
+    session,
+    passwordHash: bytes,
+    timeoutMs: uint,
+    logged: fc.boolean(),
+    lastZxid: zxid,
+  }),
   fc.record({ type: type("resumed"), connection: uint, code, generation: uint, zxid, timeoutMs: uint }),
   fc.record({ type: type("register"), sessions: list(fc.record({ session, connection: uint, generation: uint })) }),
   fc.record({ type: type("moved"), session, connection: uint }),

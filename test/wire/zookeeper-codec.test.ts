@@ -132,6 +132,7 @@ t.test("vectors", async (t) => {
   expectRequest(t, decode("0000000800000006fffffff5").body, { type: "closeSession" });
 });
 
+const unreadable = { type: "refused", outcome: { code: "MARSHALLING_ERROR", result: { type: "none" } } } as const;
 /** What `prepare` refuses in its turn. */
 const notValid = { type: "request", request: { kind: "ttl", ttlMs: 0 } } as const;
 
@@ -149,10 +150,11 @@ t.test("create in all its forms", async (t) => {
     ["ephemeral", false],
     ["persistent", true],
     ["ephemeral", true],
-    ["container", false],
+    ["persistent", false],
   ] as const;
   for (const opcode of [1, 15, 19]) {
-    for (const [flags, [kind, sequential]] of kinds.entries()) {
+    for (const [flags, [plain, sequential]] of kinds.entries()) {
+      const kind = opcode === 19 ? "container" : plain;
       t.match(created(opcode, flags), { type: "request", request: { kind, sequential, ttlMs: 0, data: undefined } });
     }
     for (const flags of [5, 6, 7, -1, 2 ** 31 - 1]) t.match(created(opcode, flags), notValid);
@@ -184,7 +186,7 @@ t.test("requests of one path", async (t) => {
   });
   expectRequest(t, decodePacket(107).body, { type: "whoAmI" });
   expectRequest(t, decodePacket(103, (w) => w.int32(-1)).body, { type: "getEphemerals", prefix: "/" });
-  expectRequest(t, decodePacket(6, (w) => w.int32(-1)).body, { type: "getAcl", path: "" });
+  for (const opcode of [6, 104]) t.match(decodePacket(opcode, (w) => w.int32(-1)).body, unreadable, "a null path");
 });
 
 t.test("reads keep their opcode", async (t) => {
@@ -260,14 +262,14 @@ t.test("watcher types and modes", async (t) => {
     [106, 2],
     [106, -1],
   ] as const) {
-    t.match(onPath(opcode, kind), { type: "refused", outcome: { code: "BAD_ARGUMENTS" } });
+    t.match(onPath(opcode, kind), unreadable);
   }
 });
 
 t.test("a count is refused before its elements are read", async (t) => {
   for (const count of ["7fffffff", "00000002", "fffffffe"]) {
     const bytes = packet(101, (w) => w.raw(fromHex(`0000000000000000 ${count} 00000000`)));
-    t.throws(() => decodeZkRequest(bytes, productionLimits), { message: /count/ });
+    t.match(decodeZkRequest(bytes, productionLimits).body, { type: "refused", outcome: { detail: /count/ } });
   }
 });
 
@@ -275,7 +277,8 @@ t.test("what is not served here", async (t) => {
   for (const opcode of [0, 10, 13, 20, 23, 71, 99, 108, 500, 600, -1, -10, -12])
     t.same(decodePacket(opcode).body, { type: "unknown" }, `${opcode}`);
   t.match(decodePacket(16).body, { type: "refused", outcome: { code: "RECONFIG_DISABLED" } });
-  t.match(decodePacket(102).body, { type: "refused", outcome: { code: "AUTH_FAILED" } });
+  t.same(decodePacket(102, (w) => writeBuffer(w, Uint8Array.of(7))).body, { type: "sasl", token: Uint8Array.of(7) });
+  t.same(decodePacket(102, (w) => writeBuffer(w, undefined)).body, { type: "sasl", token: new Uint8Array(0) });
 });
 
 // ---- multi
@@ -337,19 +340,23 @@ t.test("what a multi cannot hold fails it as a whole", async (t) => {
   }
 });
 
-t.test("wrong flags inside a multi are that operation's", async (t) => {
-  const found = multiPacket(14, [
-    [2, pathAndInt],
-    [1, createFlags(9)],
-  ]);
-  t.same(found.opcodes, [2, 1]);
-  t.match(found.body, { type: "request", request: { then: [{ type: "delete" }, notValid.request] } });
+t.test("flags that an opcode does not have make a multi unreadable", async (t) => {
+  for (const flags of [5, 6, 9, -1]) {
+    const found = multiPacket(14, [
+      [2, pathAndInt],
+      [1, createFlags(flags)],
+    ]);
+    t.match(found.body, unreadable);
+  }
 });
 
 t.test("a multi of too many operations", async (t) => {
   const many = (count: number) => new Array(count).fill([2, pathAndInt] as const);
-  t.match(multiPacket(14, many(productionLimits.multi_operations_max)).body, { type: "request" });
-  t.match(multiPacket(14, many(productionLimits.multi_operations_max + 1)).body, { type: "refused", outcome: { code: "LIMIT" } });
+  t.match(multiPacket(14, many(productionLimits.zookeeper_multi_operations_max)).body, { type: "request" });
+  t.match(multiPacket(14, many(productionLimits.zookeeper_multi_operations_max + 1)).body, {
+    type: "refused",
+    outcome: { code: "LIMIT" },
+  });
 });
 
 t.test("multiRead sets no watches", async (t) => {
@@ -416,6 +423,22 @@ const damaged: readonly (readonly [what: string, bytes: Uint8Array])[] = [
 
 for (const [what, bytes] of damaged) {
   t.test(`refused: ${what}`, async (t) => {
-    t.throws(() => decodeZkRequest(bytes, productionLimits), { name: "ProtocolError" });
+    const decode = (): ZkRequest => decodeZkRequest(bytes, productionLimits);
+    if (bytes.length < 8) t.throws(decode, { name: "ProtocolError" });
+    else t.match(decode().body, unreadable);
   });
 }
+
+t.test("an authentication cut off ends the connection", async (t) => {
+  const bytes = packet(100, (w) => w.raw(fromHex("00000000 00000006 6469")));
+  t.throws(() => decodeZkRequest(bytes, productionLimits), { name: "ProtocolError" });
+});
+
+t.test("null credentials prove nothing", async (t) => {
+  const auth = decodePacket(100, (w) => {
+    w.int32(0);
+    writeString(w, "digest");
+    w.int32(-1);
+  });
+  t.match(auth.body, { type: "auth", scheme: "" });
+});

@@ -57,12 +57,12 @@ function body(t: Pick<typeof import("tap").t, "equal">, opcode: number, result: 
 t.test("vectors", async (t) => {
   const password = Uint8Array.from({ length: 16 }, (_, i) => i);
   t.equal(
-    hex(encodeZkConnected(0x10_0000_0000_0001 as SessionId, 10_000, password, true)),
+    hex(encodeZkConnected(0x10_0000_0000_0001 as SessionId, 10_000, password, false)),
     "00000025 00000000 00002710 0010000000000001 00000010 000102030405060708090a0b0c0d0e0f 00".replaceAll(" ", ""),
   );
-  t.equal(hex(encodeZkConnected(5 as SessionId, 10_000, password, false)).slice(0, 8), "00000024");
-  t.equal(hex(encodeZkExpired(true)), `0000002500000000000000000000000000000000${"00000010"}${"00".repeat(17)}`);
-  t.equal(hex(encodeZkExpired(false)), `0000002400000000000000000000000000000000${"00000010"}${"00".repeat(16)}`);
+  t.equal(hex(encodeZkConnected(5 as SessionId, 10_000, password, undefined)).slice(0, 8), "00000024");
+  t.equal(hex(encodeZkExpired(false)), `0000002500000000000000000000000000000000${"00000010"}${"00".repeat(17)}`);
+  t.equal(hex(encodeZkExpired(undefined)), `0000002400000000000000000000000000000000${"00000010"}${"00".repeat(16)}`);
   t.equal(
     written((w) => encodeZkPing(w, 0x1_0000_0005 as Zxid)),
     "00000010fffffffe000000010000000500000000",
@@ -98,11 +98,11 @@ t.test("vectors", async (t) => {
 
 t.test("auth and the unknown operation", async (t) => {
   t.equal(
-    written((w) => encodeZkAuth(w, true)),
+    written((w) => encodeZkAuth(w, -4, true)),
     "00000010fffffffc000000000000000000000000",
   );
   t.equal(
-    written((w) => encodeZkAuth(w, false)),
+    written((w) => encodeZkAuth(w, -4, false)),
     "00000010fffffffc0000000000000000ffffff8d",
   );
   t.equal(

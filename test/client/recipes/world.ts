@@ -4,7 +4,7 @@ import { type Client, type ClientOptions, connect, ZabraError } from "../../../c
 import { type Ensemble, type Server, startEnsemble, startServer } from "../../../server/index.ts";
 import { Gate } from "../gate.ts";
 
-const sessionTimeoutMs = 600;
+const sessionTimeoutMs = 1_500;
 const limits = { replies_per_session_max: 1_100, session_timeout_ms_min: 200, reap_interval_ms: 50 };
 
 export interface Gated {

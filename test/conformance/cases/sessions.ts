@@ -89,7 +89,24 @@ function renewal([name, options]: (typeof renewals)[number]): Case {
   };
 }
 
+/** A zxid that the server may reach, but has not. */
+function ahead(session: "new" | "own"): Case {
+  return {
+    name: `handshake of ${session === "new" ? "a new" : "its own"} session with a zxid a little ahead`,
+    run: async (scene, t) => {
+      const a = await scene.client("a");
+      await a.do(exists(t));
+      a.drop();
+      const again = scene.dial("a2");
+      again.hello({ ...(session === "own" ? a.credentials : {}), lastZxid: a.lastZxid + 1_000_000n });
+      await again.welcome();
+    },
+  };
+}
+
 const renewing: readonly Case[] = [
+  ahead("new"),
+  ahead("own"),
   {
     name: "renewal closes the session's other connection",
     run: async (scene, t) => {
@@ -103,12 +120,13 @@ const renewing: readonly Case[] = [
   },
   {
     name: "a refused renewal leaves the session's connection alone",
-    run: async (scene, t) => {
+    run: async (scene) => {
       const a = await scene.client("a");
       const thief = scene.dial("thief");
       thief.hello({ session: a.session, password: Buffer.alloc(16, 7) });
       await thief.welcome();
       await thief.close();
+      await a.do(exists("/"));
     },
   },
   {
@@ -186,6 +204,8 @@ const ends: readonly Case[] = [
       await a.quietly(exists(`${t}/e1`, true), exists(`${t}/e2`, true), getChildren(t, true));
       await b.do(closeSession());
       for (let i = 0; i < 3; i += 1) await a.event();
+      // ZooKeeper keeps a session's ephemerals in no order.
+      scene.sortLast(3);
       await a.do(exists(`${t}/e1`), getChildren(t), exists(t));
     },
   },
@@ -374,10 +394,6 @@ const ordering: readonly Case[] = [
     a.send(...writes, exists(t));
     await a.replies(21);
   }),
-  alone("auth is answered in its turn", async (a, t) => {
-    a.send(create(`${t}/x`), auth("digest", "u:p"), getData(`${t}/x`));
-    await a.replies(3);
-  }),
   alone("ping", async (a) => a.do(ping())),
   ...[0, -5, -9, 2_147_483_647, -2_147_483_648].map((xid) =>
     alone(`a request with xid ${xid}`, async (a, t) => a.do({ ...exists(t), xid })),
@@ -392,10 +408,11 @@ const ordering: readonly Case[] = [
 
 // ---- opcodes that no client may send
 
-const unknown: readonly Case[] = [-1, -10, 0, 10, 13, 23, 71, 99, 108, 500, 600, 2_147_483_647].map((opcode) =>
+const unknown: readonly Case[] = [-1, 0, 10, 13, 23, 71, 99, 108, 500, 600, 2_147_483_647].map((opcode) =>
   alone(`opcode ${opcode}`, async (a, t) => {
-    a.send(create(`${t}/before`), raw(`opcode ${opcode}`, opcode, text(t), int(-1)), create(`${t}/behind`));
-    await a.replies(2);
+    await a.do(create(`${t}/before`));
+    a.send(raw(`opcode ${opcode}`, opcode, text(t), int(-1)), create(`${t}/behind`));
+    await a.replies(1);
     if (!a.ended) await a.close();
   }),
 );

@@ -6,7 +6,7 @@
 import { EpochRecordFile } from "../../../src/log/epoch-record.ts";
 import { recover } from "../../../src/log/recovery.ts";
 import { TokenSource } from "../../../src/model/tokens.ts";
-import { formatZxid, type Zxid, zeroZxid } from "../../../src/model/zxid.ts";
+import { type Epoch, epochOf, formatZxid, type Zxid, zeroZxid } from "../../../src/model/zxid.ts";
 import type { SimServer } from "../server.ts";
 import type { GhostLog } from "./ghost-log.ts";
 import { Check } from "./violation.ts";
@@ -47,7 +47,18 @@ export class DurabilityChecks {
     if (opening.type !== "ok") return zeroZxid;
     const recovery = recover(platter, `log-${opening.record.generation}`);
     if (recovery.type !== "ok") return zeroZxid;
-    return this.#committedPart(recovery.last);
+    return this.#committedPart(this.#votedFor(recovery.last, opening.record.currentEpoch));
+  }
+
+  /** Entries of epochs above currentEpoch count for nothing in an election: they may be lost, so nobody may rely on them. */
+  #votedFor(last: Zxid, currentEpoch: Epoch): Zxid {
+    let cursor = last;
+    while (epochOf(cursor) > currentEpoch) {
+      const entry = this.#ghost.entries.get(cursor);
+      if (entry === undefined) return cursor;
+      cursor = entry.prev;
+    }
+    return cursor;
   }
 
   /** A log's end may be an uncommitted suffix of an older epoch: back to where it meets the committed log. */

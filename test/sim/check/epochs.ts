@@ -11,6 +11,7 @@ import { Check } from "./violation.ts";
 export class EpochChecks {
   readonly oneLeader = new Check("one leader an epoch");
   readonly neverFall = new Check("epochs never fall");
+  readonly countsOnce = new Check("a server counts once an epoch");
   readonly neverLost = new Check("committed is never lost");
   readonly #ghost: GhostLog;
   readonly #leaderOf = new Map<Epoch, number>();
@@ -19,6 +20,7 @@ export class EpochChecks {
   readonly established = new Map<Epoch, { leader: number; at: number }>();
   /** End of the initial history that a candidate told its learners of, by epoch. */
   readonly #history = new Map<Epoch, Zxid>();
+  readonly #counted = new Map<number, Epoch>();
 
   constructor(ghost: GhostLog) {
     this.#ghost = ghost;
@@ -39,6 +41,7 @@ export class EpochChecks {
       case "followerInfo":
         return this.#rises(this.#accepted, from, message.acceptedEpoch, "acceptedEpoch");
       case "ackEpoch":
+        if (message.counts) this.#counts(from, message.epoch);
         this.#rises(this.#accepted, from, message.epoch, "acceptedEpoch");
         return this.#rises(this.#current, from, message.currentEpoch, "currentEpoch");
       case "ack":
@@ -47,9 +50,25 @@ export class EpochChecks {
     }
   }
 
+  /** An ACKEPOCH that counts is a vote for the epoch's leader: nobody has two. */
+  #counts(server: number, epoch: Epoch): void {
+    const before = this.#counted.get(server) ?? 0;
+    this.countsOnce.hold(epoch > before, () => `server ${server} counts in epoch ${epoch} after it has counted in ${before}`);
+    this.#counted.set(server, epoch);
+  }
+
+  leaderOf(epoch: Epoch): number | undefined {
+    return this.#leaderOf.get(epoch);
+  }
+
+  historyOf(epoch: Epoch): Zxid | undefined {
+    return this.#history.get(epoch);
+  }
+
   onWipe(server: number): void {
     this.#accepted.delete(server);
     this.#current.delete(server);
+    this.#counted.delete(server);
   }
 
   #leads(server: number, epoch: Epoch): void {

@@ -81,6 +81,11 @@ export class Model {
     this.#children.set("/zookeeper", new Set(["quota", "config"]));
   }
 
+  isClosed(session: number): boolean {
+    const known = this.sessions.get(session as SessionId);
+    return known !== undefined && known.closedAt !== 0;
+  }
+
   now(path: string): ModelNode | undefined {
     return this.#versions.get(path)?.at(-1)?.node;
   }

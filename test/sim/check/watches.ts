@@ -143,6 +143,12 @@ export class WatchChecks {
     return out;
   }
 
+  /** There are changes that it has not been told. */
+  lags(stream: ClientStream): boolean {
+    if (stream.position === undefined) return true;
+    return this.#filter(stream, stream.position, this.#ghost.tip).length > 0;
+  }
+
   // ---- one-shot watches
 
   /** A reply came: arms the watch of a read, and judges those armed before. */

@@ -15,7 +15,9 @@ const slowDisk: Fault = (tools) => {
 /** Nothing completes for longer than a leader may wait for its own disk. */
 const hungDisk: Fault = (tools) => {
   const server = victim(tools);
-  server.disk.stall(tools.cluster.scheduler.now + tools.random.between(200, 3_000));
+  const ms = tools.random.between(200, 3_000);
+  server.disk.stall(tools.cluster.scheduler.now + ms);
+  tools.during(ms, () => server.endStall());
   return true;
 };
 
@@ -63,7 +65,9 @@ const bitFlip: Fault = (tools) => {
     server.disk.flipBit(place.file, place.offset, tools.random.below(8));
     server.platter.settle(server.disk.snapshotFiles());
     tools.lostData(server);
+    tools.cluster.checks.newLeader.onWipe(server.id);
     server.expectHalt = /damaged/;
+    tools.cluster.checks.damage.damaged(server.id);
     server.start();
   }
   tools.restartLater(server);
@@ -74,7 +78,7 @@ const bitFlip: Fault = (tools) => {
 function flippable(tools: FaultTools, server: SimServer): { file: string; offset: number } | undefined {
   const found = recover(server.disk, server.logDirectory);
   if (found.type !== "ok") return undefined;
-  const proven = found.segments.filter((segment, i) => i < found.segments.length - 1 || found.proven === found.last);
+  const proven = found.segments.filter((_, i) => i < found.segments.length - 1 || found.proven === found.last);
   const segment = proven.length === 0 ? undefined : tools.random.pick(proven);
   if (segment === undefined || segment.end === 0) return undefined;
   const bytes = server.disk.read(segment.file, 0, segment.end);
@@ -94,6 +98,16 @@ export const diskFaults = {
   "store failure": failing("store", "MDB_PANIC"),
   wipe,
   "bit flip": bitFlip,
+  /** Its tree differs from the others' although every checksum is right: it must be fenced, and synchronised anew. */
+  "other tree": (tools) => {
+    const server = tools.random.pick(tools.cluster.servers);
+    if (!server.running || !tools.mayLoseData(server)) return false;
+    server.kill();
+    const tampered = server.tamperTree();
+    if (tampered) tools.tampered(server);
+    tools.restartLater(server);
+    return tampered;
+  },
   "garbage sectors": (tools) => {
     const server = tools.random.pick(tools.cluster.servers);
     if (!server.running) return false;

@@ -64,7 +64,9 @@ const flap: Fault = (tools) => {
   if (pair === undefined) return false;
   const { cluster, random } = tools;
   for (let i = 0; i < 6; i += 1)
-    cluster.scheduler.after(i * random.between(20, 120), () => cluster.peers.break(pair[0].id, pair[1].id));
+    cluster.scheduler.after(i * random.between(20, 120), () => {
+      if (!tools.stopped) cluster.peers.break(pair[0].id, pair[1].id);
+    });
   return true;
 };
 
@@ -86,9 +88,13 @@ const staleFrames: Fault = (tools) => {
   const [from, to] = pair;
   const { peers, scheduler } = tools.cluster;
   const kept = peers.keepFrames(from.id, to.id);
+  const { stale } = tools.cluster.checks.damage;
   if (kept.frames.length === 0) return false;
   peers.break(from.id, to.id);
-  for (let i = 1; i <= 4; i += 1) scheduler.after(i * tools.random.between(5, 120), () => peers.replay(kept, to.id));
+  for (let i = 1; i <= 4; i += 1)
+    scheduler.after(i * tools.random.between(5, 120), () => {
+      stale.evaluations += peers.replay(kept, to.id);
+    });
   return true;
 };
 

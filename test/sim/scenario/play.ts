@@ -1,9 +1,6 @@
 /** Plays one schedule with a trace: `npx tsx test/sim/scenario/play.ts NAME SEED`. */
 import { setMutant } from "../../../src/model/mutant.ts";
-import { portSchedules } from "./port-schedules.ts";
-import { schedules as coreSchedules } from "./schedules.ts";
-
-const schedules = [...coreSchedules, ...portSchedules];
+import { schedules } from "./all.ts";
 
 const [name = "", seed = "1", mutant = ""] = process.argv.slice(2);
 setMutant(mutant);

@@ -20,6 +20,7 @@ export interface StageOptions {
   readonly limits?: Partial<Limits>;
   readonly sessionTimeoutMs?: number;
   readonly callMs?: number;
+  readonly leaseReads?: boolean;
   readonly sdkShare?: number;
   readonly network?: NetworkOptions;
   readonly trace?: (line: string) => void;
@@ -40,6 +41,7 @@ export class Stage {
       clients: options.clients ?? 2,
       limits: { ...tinyLimits, ...options.limits },
       sessionTimeoutMs: options.sessionTimeoutMs ?? 6_000,
+      ...(options.leaseReads === undefined ? {} : { leaseReads: options.leaseReads }),
       ...(options.callMs === undefined ? {} : { callMs: options.callMs }),
       ...(options.network === undefined ? {} : { network: options.network }),
       ...(options.sdkShare === undefined ? {} : { sdkShare: options.sdkShare }),
@@ -188,6 +190,7 @@ export class Stage {
     );
     cluster.until("every call ends", () => cluster.clients.every((client) => client.outstanding === 0), 20_000);
     cluster.until("all trees are flushed at one zxid", () => this.#flushed(), 10_000);
+    cluster.checks.liveness.streamsCatchUp(cluster, 8_000);
     const difference = replicaDifference(cluster);
     if (difference !== undefined) throw new Violation("replicas are alike", difference);
     cluster.checks.finish();

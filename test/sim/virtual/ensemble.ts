@@ -115,6 +115,7 @@ export class VirtualEnsemble {
     const watcher: ServerWatcher = {
       started: () => {},
       stopped: () => {},
+      noticed: () => {},
       turned: (_server, status) => this.#mix(status.lastAppliedZxid),
       halted: (server, exitCode, reason, cause) => {
         this.#halted = new Error(`server ${server.id} stopped by itself, exit code ${exitCode}: ${reason}`, { cause });

@@ -1,0 +1,4 @@
+/** Part 1 of 2 of the recipes: see `recipe-harness/suite.ts`. */
+import { testRecipes } from "./recipe-harness/suite.ts";
+
+await testRecipes(0, 2);
