@@ -42,5 +42,8 @@ t.test("config: taken up, refused, gone back", { timeout: 60_000 }, async (t) =>
   t.match(lines[0], /starts with .*"limit":10/);
   t.ok(lines.some((line) => /goes on with .*"limit":20/.test(line)));
   t.ok(lines.some((line) => line.startsWith("keeps it: the value does not fit: greeting")));
-  t.ok(lines.some((line) => /back to revision 0; kept are 4 values/.test(line)), output);
+  t.ok(
+    lines.some((line) => /back to revision 0; kept are 4 values/.test(line)),
+    output,
+  );
 });
