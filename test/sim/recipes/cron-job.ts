@@ -90,6 +90,6 @@ class CronWork {
 export const recipe: RecipeWorkload = {
   name: "cron-job",
   marks: ["a run done", "a run interrupted"],
-  bugs: [{ name: "a run without its guard", seed: 1 }],
+  bugs: [{ name: "a run without its guard", seed: 5 }],
   play: (stage) => new CronWork(stage).play(),
 };
