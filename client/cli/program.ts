@@ -54,11 +54,11 @@ function addCommands(program: Command, globals: (command: Command) => Command, u
   addTreeCommands(program, globals, use);
   addLockCommands(program, globals, use);
   addConfigCommands(program, globals, use);
+  addCronCommand(program, globals, use);
   addRegistryCommands(program, globals, use);
   addStatusCommand(program, globals);
   addQuotaCommands(program, globals, use);
   addImportCommands(program, globals);
-  addCronCommand(program, globals, use);
 }
 
 /** Options that every client command takes, after the command's name. */

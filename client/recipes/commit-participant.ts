@@ -25,7 +25,7 @@ import { untilSessionEnds } from "./when-gone.ts";
 
 /** Each may be called again for the same transaction, after a crash or a lost session, and must bear it. `txn` names it. */
 export interface ParticipantWork {
-  /** Makes sure that it can be committed, whatever comes. Resolves to whether it can; throwing is no. */
+  /** Makes sure that it can be committed, whatever comes. Resolves to whether it can; throwing is no. Asked again, it must answer as before: a yes is a promise. */
   readonly prepare: (payload: unknown, txn: string) => Promise<boolean>;
   /** Does it. Called again until it does not throw. */
   readonly commit: (payload: unknown, txn: string) => Promise<void>;

@@ -1,5 +1,4 @@
 /** The public API of the recipes. */
-
 export { type AtomicUpdate, AtomicValue } from "./atomic-value.ts";
 export { Barrier } from "./barrier.ts";
 export {

@@ -40,16 +40,26 @@ export async function validate<Output>(
   schema: StandardSchema<Output>,
   value: unknown,
 ): Promise<Output> {
-  const result = await inTime(client, path, run(path, schema, value));
+  const begun = run(path, schema, value);
+  const result = begun instanceof Promise ? await inTime(client, path, begun) : begun;
   if (result.issues === undefined) return result.value;
   throw unfit(path, result.issues.slice(0, issuesMax).map(describe).join("; "));
 }
 
-async function run<Output>(path: string, schema: StandardSchema<Output>, value: unknown): Promise<SchemaResult<Output>> {
-  try {
-    return await schema["~standard"].validate(value);
-  } catch (thrown) {
+/** Most validators answer at once: then there is nothing to time. */
+function run<Output>(
+  path: string,
+  schema: StandardSchema<Output>,
+  value: unknown,
+): SchemaResult<Output> | Promise<SchemaResult<Output>> {
+  const failed = (thrown: unknown): never => {
     throw unfit(path, `the validator failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`, thrown);
+  };
+  try {
+    const result = schema["~standard"].validate(value);
+    return result instanceof Promise ? result.catch(failed) : result;
+  } catch (thrown) {
+    return failed(thrown);
   }
 }
 

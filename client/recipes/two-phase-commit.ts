@@ -54,9 +54,12 @@ export async function transact(client: Client, path: string, options: TransactOp
   checkParticipants(path, options.participants);
   requireInteger("patienceMs", options.patienceMs ?? patienceMsDefault, 1, 86_400_000);
   const record: CommitRecord = { participants: options.participants, payload: options.payload };
-  const txn = joinPath(path, `t-${uniqueName(client)}`);
+  let txn = path;
   try {
-    return await withLimit(client, txn, options, (signal) => coordinate(client, txn, record, options, signal));
+    return await withLimit(client, path, options, async (signal) => {
+      txn = joinPath(path, `t-${await uniqueName(client, signal)}`);
+      return coordinate(client, txn, record, options, signal);
+    });
   } catch (thrown) {
     const { code, detail, cause } = ZabraError.from(thrown, txn);
     const refused = code === "BAD_ARGUMENTS" || code === "LIMIT" || code === "NO_AUTH";
@@ -83,7 +86,6 @@ async function coordinate(
     .transaction()
     .create(txn, JSON.stringify(record))
     .create(waitingPath(txn), undefined, { kind: "ephemeral" });
-  await begin.commit({ ...untilSessionEnds, signal });
   let impatient = false;
   const cancel = client.after(options.patienceMs ?? patienceMsDefault, () => {
     impatient = true;
@@ -91,9 +93,11 @@ async function coordinate(
     decide(client, txn, record, "abort").catch(() => {});
   });
   try {
+    await begin.commit({ ...untilSessionEnds, signal });
     return await lookUntil(client, txn, () => learn(client, txn, impatient, signal), signal);
   } finally {
     cancel();
+    // Also when the call was given up: it may have been begun, and then nobody waits for its outcome.
     void client.delete(waitingPath(txn), untilSessionEnds).catch(() => {});
   }
 }

@@ -97,7 +97,8 @@ export class WorkQueue {
       if (id !== undefined) requireName("id", id);
       const call = { ...untilSessionEnds, signal };
       await this.#checkRoom(call);
-      const path = joinPath(this.#items, this.#nameFor(priority, delayMs !== undefined, id));
+      const unique = id === undefined ? await uniqueName(this.#client, signal) : `id-${id}`;
+      const path = joinPath(this.#items, `${String(priority).padStart(3, "0")}${delayMs === undefined ? "i" : "d"}-${unique}`);
       const transaction = this.#client.transaction().create(path, data);
       if (delayMs !== undefined) transaction.create(joinPath(path, delayName), undefined, { kind: "ttl", ttlMs: delayMs });
       const put = transaction.commit(call);
@@ -165,11 +166,6 @@ export class WorkQueue {
     const count = await unless("NO_NODE", this.#client.countSubtree(this.#items, { ...call, level: "session" }));
     if (count === undefined) await this.#client.ensurePath(this.#items, call);
     else if (count >= this.#itemsMax) throw new ZabraError("LIMIT", { path: this.path, detail: `itemsMax is ${this.#itemsMax}` });
-  }
-
-  #nameFor(priority: number, delayed: boolean, id: string | undefined): string {
-    const unique = id === undefined ? uniqueName(this.#client) : `id-${id}`;
-    return `${String(priority).padStart(3, "0")}${delayed ? "d" : "i"}-${unique}`;
   }
 
   // ---- taking

@@ -1,6 +1,5 @@
 /**
  * Every code block of README and docs is run: TypeScript as a program of its own, type-checked before, against an ensemble; shell commands of `zabra` too.
- * A page whose blocks need something else says why, here.
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -12,6 +11,12 @@ import { startEnsemble } from "../../server/index.ts";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const documented = "ws://127.0.0.1:2180,ws://127.0.0.1:2190,ws://127.0.0.1:2200";
+/** Pages whose programs need more than an ensemble, and the test that runs each of them. */
+const elsewhere: ReadonlyMap<string, string> = new Map([
+  ["docs/fencing.md", "test/examples/docs.test.ts"],
+  ["docs/leadership.md", "test/examples/docs.test.ts"],
+  ["docs/locks.md", "test/examples/docs.test.ts"],
+]);
 /** Commands that build, start or stop things are run by the gate itself, and by `test/server/cli.test.ts`. */
 const notHere = /^(?:npm|npx zabra (?:dev|server|watch)|kill|node dist|#|$)/;
 
@@ -67,7 +72,10 @@ function run(file: string, directory: string): Promise<readonly [number | null, 
   );
 }
 
-const all = pages().flatMap((path) => blocksOf(path, readFileSync(join(root, path), "utf8")));
+t.setTimeout(240_000);
+const all = pages()
+  .filter((path) => !elsewhere.has(path))
+  .flatMap((path) => blocksOf(path, readFileSync(join(root, path), "utf8")));
 
 t.test("blocks are found", async (t) => {
   t.same(blocksOf("x", "a\n```ts\none\n```\nb\n```sh\ntwo\n```\n"), [
@@ -81,6 +89,10 @@ t.test("blocks are found", async (t) => {
     [],
     "another language would need somebody to run it",
   );
+});
+
+t.test("pages that are left out are run by the test that is named", async (t) => {
+  for (const [page, test] of elsewhere) t.ok(readFileSync(join(root, test), "utf8").includes(page), page);
 });
 
 t.test("every block runs", { timeout: 240_000 }, async (t) => {

@@ -12,7 +12,7 @@ import { readHistory } from "../../src/log/history.ts";
 import { recover } from "../../src/log/recovery.ts";
 import { tinyLimits } from "../../src/model/limits.ts";
 import { TokenSource } from "../../src/model/tokens.ts";
-import { makeEpoch } from "../../src/model/zxid.ts";
+import { makeEpoch, zeroZxid } from "../../src/model/zxid.ts";
 import { directory, makeDisk, payloadOf, start } from "../log/support.ts";
 import { damage, decodes, randomSource, targets } from "../wire/fuzz-targets.ts";
 
@@ -111,6 +111,7 @@ const record = encodeEpochRecord(
     acceptedEpoch: makeEpoch(7),
     currentEpoch: makeEpoch(6),
     generation: 2,
+    floorZxid: zeroZxid,
   },
   9,
 );

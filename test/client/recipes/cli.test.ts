@@ -65,6 +65,16 @@ t.test("recipes on the command line", { timeout: 60_000 }, async (t) => {
     await registration.close();
   });
 
+  t.test("cron: a command at times, with its run and token; the history; refusals", async (t) => {
+    const script = 'echo "run $ZABRA_RUN at $ZABRA_TICK with $ZABRA_TOKEN"; [ "$ZABRA_RUN" = 2 ] && kill -TERM $PPID';
+    const [code, output] = await zabra("cron", "/cron/x", "--every", "100ms", "--", "sh", "-c", script);
+    t.equal(code, 0);
+    t.match(output, /^leads, token \d+\n.*run 1 at \d{4}-.*Z with \d+/s);
+    const [, history] = await zabra("cron", "/cron/x", "--json");
+    t.match(JSON.parse(history.split("\n")[0] ?? ""), { run: 1, status: "failed", result: "exit code 1" });
+    t.match(await zabra("cron", "/cron/x", "--every", "soon", "--", "true"), [64, /--every must be a number and/]);
+  });
+
   t.test("config: keys; refusals", async (t) => {
     const keys = file("k.json", { a: 1, b: "x" });
     t.equal((await zabra("config", "apply", keys, "--path", "/settings", "--keys"))[0], 0);

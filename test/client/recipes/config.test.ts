@@ -2,6 +2,7 @@
 import t from "tap";
 import { z } from "zod";
 import { ConfigStore, differences, type StandardSchema, watchConfig } from "../../../client/recipes/index.ts";
+import { productionLimits } from "../../../src/model/limits.ts";
 import { until } from "../gate.ts";
 import { code, loseSession, rejection, World } from "./world.ts";
 
@@ -188,10 +189,15 @@ t.test("configurations", async (t) => {
     t.match(await rejection(store.apply({ "a/b": 1 })), { code: "BAD_ARGUMENTS", detail: /key "a\/b"/ });
     t.match(await rejection(store.apply({ a: 1n })), { code: "BAD_ARGUMENTS", detail: /no JSON/ });
     t.match(await rejection(store.apply({ a: "x".repeat(2 ** 20) })), { code: "LIMIT" });
-    t.match(await rejection(store.apply(Object.fromEntries(Array.from({ length: 130 }, (_, i) => [`k${i}`, i])))), {
-      code: "LIMIT",
-      detail: /multi_operations_max/,
-    });
+    t.match(
+      await rejection(
+        store.apply(Object.fromEntries(Array.from({ length: productionLimits.multi_operations_max }, (_, i) => [`k${i}`, i]))),
+      ),
+      {
+        code: "LIMIT",
+        detail: /multi_operations_max/,
+      },
+    );
     t.equal(await code(store.rollback()), "NO_NODE");
     t.match(await rejection(watchConfig(other, "/config/app", {} as StandardSchema)), { detail: /Standard Schema/ });
     const closed = await world.client();

@@ -9,6 +9,14 @@ async function play(stage: RecipeStage): Promise<void> {
   const { random, clients } = stage;
   /** Those that have not called `enter`, and that no fault has touched since they last left in good order. */
   const outside = new Set<Client>(clients);
+  /** A node of a lost session may stand for its client until it expires. */
+  const lost = new Set<Client>();
+  for (const client of clients)
+    client.onState(({ type }) => {
+      if (type !== "lost") return;
+      lost.add(client);
+      outside.delete(client);
+    });
   const round = async (client: Client): Promise<void> => {
     await client.sleep(random.between(0, 40));
     outside.delete(client);
@@ -18,9 +26,11 @@ async function play(stage: RecipeStage): Promise<void> {
     );
     await client.sleep(random.between(0, 60));
     await inside.leave({ timeoutMs: 8_000 });
-    outside.add(client);
+    if (!lost.has(client)) outside.add(client);
   };
   await stage.repeat(round);
+  // Nodes of lost sessions, which would stand for somebody, expire first.
+  await stage.ensemble.until(async () => (await stage.witness.exists(path))?.numChildren === 0, 10_000);
   await Promise.all(
     clients.map(async (client) => {
       const inside = await new DoubleBarrier(client, path, clients.length).enter({ timeoutMs: 15_000 });

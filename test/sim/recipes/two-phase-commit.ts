@@ -40,9 +40,12 @@ class CommitWork {
       this.#stage.quietly(() => this.#sameOutcome(String(payload), decision));
       if (random.chance(0.1)) throw new Error("try again");
     };
+    // Who is asked again answers as before: a yes was a promise.
+    const answers = new Map<string, boolean>();
     const prepare = async (payload: unknown): Promise<boolean> => {
       await client.sleep(random.chance(0.1) ? random.between(100, 600) : random.between(0, 20));
-      const able = !this.#refused.has(String(payload)) && random.chance(0.9);
+      const able = answers.get(String(payload)) ?? random.chance(0.9);
+      answers.set(String(payload), able);
       if (!able) this.#refused.add(String(payload));
       return able;
     };
