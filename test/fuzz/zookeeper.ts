@@ -4,6 +4,7 @@
  * process; what else is wrong is thrown, with the number of the input, which with its seed makes it again.
  */
 import { connect } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { startServer } from "../../server/index.ts";
 import { RawConnection } from "../conformance/connection.ts";
 import { frame, int, type JuteReader } from "../conformance/jute.ts";
@@ -26,6 +27,7 @@ const perRound = 240;
 const replyBytesMax = 0x10_0000 + 64;
 const closeMs = 10_000;
 const readMs = 30;
+const serveMs = 20_000;
 
 /** Throws what is wrong. */
 export async function fuzzZooKeeper(options: FuzzOptions): Promise<void> {
