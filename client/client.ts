@@ -319,7 +319,7 @@ export class Client {
   }
 
   /**
-   * All or nothing under one zxid (up to 10,000 operations, in a frame), on conditions. Fires what its operations fire.
+   * All or nothing under one zxid (up to 128 operations), on conditions. Fires what its operations fire.
    * Rejects with CONDITION_FAILED, or the failing operation's code, and in `codes` one an operation.
    */
   async multi(input: MultiInput, options: WriteOptions = {}): Promise<MultiResult> {
@@ -393,10 +393,10 @@ export class Client {
 
   /** One page of `list`; `cursor` is that of the page before. */
   async listPage(path: string, options: ListOptions = {}, cursor?: ListCursor): Promise<ListPage> {
-    const { recursive = false, prefix = "", withData = false, pageSize = pageSizeDefault } = options;
+    const { recursive = false, prefix = "", withData = false, withDetails = false, pageSize = pageSizeDefault } = options;
     const limit = Math.min(Math.max(1, Math.floor(pageSize)), productionLimits.list_page_max);
     const reply = await this.#call(
-      { type: "list", path: this.#chroot.global(path), recursive, prefix, withData, limit, cursor },
+      { type: "list", path: this.#chroot.global(path), recursive, prefix, withData, withDetails, limit, cursor },
       path,
       options,
       options,
@@ -406,6 +406,7 @@ export class Client {
       path: this.#chroot.local(entry.path),
       stat: entry.stat,
       data: entry.data?.slice(),
+      ...(entry.details === undefined ? {} : { details: entry.details }),
     }));
     return { entries, zxid: result.zxid, cursor: result.cursor };
   }

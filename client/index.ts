@@ -1,7 +1,17 @@
 /** The public API of the client library. Everything else in this folder may change without notice. */
 
 export { type Acl, type AclEntry, type AuthId, creatorAcl, openAcl, permission, readOnlyAcl } from "../src/model/acl.ts";
-export type { Condition, Guard, ListCursor, ListEntry, MultiOperation, NodeKind, Outcome, Result } from "../src/model/request.ts";
+export type {
+  Condition,
+  Guard,
+  ListCursor,
+  ListEntry,
+  MultiOperation,
+  NodeDetails,
+  NodeKind,
+  Outcome,
+  Result,
+} from "../src/model/request.ts";
 export type { Stat } from "../src/model/stat.ts";
 export type { ChangeType, WatchEvent, WatchEventType } from "../src/model/watch.ts";
 export { formatZxid, parseZxid, type SessionId, type Zxid } from "../src/model/zxid.ts";

@@ -65,6 +65,8 @@ export interface ListOptions extends ReadOptions {
   /** Only names (recursive: paths below `path`) that start with this. */
   readonly prefix?: string | undefined;
   readonly withData?: boolean | undefined;
+  /** With `details`: kind, TTL, ACL and create counter. */
+  readonly withDetails?: boolean | undefined;
   /** Nodes a page, 1 to 10,000. Default 1,000. */
   readonly pageSize?: number | undefined;
 }

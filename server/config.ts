@@ -5,7 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { checkLimits, type Limits, productionLimits } from "../src/model/limits.ts";
-import type { ServerId } from "../src/model/zxid.ts";
+import { epochMax, type ServerId } from "../src/model/zxid.ts";
 import { defaultWords, words } from "./four-letter-words.ts";
 import { type LogLevel, logLevels } from "./log.ts";
 
@@ -42,6 +42,8 @@ export interface Config {
   /** Sorted by id; this server is among them. */
   readonly ensemble: readonly ConfiguredMember[];
   readonly rejoin: boolean;
+  /** A fresh ensemble's first epoch is above this one; 0: any. */
+  readonly foundAboveEpoch: number;
   readonly http: Address;
   /** undefined: off. */
   readonly zookeeper: Address | undefined;
@@ -80,6 +82,12 @@ export const settings: readonly Setting[] = [
     description: "1=HOST:PEERPORT,2=HOST:PEERPORT,…; :observer after a port for a member without a vote",
   },
   { name: "rejoin", argument: undefined, description: "let this wiped server join its founded ensemble again" },
+  {
+    name: "found-above-epoch",
+    argument: "<n>",
+    description:
+      "a fresh ensemble's first epoch is above this one (give it to every server): for moving in, see docs/importing.md",
+  },
   { name: "http", argument: "<host:port>", description: "client protocol and status (default 127.0.0.1:2180)" },
   { name: "zk", argument: "<host:port|off>", description: "ZooKeeper's wire protocol (default 127.0.0.1:2181)" },
   {
@@ -178,6 +186,7 @@ function buildConfig(sources: Sources, limits: Limits): Config {
     dataDirectory,
     ensemble,
     rejoin: readSwitch(sources, "rejoin", false),
+    foundAboveEpoch: requiredInteger(sources, "found-above-epoch", 0, epochMax - 1, "0"),
     http: readAddress(sources, "http") ?? { host: "127.0.0.1", port: 2180 },
     zookeeper: isOff(sources, "zk") ? undefined : (readAddress(sources, "zk") ?? { host: "127.0.0.1", port: 2181 }),
     peer: alone || own === undefined ? undefined : (readAddress(sources, "peer") ?? { host: own.host, port: own.port }),

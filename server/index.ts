@@ -28,6 +28,8 @@ export interface ServerOptions {
   /** Default: an ensemble of this server alone. */
   readonly ensemble?: readonly ConfiguredMember[];
   readonly rejoin?: boolean;
+  /** Of a fresh ensemble: its first epoch is above this one. Default 0. */
+  readonly foundAboveEpoch?: number;
   /** Default 127.0.0.1. */
   readonly host?: string;
   /** HTTP and WebSocket; 0, the default, is any free port. */
@@ -234,6 +236,7 @@ function makeConfig(options: ServerOptions, directory: string): Config {
     dataDirectory: directory,
     ensemble,
     rejoin: options.rejoin ?? false,
+    foundAboveEpoch: options.foundAboveEpoch ?? 0,
     http: { host, port: options.port ?? 0 },
     zookeeper: options.zookeeperPort === false ? undefined : { host, port: options.zookeeperPort ?? 0 },
     peer,

@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
+import { makeEpoch } from "../src/model/zxid.ts";
 import type { Halt } from "../src/replica/effects.ts";
 import type { ReplicaOptions } from "../src/replica/options.ts";
 import { Replica } from "../src/replica/replica.ts";
@@ -292,10 +293,12 @@ function configText(ensemble: readonly ConfiguredMember[]): string {
 function replicaOptions(config: Config): ReplicaOptions {
   return {
     configText: configText(config.ensemble),
+    saslAcls: config.saslUsers.size > 0,
     readOnlyMode: config.zookeeperReadOnly,
     id: config.id,
     ensemble: config.ensemble.map(({ id, observer }) => ({ id, observer })),
     rejoin: config.rejoin,
+    foundAboveEpoch: makeEpoch(config.foundAboveEpoch),
     leaseReads: config.leaseReads,
     limits: config.limits,
     boot: randomBytes(6).readUIntBE(0, 6),

@@ -155,8 +155,11 @@ export class ZooKeeperTransport implements ClientTransport {
 
   /** The last token leaves with the answer to addAuth, so nothing that follows is judged without the identity. */
   #onSasl(form: ZkReplyForm, token: Uint8Array): void {
-    this.#sasl ??= new DigestMd5(this.#clients.host.saslUsers);
-    const answer = this.#clients.host.saslUsers.size === 0 ? undefined : this.#sasl.next(token);
+    const { saslUsers } = this.#clients.host;
+    // As a ZooKeeper without SASL: no token, which its clients take for the end of it, and no identity.
+    if (saslUsers.size === 0) return this.#answerHere(form, okOutcome, false);
+    this.#sasl ??= new DigestMd5(saslUsers);
+    const answer = this.#sasl.next(token);
     if (answer === undefined) return this.#answerHere(form, failure("AUTH_FAILED"), true);
     const { xid, opcode, path, opcodes } = form;
     if (answer instanceof Uint8Array) return this.#answerHere({ xid, opcode, path, opcodes, token: answer }, okOutcome, false);
@@ -271,7 +274,11 @@ export class ZooKeeperTransport implements ClientTransport {
     const { xid, opcode, path, opcodes, token } = form;
     const bytesMax = this.#clients.host.limits.zookeeper_reply_bytes_max;
     if (opcode !== saslOpcode) return encodeZkReply(this.#writer, { xid, opcode, path, opcodes, zxid, outcome }, bytesMax);
-    encodeZkReply(this.#writer, { xid, opcode, path, opcodes, zxid: 0, outcome, token: token ?? noToken }, bytesMax);
+    encodeZkReply(
+      this.#writer,
+      { xid, opcode, path, opcodes, zxid: 0, outcome, ...(token === undefined ? {} : { token }) },
+      bytesMax,
+    );
   }
 
   #countSent(): void {
@@ -379,7 +386,6 @@ const shortNames: { readonly [opcode: number]: string } = {
 };
 
 const noGuards: readonly never[] = [];
-const noToken = new Uint8Array(0);
 
 /** Clients offer passwords of any length, and read 16 bytes back. */
 function fit(password: Uint8Array): Uint8Array {

@@ -7,6 +7,7 @@ import { type Client, connect } from "../client.ts";
 import { ZabraError } from "../error.ts";
 import { addCompletion } from "./completion.ts";
 import { addConfigCommands } from "./config-commands.ts";
+import { addImportCommands } from "./import-commands.ts";
 import { addLockCommands } from "./lock-commands.ts";
 import { type GlobalOptions, printJson } from "./output.ts";
 import { addQuotaCommands } from "./quota-commands.ts";
@@ -31,6 +32,8 @@ export const clientCommands: ReadonlySet<string> = new Set([
   "status",
   "shell",
   "quota",
+  "import",
+  "export",
 ]);
 
 const defaultHosts = "ws://127.0.0.1:2180,ws://127.0.0.1:2190,ws://127.0.0.1:2200";
@@ -52,6 +55,7 @@ function addCommands(program: Command, globals: (command: Command) => Command, u
   addRegistryCommands(program, globals, use);
   addStatusCommand(program, globals);
   addQuotaCommands(program, globals, use);
+  addImportCommands(program, globals);
 }
 
 /** Options that every client command takes, after the command's name. */

@@ -14,7 +14,7 @@
 import { assert, must } from "../model/assert.ts";
 import { crc32c } from "../model/crc32c.ts";
 import type { TokenSource } from "../model/tokens.ts";
-import { type Epoch, epochMax, makeEpoch, type ServerId } from "../model/zxid.ts";
+import { type Epoch, epochMax, makeEpoch, type ServerId, type Zxid } from "../model/zxid.ts";
 import type { Disk } from "./disk.ts";
 import { viewOf } from "./format.ts";
 import { ByteReader, ByteWriter } from "./record-bytes.ts";
@@ -31,6 +31,8 @@ export interface EpochRecord {
   readonly currentEpoch: Epoch;
   /** Names the directories `log-<n>` and `store-<n>`. */
   readonly generation: number;
+  /** Who has less in its log never leads: the ensemble was founded anew from a log that reached so far. 0 otherwise. */
+  readonly floorZxid: Zxid;
 }
 
 /** As in zab/message.ts; the log knows nothing of messages. */
@@ -57,7 +59,8 @@ interface Save {
 
 /** "ZABE" */
 const magic = 0x4542_415a;
-const version = 1;
+/** 1 had no floorZxid. */
+const version = 2;
 const headBytes = 16;
 const queueMax = 64;
 export const epochRecordFiles: readonly string[] = ["epoch-record-1", "epoch-record-2"];
@@ -188,6 +191,7 @@ export function encodeEpochRecord(record: EpochRecord, sequence: number): Uint8A
   writer.number(record.acceptedEpoch);
   writer.number(record.currentEpoch);
   writer.number(record.generation);
+  writer.number(record.floorZxid);
   const body = writer.bytes();
   const bytes = new Uint8Array(headBytes + body.length);
   bytes.set(body, headBytes);
@@ -209,10 +213,10 @@ function decodeCopy(bytes: Uint8Array): CopyReading {
   if (view.getUint32(8, true) !== body.length || view.getUint32(12, true) !== crc32c(body, found))
     return { type: "bad", reason: "fails its checksum" };
   if (found > version) return { type: "newer", version: found };
-  return decodeBody(new ByteReader(body));
+  return decodeBody(new ByteReader(body), found);
 }
 
-function decodeBody(reader: ByteReader): CopyReading {
+function decodeBody(reader: ByteReader, format: number): CopyReading {
   const sequence = reader.number();
   const nodeId = reader.number();
   const clusterId = reader.text();
@@ -223,6 +227,7 @@ function decodeBody(reader: ByteReader): CopyReading {
   const acceptedEpoch = reader.number();
   const currentEpoch = reader.number();
   const generation = reader.number();
+  const floorZxid = (format < 2 ? 0 : reader.number()) as Zxid;
   if (!reader.finished || foundation === undefined || acceptedEpoch > epochMax || currentEpoch > acceptedEpoch)
     return { type: "bad", reason: "has fields that make no sense" };
   const record = {
@@ -235,6 +240,7 @@ function decodeBody(reader: ByteReader): CopyReading {
     acceptedEpoch: makeEpoch(acceptedEpoch),
     currentEpoch: makeEpoch(currentEpoch),
     generation,
+    floorZxid,
   };
   return { type: "ok", sequence, record };
 }

@@ -130,6 +130,8 @@ export interface ListRequest {
   /** Only names (of direct children; when recursive, of paths below `path`) that start with this. */
   readonly prefix: string;
   readonly withData: boolean;
+  /** With what a Stat does not show: kind, ACL and create counter. */
+  readonly withDetails?: boolean;
   /** At least 1. A page is never longer than list_page_max: the cursor leads on. */
   readonly limit: number;
   /** From the page before; undefined for the first. */
@@ -279,6 +281,19 @@ export interface ListEntry {
   readonly path: string;
   readonly stat: Stat;
   readonly data: Uint8Array | undefined;
+  /** Only where they were asked for. */
+  readonly details?: NodeDetails;
+}
+
+/** What a Stat does not show of a node. */
+export interface NodeDetails {
+  readonly kind: NodeKind;
+  /** 0 unless kind is `ttl`. */
+  readonly ttlMs: number;
+  /** Without ADMIN, the hashes of digest ids are hidden, as in getAcl. */
+  readonly acl: Acl;
+  /** Children ever created: the number of the next sequential one. */
+  readonly childCreates: number;
 }
 
 export type Result =

@@ -2,6 +2,7 @@
  * The server's side of its clients: handshakes, requests into slots, forwards to the leader, answers
  * in slot order. Holds no replicated state: what it knows of a session comes from the state machine.
  */
+
 import type { AuthId } from "../model/acl.ts";
 import { assert } from "../model/assert.ts";
 import type { ClientMessage } from "../model/client-message.ts";
@@ -19,7 +20,14 @@ import {
 } from "../model/request.ts";
 import type { ConnectionId, ServerId, SessionId, Zxid } from "../model/zxid.ts";
 import type { ForwardedWrite, RequestMessage, ResumedMessage } from "../zab/message.ts";
-import { Connection, type PendingConnect, pendingConnect, type ReadSlot, type Slot, type WriteSlot } from "./connection.ts";
+import {
+  Connection,
+  connectedMessage,
+  type PendingConnect,
+  pendingConnect,
+  type ReadSlot,
+  type WriteSlot,
+} from "./connection.ts";
 import type { EffectsBuilder } from "./effects-builder.ts";
 import type { Protocol } from "./event.ts";
 import type { ConfirmBatch, LeaderAccess } from "./leader-access.ts";
@@ -53,13 +61,14 @@ export class Clients {
   readonly #ready = new Set<Connection>();
   /** Connections whose head waits for an apply, or whose handshake does. */
   #waitingApply = new Set<Connection>();
-  readonly #counters = new OriginCounters();
+  readonly #counters: OriginCounters;
   readonly #readOnly: ReadOnlyMode;
   #nowMs = 0;
   #checkedMs = 0;
 
   constructor(parts: ClientsParts) {
     this.#parts = parts;
+    this.#counters = new OriginCounters(parts.id, parts.boot);
     this.#readOnly = new ReadOnlyMode(parts.readOnlyMode, parts.limits.read_only_after_ms);
   }
 
@@ -135,13 +144,7 @@ export class Clients {
   }
 
   #createSession(connection: Connection, connecting: PendingConnect): ForwardedWrite {
-    const source: TxnSource = {
-      type: "origin",
-      session: 0,
-      server: this.#parts.id,
-      boot: this.#parts.boot,
-      counter: connecting.counter,
-    };
+    const source = this.#counters.source(0, connecting.counter);
     const request: WriteRequest = {
       type: "createSession",
       timeoutMs: connecting.timeoutMs,
@@ -155,8 +158,6 @@ export class Clients {
     const connecting = connection?.connecting;
     if (connection === undefined || connecting === undefined || connecting.session === 0) return;
     if (message.code !== "OK") return this.#refuse(connection, message.code, "");
-    // The leader had committed all that any server can have shown: what the client saw is of another history.
-    if (connecting.lastZxid > message.zxid) return this.close(connection, "the client has seen a zxid ahead of the leader's");
     connection.generation = message.generation;
     connecting.readyZxid = message.zxid;
     this.#waitingApply.add(connection);
@@ -190,21 +191,9 @@ export class Clients {
 
   #replyConnected(connection: Connection, resumed: boolean): void {
     const machine = this.#parts.machine();
-    const { timeoutMs } = connection;
-    const session = connection.session as SessionId;
-    const { lastSeq, ackedSeq } = machine.replyPosition(session);
-    const validForMs = sessionValidForMs(timeoutMs, this.#parts.limits);
-    const connected = {
-      type: "connected",
-      session,
-      resumed,
-      timeoutMs,
-      validForMs,
-      lastSeq,
-      ackedSeq,
-      zxid: machine.appliedZxid,
-    } as const;
-    this.#parts.effects.reply(connection.id, connection.readOnly ? { ...connected, readOnly: true } : connected);
+    const validForMs = sessionValidForMs(connection.timeoutMs, this.#parts.limits);
+    const position = machine.replyPosition(connection.session as SessionId);
+    this.#parts.effects.reply(connection.id, connectedMessage(connection, resumed, validForMs, position, machine.appliedZxid));
   }
 
   /** Whether a session has ended is for a quorum to say, so one that is not known here is sent elsewhere. */
@@ -281,7 +270,7 @@ export class Clients {
     const session = connection.session;
     if (connection.protocol === "native" && session !== 0)
       return { type: "session", session, seq: message.seq, ackedSeq: message.ackedSeq };
-    return { type: "origin", session, server: this.#parts.id, boot: this.#parts.boot, counter: this.#counters.next(connection) };
+    return this.#counters.source(session, this.#counters.next(connection));
   }
 
   /** A resent write that was decided before: the first outcome, from the replicated reply table. */
@@ -419,12 +408,17 @@ export class Clients {
 
   // ---- applied
 
-  /** A txn was applied: answers the slot it came from, on the server that holds the connection. */
+  /**
+   * A txn was applied: answers the slot it came from, on the server that holds the connection, and the reads
+   * behind it, before the next txn: a read shows no later write of its own client, and its watch misses none.
+   */
   onApplied(source: TxnSource, zxid: Zxid, outcome: Outcome): void {
     if (source.type === "session") {
       const connection = this.#bySession.get(source.session);
-      if (connection !== undefined) this.#completeAll(connection, source.seq, outcome, zxid);
-    } else if (source.type === "origin" && source.server === this.#parts.id && source.boot === this.#parts.boot) {
+      if (connection === undefined) return;
+      this.#completeAll(connection, source.seq, outcome, zxid);
+      this.#answer(connection);
+    } else if (source.type === "origin" && this.#counters.isOurs(source)) {
       this.#onOwnApplied(source.counter, zxid, outcome);
     }
   }
@@ -439,16 +433,13 @@ export class Clients {
       return;
     }
     this.#completeAll(connection, counter, outcome, zxid);
+    this.#answer(connection);
   }
 
-  /**
-   * A client may have sent the same number twice on one connection: both get the one outcome. The reads behind are
-   * answered before the next txn: they show no later write of their own client, and their watches miss none.
-   */
+  /** A client may have sent the same number twice on one connection: both get the one outcome. */
   #completeAll(connection: Connection, number: number, outcome: Outcome, zxid: Zxid): void {
     for (let slot = connection.write(number); slot !== undefined; slot = connection.write(number))
       this.#complete(connection, slot, outcome, zxid);
-    this.#answer(connection);
   }
 
   #complete(connection: Connection, slot: WriteSlot, outcome: Outcome, zxid: Zxid): void {
@@ -508,7 +499,7 @@ export class Clients {
 
   #answerWrite(connection: Connection, slot: WriteSlot): boolean {
     if (slot.outcome === undefined) return false;
-    this.#reply(connection, slot, slot.zxid, slot.outcome);
+    this.#reply(connection, slot.xid, slot.requestType, slot.zxid, slot.outcome, "linearizable");
     if (connection.readOnly && slot.requestType === "closeSession") this.close(connection, "the session has ended");
     return true;
   }
@@ -526,14 +517,19 @@ export class Clients {
     }
     const zxid = this.#parts.machine().appliedZxid;
     const outcome = this.#parts.locals.perform(connection, slot.request, this.#nowMs);
-    this.#reply(connection, slot, zxid, outcome);
+    this.#reply(connection, slot.xid, slot.request.type, zxid, outcome, slot.level);
     return true;
   }
 
-  #reply(connection: Connection, slot: Slot, zxid: Zxid, outcome: Outcome): void {
-    const requestType = slot.type === "write" ? slot.requestType : slot.request.type;
-    const level = slot.type === "write" ? "linearizable" : slot.level;
-    this.#parts.effects.reply(connection.id, { type: "reply", xid: slot.xid, requestType, zxid, outcome, level });
+  #reply(
+    connection: Connection,
+    xid: number,
+    requestType: WriteSlot["requestType"] | ReadSlot["request"]["type"],
+    zxid: Zxid,
+    outcome: Outcome,
+    level: ReadSlot["level"],
+  ): void {
+    this.#parts.effects.reply(connection.id, { type: "reply", xid, requestType, zxid, outcome, level });
   }
 
   // ---- time
@@ -563,7 +559,7 @@ export class Clients {
     if (connection.open && connection.protocol === "native" && unconfirmed > connection.timeoutMs / 2) this.#remind(connection);
     const slot = connection.head;
     if (slot?.type !== "read" || this.#nowMs < slot.deadlineMs) return;
-    this.#reply(connection, slot, this.#parts.machine().appliedZxid, failure("NO_QUORUM"));
+    this.#reply(connection, slot.xid, slot.request.type, this.#parts.machine().appliedZxid, failure("NO_QUORUM"), slot.level);
     connection.shift();
     this.#answer(connection);
   }

@@ -5,7 +5,7 @@
  * for them. The queue's length is bounded by the driver, which stops reading the socket.
  */
 import type { AuthId } from "../model/acl.ts";
-import type { ClientMessage } from "../model/client-message.ts";
+import type { ClientMessage, ServerMessage } from "../model/client-message.ts";
 import type { Limits } from "../model/limits.ts";
 import type { LocalRequest, Outcome, ReadLevel, ReadRequest, WriteRequest } from "../model/request.ts";
 import type { ConnectionId, SessionId, Zxid } from "../model/zxid.ts";
@@ -65,6 +65,27 @@ export function pendingConnect(message: ConnectMessage, counter: number, nowMs: 
     counter,
     readOnly: message.readOnly ?? false,
   };
+}
+
+/** The answer to a handshake. */
+export function connectedMessage(
+  connection: Connection,
+  resumed: boolean,
+  validForMs: number,
+  position: { readonly lastSeq: number; readonly ackedSeq: number },
+  zxid: Zxid,
+): ServerMessage {
+  const { session, timeoutMs, readOnly } = connection;
+  const connected = {
+    type: "connected",
+    session: session as SessionId,
+    resumed,
+    timeoutMs,
+    validForMs,
+    ...position,
+    zxid,
+  } as const;
+  return readOnly ? { ...connected, readOnly } : connected;
 }
 
 export class Connection {

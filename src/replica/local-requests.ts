@@ -113,7 +113,8 @@ export class LocalRequests {
   }
 
   #addWatch(connection: Connection, request: AddWatchRequest): Outcome {
-    const error = pathError(request.path, this.#parts.limits);
+    // ZooKeeper takes any path, and its clients count on nothing else.
+    const error = connection.protocol === "native" ? pathError(request.path, this.#parts.limits) : undefined;
     if (error !== undefined) return failure("BAD_ARGUMENTS", error);
     return this.#parts.watches.addPersistent(connection.id, request.path, request.recursive)
       ? okOutcome

@@ -1,7 +1,7 @@
 /** What a server is started with: its place in the ensemble, its bounds, and its drivers. */
 import type { Disk } from "../log/disk.ts";
 import type { Limits } from "../model/limits.ts";
-import type { ServerId } from "../model/zxid.ts";
+import type { Epoch, ServerId } from "../model/zxid.ts";
 import type { KeyValue } from "../tree/key-value.ts";
 
 export interface EnsembleMember {
@@ -23,10 +23,14 @@ export interface ReplicaOptions {
   readonly boot: number;
   /** Random text; becomes the cluster id if this server founds. */
   readonly freshClusterId: string;
+  /** ACLs may name identities of scheme sasl; not when absent. */
+  readonly saslAcls?: boolean;
   /** ZooKeeper's read-only mode; off when absent. */
   readonly readOnlyMode?: boolean;
   /** What the node /zookeeper/config shows: the members, in ZooKeeper's form. */
   readonly configText?: string;
+  /** A fresh ensemble's first epoch is above this one; 0: any. */
+  readonly foundAboveEpoch: Epoch;
 }
 
 export interface Drivers {

@@ -1,9 +1,28 @@
 /** The numbers that this process gives to writes without one of the client's, and the connections that wait for them. */
+import type { TxnSource } from "../model/request.ts";
+import type { ServerId, SessionId } from "../model/zxid.ts";
 import type { Connection } from "./connection.ts";
 
+type Origin = Extract<TxnSource, { readonly type: "origin" }>;
+
 export class OriginCounters {
+  readonly #server: ServerId;
+  readonly #boot: number;
   #last = 0;
   readonly #connections = new Map<number, Connection>();
+
+  constructor(server: ServerId, boot: number) {
+    this.#server = server;
+    this.#boot = boot;
+  }
+
+  source(session: SessionId | 0, counter: number): Origin {
+    return { type: "origin", session, server: this.#server, boot: this.#boot, counter };
+  }
+
+  isOurs(source: Origin): boolean {
+    return source.server === this.#server && source.boot === this.#boot;
+  }
 
   next(connection: Connection): number {
     this.#last += 1;

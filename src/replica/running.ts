@@ -106,6 +106,7 @@ export class Running implements ZabHost {
       rejoin: options.rejoin,
       boot: options.boot,
       freshClusterId: options.freshClusterId,
+      aboveEpoch: options.foundAboveEpoch,
     });
     this.#zab = new Zab(this.#context, founding, options.leaseReads);
     this.#access = new LeaderAccess((leader, message) => this.#toServer(leader, message));
@@ -591,6 +592,7 @@ export class Running implements ZabHost {
 function newMachine(store: WriteBehindStore, options: ReplicaOptions): StateMachine {
   const machine = new StateMachine(store, options.limits);
   machine.showConfig(options.configText ?? "");
+  if (options.saslAcls === true) machine.permitSaslAcls();
   store.setApplied(store.appliedZxid);
   return machine;
 }

@@ -420,6 +420,11 @@ export class StateMachine {
     this.#tree.showConfig(text);
   }
 
+  /** The port authenticates by SASL, so ACLs may name its identities. The leader's setting alone matters. */
+  permitSaslAcls(): void {
+    this.#tree.permitSaslAcls();
+  }
+
   ephemeralsOf(session: SessionId): string[] {
     return this.#tree.ephemeralsOf(session);
   }

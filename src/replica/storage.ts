@@ -94,6 +94,7 @@ function emptyRecord(options: ReplicaOptions, generation: number): EpochRecord {
     acceptedEpoch: zeroEpoch,
     currentEpoch: zeroEpoch,
     generation,
+    floorZxid: zeroZxid,
   };
 }
 

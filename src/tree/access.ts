@@ -36,14 +36,14 @@ function matches(entry: AclEntry, identity: AuthId): boolean {
   return entry.id === identity.id;
 }
 
-/** The ACL as it is stored; undefined when it is not valid (ZooKeeper's INVALID_ACL). */
-export function fixUpAcl(acl: Acl, identities: readonly AuthId[]): Acl | undefined {
+/** The ACL as it is stored; undefined when it is not valid (ZooKeeper's INVALID_ACL). `sasl`: the scheme is set up here. */
+export function fixUpAcl(acl: Acl, identities: readonly AuthId[], sasl = false): Acl | undefined {
   const fixed: AclEntry[] = [];
   for (const entry of acl) {
     if (!isPermissionSet(entry.perms)) return undefined;
     if (entry.scheme === "auth") {
       if (!expandAuth(entry, identities, fixed)) return undefined;
-    } else if (isValidId(entry)) addOnce(fixed, entry);
+    } else if (isValidId(entry, sasl)) addOnce(fixed, entry);
     else return undefined;
   }
   return fixed.length === 0 ? undefined : fixed;
@@ -71,14 +71,14 @@ function addOnce(fixed: AclEntry[], entry: AclEntry): void {
   fixed.push({ perms: entry.perms, scheme: entry.scheme, id: entry.id });
 }
 
-function isValidId(entry: AclEntry): boolean {
+function isValidId(entry: AclEntry, sasl: boolean): boolean {
   switch (entry.scheme) {
     case anyone.scheme:
       return entry.id === anyone.id;
     case "digest":
       return isDigestId(entry.id);
     case "sasl":
-      return entry.id !== "";
+      return sasl && entry.id !== "";
     case "ip":
       return parseIpRange(entry.id) !== undefined;
     default:

@@ -8,8 +8,8 @@
 import { type AuthId, permission } from "../model/acl.ts";
 import type { Limits } from "../model/limits.ts";
 import { isWithin, joinPath, pathError, rootPath } from "../model/path.ts";
-import type { ListEntry, ListRequest } from "../model/request.ts";
-import { isPermitted } from "./access.ts";
+import type { ListEntry, ListRequest, NodeDetails } from "../model/request.ts";
+import { isPermitted, maskedAcl } from "./access.ts";
 import type { AclTable } from "./acl-table.ts";
 import type { Store, Znode } from "./store.ts";
 import { statOf } from "./znode.ts";
@@ -23,6 +23,7 @@ export interface ListPage {
 }
 
 const entryOverheadBytes = 120;
+const aclOverheadBytes = 12;
 const chunkMax = 512;
 
 /** `after`: where the page before ended; undefined for the first page. */
@@ -144,8 +145,18 @@ class ListWalk {
 
   #take(path: string, node: Znode): void {
     const data = this.#request.withData ? node.data : undefined;
-    this.entries.push({ path, stat: statOf(node), data });
+    if (this.#request.withDetails === true) {
+      const details = this.#details(node);
+      this.entries.push({ path, stat: statOf(node), data, details });
+      for (const entry of details.acl) this.#bytes += entry.scheme.length + entry.id.length + aclOverheadBytes;
+    } else this.entries.push({ path, stat: statOf(node), data });
     this.#bytes += entryOverheadBytes + path.length + (data === undefined ? 0 : data.length);
+  }
+
+  #details({ kind, ttlMs, acl: aclId, childCreates }: Znode): NodeDetails {
+    const acl = this.#acls.get(aclId);
+    const whole = isPermitted(acl, permission.admin, this.#identities);
+    return { kind, ttlMs, acl: whole ? acl : maskedAcl(acl), childCreates };
   }
 
   #isFull(): boolean {

@@ -16,6 +16,8 @@ export interface PrepareScope {
   readonly overlay: Outstanding;
   readonly acls: AclTable;
   readonly quotas: Quotas;
+  /** ACLs may name identities of scheme sasl. */
+  readonly saslAcls: boolean;
   readonly limits: Limits;
   readonly moment: Moment;
   /** 0: the leader itself. */
@@ -64,7 +66,7 @@ export function versionMatches(expected: number, version: number): boolean {
 
 export function checkedAcl(scope: PrepareScope, acl: Acl): Acl | Refused {
   if (acl.length > scope.limits.acl_entries_max) return overLimit("acl_entries_max", scope.limits);
-  const fixed = fixUpAcl(acl, scope.identities);
+  const fixed = fixUpAcl(acl, scope.identities, scope.saslAcls);
   if (fixed === undefined) return refused("INVALID_ACL");
   return fixed.length > scope.limits.acl_entries_max ? overLimit("acl_entries_max", scope.limits) : fixed;
 }

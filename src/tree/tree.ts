@@ -47,6 +47,7 @@ export class Tree {
   readonly #reader: TreeReader;
   readonly #hash = new LaneHash();
   #lastStampMs = 0;
+  #saslAcls = false;
 
   constructor(store: Store, limits: Limits) {
     this.#store = store;
@@ -104,6 +105,7 @@ export class Tree {
       overlay: this.#overlay,
       acls: this.#acls,
       quotas: this.#quotas,
+      saslAcls: this.#saslAcls,
       limits: this.#limits,
       moment,
       session,
@@ -197,6 +199,10 @@ export class Tree {
 
   read(request: ReadRequest, context: ReadContext): Outcome {
     return this.#reader.read(request, context);
+  }
+
+  permitSaslAcls(): void {
+    this.#saslAcls = true;
   }
 
   showConfig(text: string): void {

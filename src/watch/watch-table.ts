@@ -113,6 +113,8 @@ export class WatchTable {
   }
 
   #add(connection: ConnectionId, path: string, bit: number): boolean {
+    // No node can have such a path, so the watch could never fire, and it is as large as a frame.
+    if (path.length > this.#limits.path_bytes_max) return true;
     let watchers = this.#byPath.get(path);
     const before = watchers?.get(connection) ?? 0;
     if ((before & bit) !== 0) return true;

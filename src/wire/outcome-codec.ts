@@ -7,7 +7,7 @@ import type { AclEntry, AuthId } from "../model/acl.ts";
 import { assertNever } from "../model/assert.ts";
 import type { ErrorCode } from "../model/error.ts";
 import { errorNumber } from "../model/error.ts";
-import type { ListCursor, ListEntry, Outcome, Result } from "../model/request.ts";
+import type { ListCursor, ListEntry, NodeDetails, NodeKind, Outcome, Result } from "../model/request.ts";
 import { noResult, okOutcome } from "../model/request.ts";
 import type { Stat } from "../model/stat.ts";
 import {
@@ -20,9 +20,11 @@ import {
   encodeAuthIds,
   encodeListCursor,
   encodeStat,
+  nodeKindNumber,
   noZxid,
   pick,
   readCode,
+  readNodeKind,
   readSession,
   readZxid,
 } from "./common-codec.ts";
@@ -234,7 +236,35 @@ export function encodeListEntry(w: Writer, tag: number, entry: ListEntry): void 
   w.string(10, entry.path);
   encodeStat(w, 18, entry.stat);
   w.optionalBytes(26, entry.data);
+  if (entry.details !== undefined) encodeNodeDetails(w, 34, entry.details);
   w.close(mark);
+}
+
+function encodeNodeDetails(w: Writer, tag: number, details: NodeDetails): void {
+  const mark = w.open(tag);
+  w.uint(8, nodeKindNumber(details.kind));
+  w.uint(16, details.ttlMs);
+  encodeAcl(w, 26, details.acl);
+  w.sint(32, details.childCreates);
+  w.close(mark);
+}
+
+function decodeNodeDetails(r: Reader): NodeDetails {
+  const mark = r.enter();
+  let kind: NodeKind = "persistent";
+  let ttlMs = 0;
+  const acl: AclEntry[] = [];
+  let childCreates = 0;
+  while (r.more()) {
+    const tag = r.tag();
+    if (tag === 8) kind = readNodeKind(r);
+    else if (tag === 16) ttlMs = r.uint();
+    else if (tag === 26) acl.push(decodeAclEntry(r));
+    else if (tag === 32) childCreates = r.sint();
+    else r.skip(tag);
+  }
+  r.leave(mark);
+  return { kind, ttlMs, acl, childCreates };
 }
 
 export function decodeListEntry(r: Reader): ListEntry {
@@ -242,6 +272,7 @@ export function decodeListEntry(r: Reader): ListEntry {
   let path = "";
   let stat: Stat = absentStat;
   let data: Uint8Array | undefined;
+  let details: NodeDetails | undefined;
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
@@ -254,12 +285,15 @@ export function decodeListEntry(r: Reader): ListEntry {
       case 26:
         data = r.bytes();
         break;
+      case 34:
+        details = decodeNodeDetails(r);
+        break;
       default:
         r.skip(tag);
     }
   }
   r.leave(mark);
-  return { path, stat, data };
+  return details === undefined ? { path, stat, data } : { path, stat, data, details };
 }
 
 function encodeAclResult(w: Writer, result: ResultOf<"acl">): void {

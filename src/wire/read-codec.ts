@@ -191,6 +191,7 @@ function encodeList(w: Writer, request: ListRequest): void {
   w.bool(32, request.withData);
   w.uint(40, request.limit);
   if (request.cursor !== undefined) encodeListCursor(w, 50, request.cursor);
+  w.bool(56, request.withDetails === true);
   w.close(mark);
 }
 
@@ -200,6 +201,7 @@ function decodeList(r: Reader): ListRequest {
   let recursive = false;
   let prefix = "";
   let withData = false;
+  let withDetails = false;
   let limit = 0;
   let cursor: ListCursor | undefined;
   while (r.more()) {
@@ -223,12 +225,15 @@ function decodeList(r: Reader): ListRequest {
       case 50:
         cursor = decodeListCursor(r);
         break;
+      case 56:
+        withDetails = r.bool();
+        break;
       default:
         r.skip(tag);
     }
   }
   r.leave(mark);
-  return { type: "list", path, recursive, prefix, withData, limit, cursor };
+  return { type: "list", path, recursive, prefix, withData, withDetails, limit, cursor };
 }
 
 // ---- streams and authentication

@@ -163,6 +163,7 @@ function encodeHello(w: Writer, message: HelloMessage): void {
   w.packed(26, message.voters);
   w.packed(34, message.observers);
   w.uint(40, message.boot);
+  w.uint(48, message.lastZxid);
   w.close(mark);
 }
 
@@ -173,6 +174,7 @@ function decodeHello(r: Reader): HelloMessage {
   const voters: ServerId[] = [];
   const observers: ServerId[] = [];
   let boot = 0;
+  let lastZxid = noZxid;
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
@@ -197,18 +199,22 @@ function decodeHello(r: Reader): HelloMessage {
       case 40:
         boot = r.uint();
         break;
+      case 48:
+        lastZxid = readZxid(r);
+        break;
       default:
         r.skip(tag);
     }
   }
   r.leave(mark);
-  return { type: "hello", clusterId, foundation, voters, observers, boot };
+  return { type: "hello", clusterId, foundation, voters, observers, boot, lastZxid };
 }
 
 function encodeFound(w: Writer, message: FoundMessage): void {
   const mark = w.open(146);
   w.string(10, message.clusterId);
   w.packed(18, message.voters);
+  w.uint(24, message.floorZxid);
   w.close(mark);
 }
 
@@ -216,6 +222,7 @@ function decodeFound(r: Reader): FoundMessage {
   const mark = r.enter();
   let clusterId = "";
   const voters: ServerId[] = [];
+  let floorZxid = noZxid;
   while (r.more()) {
     const tag = r.tag();
     switch (tag) {
@@ -228,12 +235,15 @@ function decodeFound(r: Reader): FoundMessage {
       case 18:
         r.packed(voters);
         break;
+      case 24:
+        floorZxid = readZxid(r);
+        break;
       default:
         r.skip(tag);
     }
   }
   r.leave(mark);
-  return { type: "found", clusterId, voters };
+  return { type: "found", clusterId, voters, floorZxid };
 }
 
 function encodeClusterId(w: Writer, tag: number, clusterId: string): void {

@@ -52,6 +52,8 @@ export class Election {
 
   get waitingFor(): string {
     if (this.#vote === undefined) return this.#context.isVotingMember ? "waiting before voting" : "looking for a leader";
+    if (this.#vote.leader === this.#context.id && this.#belowFloor())
+      return "waiting for the server that the ensemble was recovered from";
     return `electing a leader, round ${this.#round}, vote for server ${this.#vote.leader}`;
   }
 
@@ -152,6 +154,8 @@ export class Election {
     if (this.#result !== undefined) return this.#result;
     const vote = this.#vote;
     if (vote === undefined || this.#context.inPromise || !this.#context.settled) return undefined;
+    if (vote.leader === this.#context.id && this.#belowFloor() && !mutant("an empty server leads a recovered ensemble"))
+      return undefined;
     if (!hasQuorum(this.#context.config, (id) => this.#agrees(id, vote))) {
       this.#agreedSinceMs = undefined;
       return undefined;
@@ -161,6 +165,11 @@ export class Election {
     if (!waited && !this.#everyoneAgrees(vote)) return undefined;
     this.#result = vote.leader === this.#context.id ? { type: "lead" } : { type: "follow", leader: vote.leader };
     return this.#result;
+  }
+
+  /** Whatever others agree on: a leader without the log that the ensemble was founded with would have it truncated. */
+  #belowFloor(): boolean {
+    return this.#context.log.durableZxid < this.#context.record.floorZxid;
   }
 
   #agrees(id: ServerId, vote: Vote): boolean {

@@ -2,14 +2,15 @@
  * How an ensemble comes to be, once. The lowest id founds: when it has a link to every voter and none
  * is founded, it makes the cluster id; every voter records `founding`; when all have, FOUNDED is said
  * and each records `founded`. A `founding` record counts as empty in a new attempt, and becomes
- * `founded` on meeting a founded peer of the same cluster. An empty server that meets a founded
+ * `founded` on meeting a founded peer of the same cluster. A directory that `zabra recover` chose is founded
+ * with its log, and nobody whose log is shorter may ever lead: each voter records that with the founding. An empty server that meets a founded
  * ensemble was wiped: it may come back only with `--rejoin`, and then counts nowhere until a leader
  * has proved itself after our FOLLOWERINFO and synchronised us (ZOOKEEPER-3056 and its kin: an empty
  * directory must never vote).
  */
 import type { EpochRecord } from "../log/epoch-record.ts";
 import { mutant } from "../model/mutant.ts";
-import type { ServerId } from "../model/zxid.ts";
+import type { Epoch, ServerId, Zxid } from "../model/zxid.ts";
 import type { ZabContext } from "./context.ts";
 import type { FoundMessage, HelloMessage, PeerMessage } from "./message.ts";
 import { allVoters, isVoter } from "./quorum.ts";
@@ -19,6 +20,8 @@ export interface FoundingOptions {
   readonly rejoin: boolean;
   readonly boot: number;
   readonly freshClusterId: string;
+  /** The first epoch is above this one: zxids go on from those of a service that this ensemble replaces. 0: any. */
+  readonly aboveEpoch: Epoch;
 }
 
 export class Founding {
@@ -30,6 +33,7 @@ export class Founding {
   #announced = "";
   /** What to record as soon as the log's files are durable. */
   #founded: Partial<EpochRecord> | undefined;
+  #checked = false;
 
   constructor(options: FoundingOptions) {
     this.#options = options;
@@ -80,6 +84,7 @@ export class Founding {
 
   /** Once a turn: moves on as soon as what it waits for is durable. */
   advance(): void {
+    this.#checkFloor();
     this.#announce();
     if (this.#recorded()) return;
     this.#maybeRecordFounded();
@@ -89,6 +94,19 @@ export class Founding {
 
   #recordedAttempt(): boolean {
     return this.#context.record.foundation !== "empty";
+  }
+
+  /** Once: an ensemble that exists cannot be founded above an epoch any more; one that is above it already does not mind. */
+  #checkFloor(): void {
+    if (this.#checked) return;
+    this.#checked = true;
+    const { acceptedEpoch, foundation } = this.#context.record;
+    const { aboveEpoch } = this.#options;
+    if (foundation !== "founded" || aboveEpoch === 0 || acceptedEpoch > aboveEpoch) return;
+    this.#context.host.halt(
+      78,
+      `--found-above-epoch ${aboveEpoch}: this ensemble is founded already, and its epoch is ${acceptedEpoch}; only an ensemble with empty data directories can begin above an epoch`,
+    );
   }
 
   #recorded(): boolean {
@@ -105,8 +123,8 @@ export class Founding {
       )
         return;
       this.#attempt = this.#options.freshClusterId;
-      this.#record(this.#attempt);
-      for (const id of others) this.#context.send(id, { type: "found", clusterId: this.#attempt, voters: this.#voters() });
+      this.#record(this.#attempt, this.#longestLog());
+      for (const id of others) this.#context.send(id, this.#found(this.#attempt));
     }
     const saved = this.#context.epochs.durable.clusterId === this.#attempt;
     if (saved && others.every((id) => this.#acked.has(id))) this.#becomeFounded();
@@ -119,7 +137,7 @@ export class Founding {
     for (const id of others) {
       const hello = this.#hellos.get(id);
       if (hello === undefined || hello.clusterId === clusterId || this.#acked.has(id)) continue;
-      this.#context.send(id, { type: "found", clusterId, voters: this.#voters() });
+      this.#context.send(id, this.#found(clusterId));
       this.#hellos.set(id, { ...hello, clusterId });
     }
   }
@@ -127,11 +145,26 @@ export class Founding {
   #onFound(message: FoundMessage): void {
     if (this.#context.record.foundation === "founded") return;
     this.#attempt = message.clusterId;
-    if (this.#context.record.clusterId !== message.clusterId) this.#record(message.clusterId);
+    if (this.#context.record.clusterId !== message.clusterId) this.#record(message.clusterId, message.floorZxid);
   }
 
-  #record(clusterId: string): void {
-    this.#context.saveEpochs({ clusterId, foundation: "founding", member: true });
+  #found(clusterId: string): FoundMessage {
+    return { type: "found", clusterId, voters: this.#voters(), floorZxid: this.#context.record.floorZxid };
+  }
+
+  /** Of a directory that `zabra recover` made the beginning of a new ensemble. The others are empty: without a floor two of them could begin without it. */
+  #longestLog(): Zxid {
+    let longest = this.#context.log.durableZxid;
+    for (const { lastZxid } of this.#hellos.values()) if (lastZxid > longest) longest = lastZxid;
+    return longest;
+  }
+
+  #record(clusterId: string, floorZxid: Zxid): void {
+    const { acceptedEpoch } = this.#context.record;
+    const { aboveEpoch } = this.#options;
+    // Discovery chooses an epoch above every acceptedEpoch of a quorum, so this is all that it takes.
+    const floor = aboveEpoch > acceptedEpoch ? aboveEpoch : acceptedEpoch;
+    this.#context.saveEpochs({ clusterId, foundation: "founding", member: true, acceptedEpoch: floor, floorZxid });
   }
 
   #becomeFounded(): void {
@@ -186,6 +219,7 @@ export class Founding {
       voters: this.#voters(),
       observers: this.#context.config.observers,
       boot: this.#options.boot,
+      lastZxid: this.#context.log.durableZxid,
     };
   }
 

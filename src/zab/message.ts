@@ -25,11 +25,15 @@ export interface HelloMessage {
   readonly observers: readonly ServerId[];
   /** Random, one a process: tells a restarted peer. */
   readonly boot: number;
+  /** Of its log, durable. Looked at before founding alone: only a recovered directory has one then. */
+  readonly lastZxid: Zxid;
 }
 export interface FoundMessage {
   readonly type: "found";
   readonly clusterId: string;
   readonly voters: readonly ServerId[];
+  /** Nobody whose log ends before this may ever lead. */
+  readonly floorZxid: Zxid;
 }
 export interface FoundAckMessage {
   readonly type: "foundAck";

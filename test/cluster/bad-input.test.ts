@@ -13,7 +13,7 @@ import t from "tap";
 import { connect, toText } from "../../client/index.ts";
 import { encodeEpochRecord, epochRecordFiles } from "../../src/log/epoch-record.ts";
 import { crc32c } from "../../src/model/crc32c.ts";
-import { makeEpoch } from "../../src/model/zxid.ts";
+import { makeEpoch, zeroZxid } from "../../src/model/zxid.ts";
 import { command, freePorts, ProcessEnsemble } from "./process-ensemble.ts";
 
 t.setTimeout(120_000);
@@ -249,6 +249,7 @@ t.test("an empty directory in place of a lost one", async (t) => {
       acceptedEpoch: makeEpoch(1_000),
       currentEpoch: makeEpoch(1_000),
       generation: generationOf(own),
+      floorZxid: zeroZxid,
     },
     1_000_000,
   );

@@ -38,7 +38,7 @@ export async function fuzzZooKeeper(options: FuzzOptions): Promise<void> {
     limits: {
       session_timeout_ms_min: 400,
       session_timeout_ms_default: 2_000,
-      session_timeout_ms_max: 10_000,
+      session_timeout_ms_max: 60_000,
       reap_interval_ms: 100,
     },
     onHalt: (halt) => {
@@ -127,7 +127,7 @@ class Witness {
 
   static async open(address: string): Promise<Witness> {
     const witness = new Witness(new RawConnection(address));
-    witness.#connection.write(connectFrame({ timeoutMs: 10_000 }));
+    witness.#connection.write(connectFrame({ timeoutMs: 60_000 }));
     await witness.#connection.frame();
     await witness.#ask(auth("digest", "witness:secret"));
     const acl = [{ perms: 31, scheme: "auth", id: "" }];

@@ -4,7 +4,7 @@ import { type EpochRecord, EpochRecordFile, encodeEpochRecord, epochRecordFiles 
 import { InvariantError } from "../../src/model/assert.ts";
 import { crc32c } from "../../src/model/crc32c.ts";
 import { TokenSource } from "../../src/model/tokens.ts";
-import { makeEpoch } from "../../src/model/zxid.ts";
+import { makeEpoch, makeZxid } from "../../src/model/zxid.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { Random } from "../sim/random.ts";
 import { makeDisk } from "./support.ts";
@@ -20,6 +20,7 @@ function record(accepted: number, current = accepted): EpochRecord {
     acceptedEpoch: makeEpoch(accepted),
     currentEpoch: makeEpoch(current),
     generation: 2,
+    floorZxid: makeZxid(makeEpoch(1), 7),
   };
 }
 
@@ -156,10 +157,10 @@ t.test("a newer format is refused as such", async (t) => {
   const [first = ""] = epochRecordFiles;
   const bytes = disk.read(first, 0, 10_000);
   const view = new DataView(bytes.buffer);
-  view.setUint32(4, 2, true);
-  view.setUint32(12, crc32c(bytes.subarray(16), 2), true);
+  view.setUint32(4, 3, true);
+  view.setUint32(12, crc32c(bytes.subarray(16), 3), true);
   disk.restoreFiles(new Map([...disk.snapshotFiles(), [first, bytes]]));
-  t.match(EpochRecordFile.open(disk, new TokenSource()), { type: "newer", reason: /version 2/ });
+  t.match(EpochRecordFile.open(disk, new TokenSource()), { type: "newer", reason: /version 3/ });
 });
 
 t.test("crashes and kills: what was durable never falls back", async (t) => {

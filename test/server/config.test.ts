@@ -33,6 +33,7 @@ t.test("defaults", async (t) => {
     zookeeper: { host: "127.0.0.1", port: 2181 },
     ensemble: [{ id: 1 }],
     rejoin: false,
+    foundAboveEpoch: 0,
     leaseReads: true,
     logLevel: "info",
   });

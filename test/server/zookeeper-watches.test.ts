@@ -99,7 +99,7 @@ t.test("addWatch 106: persistent watches stay; a recursive one has no NodeChildr
     [childrenChanged, "/p"],
     [deleted, "/p"],
   ]);
-  t.equal((await addWatch(client, "/p", 2)).error, -8);
+  t.equal((await addWatch(client, "/p", 2)).error, -5);
 });
 
 t.test("checkWatches 17 and removeWatches 18: -121 where there is none; Any takes all", async (t) => {
@@ -125,7 +125,7 @@ t.test("checkWatches 17 and removeWatches 18: -121 where there is none; Any take
   t.same(await has(), []);
   await writer.set("/cw", "1");
   t.same(await eventsOf(client), []);
-  t.equal((await watcher(client, 18, "/cw", 6)).error, -8);
+  t.equal((await watcher(client, 18, "/cw", 6)).error, -5);
 });
 
 t.test("a multi's events come in order, all before its reply; a closed session's ephemerals too", async (t) => {

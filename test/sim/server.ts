@@ -11,7 +11,7 @@ import type { ClientMessage } from "../../src/model/client-message.ts";
 import type { Limits } from "../../src/model/limits.ts";
 import { mutant } from "../../src/model/mutant.ts";
 import { TokenSource } from "../../src/model/tokens.ts";
-import type { ConnectionId } from "../../src/model/zxid.ts";
+import { type ConnectionId, zeroEpoch } from "../../src/model/zxid.ts";
 import type { Effects } from "../../src/replica/effects.ts";
 import type { Event, Now, Protocol } from "../../src/replica/event.ts";
 import type { EnsembleMember } from "../../src/replica/options.ts";
@@ -140,6 +140,7 @@ export class SimServer implements PeerHost {
           leaseReads: this.#parts.leaseReads,
           limits: this.#parts.limits,
           boot: random.next() * 4096 + this.#incarnation,
+          foundAboveEpoch: zeroEpoch,
           freshClusterId: `c${random.next().toString(16)}`,
         },
         { disk: this.#driver(), openStore: (directory) => this.#openStore(directory) },

@@ -45,6 +45,8 @@ t.test("worlds with faults", { timeout: 900_000 }, (t) => {
     "one lease holder in true time",
     "expiry is not early",
     "epochs never fall",
+    "what failed is in no log",
+    "messages of old links do nothing",
   ]);
   const idle = [...evaluations].filter(([name, count]) => count === 0 && !rare.has(name)).map(([name]) => name);
   t.same(idle, [], "no check was vacuous");

@@ -27,7 +27,12 @@ const directions: ReadonlyMap<string, Direction> = new Map([
   ["src/watch", sibling],
   ["src/wire", { values: ["src/model", "proto/gen"], types: ["src/zab", "src/tree"] }],
   ["src/replica", { values: ["src/model", "src/wire", ...siblings], types: [] }],
-  ["client", { values: ["src/model", "src/wire/client-codec.ts"], types: [] }],
+  ["client", { values: ["src/model", "src/wire/client-codec.ts", "client/import"], types: [] }],
+  // Reads ZooKeeper's protocol and files; nothing that runs in a browser may need it.
+  [
+    "client/import",
+    { values: ["client", "src/model", "src/wire/cursor.ts", "src/wire/frame.ts", "src/wire/jute.ts"], types: [] },
+  ],
   // `zabra.ts` is the one program that has both servers' and clients' commands.
   ["server", { values: [...core, "client/cli/program.ts"], types: [] }],
 ]);
@@ -35,6 +40,7 @@ const directions: ReadonlyMap<string, Direction> = new Map([
 /** `src/zab` of `src/zab/quorum.ts`, `client` of `client/cli/main.ts`. */
 function partOf(path: string): string {
   const [first = "", second = ""] = path.split("/");
+  if (path.startsWith("client/import/")) return "client/import";
   return first === "src" || first === "proto" ? `${first}/${second}` : first;
 }
 
@@ -105,7 +111,7 @@ function isMemberName(node: ts.Identifier): boolean {
 // ---- clients' timers
 
 /** Where the real ones are, and what is no part of the library. */
-const timersAllowed = /^client\/(?:timers|clock|websocket-transport)\.ts$|^client\/cli\/|^(?:src|server)\//;
+const timersAllowed = /^client\/(?:timers|clock|websocket-transport)\.ts$|^client\/(?:cli|import)\/|^(?:src|server)\//;
 const timerNames = new Set(["setTimeout", "setInterval", "setImmediate", "Date", "performance"]);
 
 /** The client library reads no clock and sets no timer but by what it was given. */

@@ -11,6 +11,7 @@ import type {
   ListCursor,
   ListEntry,
   MultiOperation,
+  NodeDetails,
   NodeKind,
   Outcome,
   ReadLevel,
@@ -168,6 +169,7 @@ export const wireRequest: fc.Arbitrary<WireRequest> = fc.oneof<fc.Arbitrary<Wire
     recursive: bool,
     prefix: text,
     withData: bool,
+    withDetails: bool,
     limit: uint,
     cursor: fc.option(cursor, { nil: undefined }),
   }),
@@ -202,7 +204,11 @@ export const wireRequest: fc.Arbitrary<WireRequest> = fc.oneof<fc.Arbitrary<Wire
 
 // ---- results
 
-export const listEntry: fc.Arbitrary<ListEntry> = fc.record({ path, stat, data });
+const details: fc.Arbitrary<NodeDetails> = fc.record({ kind, ttlMs: uint, acl, childCreates: int32 });
+export const listEntry: fc.Arbitrary<ListEntry> = fc.oneof(
+  fc.record({ path, stat, data }),
+  fc.record({ path, stat, data, details }),
+);
 
 const plainResult: fc.Arbitrary<Result> = fc.oneof<fc.Arbitrary<Result>[]>(
   fc.constant({ type: "none" }),
@@ -380,8 +386,9 @@ export const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<Peer
     voters: servers,
     observers: servers,
     boot: uint,
+    lastZxid: zxid,
   }),
-  fc.record({ type: type("found"), clusterId, voters: servers }),
+  fc.record({ type: type("found"), clusterId, voters: servers, floorZxid: zxid }),
   fc.record({ type: type("foundAck"), clusterId }),
   fc.record({ type: type("founded"), clusterId }),
   fc.record({

@@ -5,7 +5,7 @@
  */
 import { errorNumber } from "../../src/model/error.ts";
 import { operations } from "../../src/model/operation.ts";
-import type { Condition, MultiOperation, Outcome, TxnSource, Write, WriteRequest } from "../../src/model/request.ts";
+import type { Condition, ListEntry, MultiOperation, Outcome, TxnSource, Write, WriteRequest } from "../../src/model/request.ts";
 import type { Stat } from "../../src/model/stat.ts";
 import type { StreamDelivery } from "../../src/model/watch.ts";
 import type { AclRef, NodeEffect, Txn } from "../../src/tree/txn.ts";
@@ -108,7 +108,7 @@ function plainResult(result: Outcome["result"]): Plain {
     case "session":
       return { session: result.session };
     case "list":
-      return { list: { ...rest(result), entries: result.entries.map(withStat) } };
+      return { list: { ...rest(result), entries: result.entries.map(plainEntry) } };
     case "multi":
       return { multi: { branch: branches.indexOf(result.branch), outcomes: result.outcomes.map(plainOutcome) } };
     case "multiRead":
@@ -119,6 +119,13 @@ function plainResult(result: Outcome["result"]): Plain {
     default:
       return { [result.type]: withStat(rest(result) as { stat: Stat }) };
   }
+}
+
+function plainEntry(entry: ListEntry): Plain {
+  const { details } = entry;
+  return details === undefined
+    ? withStat(entry)
+    : withStat({ ...entry, details: { ...details, kind: kinds.indexOf(details.kind) } });
 }
 
 export function plainServerMessage(message: ServerWireMessage): Plain {
@@ -150,7 +157,7 @@ function plainDelivery(delivery: StreamDelivery): Plain {
   const { stream } = delivery;
   switch (delivery.type) {
     case "snapshot":
-      return { stream, snapshot: { zxid: delivery.zxid, done: delivery.done, entries: delivery.entries.map(withStat) } };
+      return { stream, snapshot: { zxid: delivery.zxid, done: delivery.done, entries: delivery.entries.map(plainEntry) } };
     case "changes":
       return { stream, changes: { zxid: delivery.zxid, changes: delivery.changes.map(plainChange) } };
     case "end":

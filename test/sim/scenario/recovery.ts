@@ -1,0 +1,62 @@
+/** `zabra recover`, played: an ensemble that begins anew from one surviving directory never begins without it. */
+import { EpochRecordFile, encodeEpochRecord, epochRecordFiles } from "../../../src/log/epoch-record.ts";
+import { TokenSource } from "../../../src/model/tokens.ts";
+import { Violation } from "../check/violation.ts";
+import type { SimServer } from "../server.ts";
+import type { Schedule } from "./schedules.ts";
+import { Stage } from "./stage.ts";
+
+/** What `server/recover.ts` does, to a simulated disk. */
+function recover(server: SimServer): void {
+  const files = server.disk.snapshotFiles();
+  const opening = EpochRecordFile.open(server.disk.clone(), new TokenSource());
+  if (opening.type !== "ok") throw new Violation("scenario", `server ${server.id} has no epoch record`);
+  const record = { ...opening.record, clusterId: "", foundation: "empty", member: true } as const;
+  for (const file of epochRecordFiles) files.set(file, encodeEpochRecord(record, 1_000_000));
+  server.disk.restoreFiles(files);
+}
+
+/**
+ * Server `survivor` alone keeps its data. As soon as the ensemble is founded anew it dies again: the other two, empty,
+ * are a quorum, and a leader among them would have its history truncated when it comes back.
+ */
+function recoveredThenCrashed(survivor: number) {
+  return (seed: number, trace?: (line: string) => void): readonly string[] => {
+    const stage = new Stage(seed, { clients: 1, sessionTimeoutMs: 20_000, ...(trace === undefined ? {} : { trace }) });
+    stage.start(survivor);
+    const { cluster } = stage;
+    for (let i = 0; i < 20; i += 1) stage.done(stage.create(0, `/n${i}`));
+    const last = cluster.server(survivor).status()?.lastAppliedZxid ?? 0;
+    cluster.until("all have everything", () => cluster.servers.every((each) => each.status()?.lastLoggedZxid === last));
+    for (const server of cluster.servers) server.crash(false);
+    for (const id of stage.others(survivor)) {
+      cluster.server(id).wipe();
+      cluster.checks.wiped(cluster.server(id));
+    }
+    recover(cluster.server(survivor));
+    const seen = stage.when(
+      undefined,
+      undefined,
+      (message) => message.type === "founded",
+      () => cluster.server(survivor).crash(false),
+    );
+    for (const server of cluster.servers) server.start();
+    cluster.until("it is founded anew", () => seen.happened, 10_000);
+    cluster.run(3_000);
+    const leader = cluster.leader?.id;
+    if (leader !== undefined)
+      throw new Violation("a recovered ensemble begins with its log", `server ${leader}, which was empty, leads`);
+    cluster.server(survivor).start();
+    cluster.until("the survivor leads", () => cluster.leader?.id === survivor, 10_000);
+    const found = stage.done(stage.read(0, "/n19"), 20_000);
+    if (found.outcome?.code !== "OK")
+      throw new Violation("a recovered ensemble begins with its log", `/n19 is ${found.outcome?.code}`);
+    stage.finish();
+    return ["begun with its log"];
+  };
+}
+
+export const recoverySchedules: readonly Schedule[] = [
+  { name: "recovered from server 1", seeds: 3, play: recoveredThenCrashed(1), mustSee: ["begun with its log"] },
+  { name: "recovered from server 3", seeds: 3, play: recoveredThenCrashed(3), mustSee: ["begun with its log"] },
+];
