@@ -52,6 +52,8 @@ export async function fuzzZooKeeper(options: FuzzOptions): Promise<void> {
     for (let done = 0; done < options.inputs; done += perRound) {
       const count = Math.min(perRound, options.inputs - done);
       await playRound(address, corpus, options.seed, options.first + done, count);
+      // A busy machine's disk may make a leader step down for a moment; one that halts never serves again.
+      await Promise.race([server.ready(), delay(serveMs, undefined, { ref: false })]);
       if (halted !== undefined || !server.status().serving)
         throw new Error(
           `the server stopped within inputs ${options.first + done} … ${options.first + done + count - 1}: ${halted}`,
