@@ -2,6 +2,7 @@
  * The server's side of its clients: handshakes, requests into slots, forwards to the leader, answers
  * in slot order. Holds no replicated state: what it knows of a session comes from the state machine.
  */
+
 import type { AuthId } from "../model/acl.ts";
 import { assert } from "../model/assert.ts";
 import type { ClientMessage } from "../model/client-message.ts";
@@ -404,11 +405,16 @@ export class Clients {
 
   // ---- applied
 
-  /** A txn was applied: answers the slot it came from, on the server that holds the connection. */
+  /**
+   * A txn was applied: answers the slot it came from, on the server that holds the connection, and the reads
+   * behind it, before the next txn: a read shows no later write of its own client, and its watch misses none.
+   */
   onApplied(source: TxnSource, zxid: Zxid, outcome: Outcome): void {
     if (source.type === "session") {
       const connection = this.#bySession.get(source.session);
-      if (connection !== undefined) this.#completeAll(connection, source.seq, outcome, zxid);
+      if (connection === undefined) return;
+      this.#completeAll(connection, source.seq, outcome, zxid);
+      this.#answer(connection);
     } else if (source.type === "origin" && this.#counters.isOurs(source)) {
       this.#onOwnApplied(source.counter, zxid, outcome);
     }
@@ -424,16 +430,13 @@ export class Clients {
       return;
     }
     this.#completeAll(connection, counter, outcome, zxid);
+    this.#answer(connection);
   }
 
-  /**
-   * A client may have sent the same number twice on one connection: both get the one outcome. The reads behind are
-   * answered before the next txn: they show no later write of their own client, and their watches miss none.
-   */
+  /** A client may have sent the same number twice on one connection: both get the one outcome. */
   #completeAll(connection: Connection, number: number, outcome: Outcome, zxid: Zxid): void {
     for (let slot = connection.write(number); slot !== undefined; slot = connection.write(number))
       this.#complete(connection, slot, outcome, zxid);
-    this.#answer(connection);
   }
 
   #complete(connection: Connection, slot: WriteSlot, outcome: Outcome, zxid: Zxid): void {
@@ -493,7 +496,7 @@ export class Clients {
 
   #answerWrite(connection: Connection, slot: WriteSlot): boolean {
     if (slot.outcome === undefined) return false;
-    this.#reply(connection, slot, slot.zxid, slot.outcome);
+    this.#reply(connection, slot.xid, slot.requestType, slot.zxid, slot.outcome, "linearizable");
     if (connection.readOnly && slot.requestType === "closeSession") this.close(connection, "the session has ended");
     return true;
   }
@@ -511,14 +514,19 @@ export class Clients {
     }
     const zxid = this.#parts.machine().appliedZxid;
     const outcome = this.#parts.locals.perform(connection, slot.request, this.#nowMs);
-    this.#reply(connection, slot, zxid, outcome);
+    this.#reply(connection, slot.xid, slot.request.type, zxid, outcome, slot.level);
     return true;
   }
 
-  #reply(connection: Connection, slot: Slot, zxid: Zxid, outcome: Outcome): void {
-    const requestType = slot.type === "write" ? slot.requestType : slot.request.type;
-    const level = slot.type === "write" ? "linearizable" : slot.level;
-    this.#parts.effects.reply(connection.id, { type: "reply", xid: slot.xid, requestType, zxid, outcome, level });
+  #reply(
+    connection: Connection,
+    xid: number,
+    requestType: WriteSlot["requestType"] | ReadSlot["request"]["type"],
+    zxid: Zxid,
+    outcome: Outcome,
+    level: ReadSlot["level"],
+  ): void {
+    this.#parts.effects.reply(connection.id, { type: "reply", xid, requestType, zxid, outcome, level });
   }
 
   // ---- time
@@ -543,7 +551,7 @@ export class Clients {
     }
     const slot = connection.head;
     if (slot?.type !== "read" || this.#nowMs < slot.deadlineMs) return;
-    this.#reply(connection, slot, this.#parts.machine().appliedZxid, failure("NO_QUORUM"));
+    this.#reply(connection, slot.xid, slot.request.type, this.#parts.machine().appliedZxid, failure("NO_QUORUM"), slot.level);
     connection.shift();
     this.#answer(connection);
   }

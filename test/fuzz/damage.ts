@@ -95,7 +95,7 @@ function withLength(bytes: Buffer): Buffer {
 function replaceNumber(frame: Buffer, random: Random): void {
   if (frame.length < 16) return;
   const at = 12 + random.below(frame.length - 15);
-  frame.writeInt32BE(random.below(2) === 0 ? random.pick(numbers) : frame.readInt32BE(at) + random.below(5) - 2, at);
+  frame.writeInt32BE(random.below(2) === 0 ? random.pick(numbers) : (frame.readInt32BE(at) + random.below(5) - 2) | 0, at);
 }
 
 function replaceBytes(frame: Buffer, random: Random): void {
