@@ -26,7 +26,6 @@ import {
   type PendingConnect,
   pendingConnect,
   type ReadSlot,
-  type Slot,
   type WriteSlot,
 } from "./connection.ts";
 import type { EffectsBuilder } from "./effects-builder.ts";

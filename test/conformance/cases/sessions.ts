@@ -126,7 +126,7 @@ const renewing: readonly Case[] = [
       thief.hello({ session: a.session, password: Buffer.alloc(16, 7) });
       await thief.welcome();
       await thief.close();
-      await a.do(exists(t));
+      await a.do(exists("/"));
     },
   },
   {
