@@ -31,3 +31,18 @@ export class SystemClock implements MonotonicClock {
     return monotonic + this.#suspendedMs;
   }
 }
+
+/** The wall clock, ms. Only for what people mean by it, such as the time of a cron job: never for a deadline, an order or a lease. */
+export function wallClockMs(): number {
+  return Date.now();
+}
+
+/** Such as `2026-01-31T12:00:00.000Z`; in the order of time. */
+export function formatTime(wallMs: number): string {
+  return new Date(wallMs).toISOString();
+}
+
+/** NaN: it is no time. */
+export function parseTime(text: string): number {
+  return Date.parse(text);
+}

@@ -135,7 +135,9 @@ function parseSource(url: string): SourceAddress {
 
 async function runCopy(client: Client, flags: ImportFlags): Promise<void> {
   const { importExport, importSnapshot } = await import("../import/run.ts");
-  const say = every(progressMs, (nodes: number) => process.stderr.write(`copied ${nodes} nodes\n`));
+  const say = every(progressMs, (nodes: number) => {
+    process.stderr.write(flags.json ? `${JSON.stringify({ phase: "copying", nodes })}\n` : `copied ${nodes} nodes\n`);
+  });
   const common = { client, to: flags.to, anyEpoch: flags.anyEpoch === true, onProgress: say };
   let result: CopyResult;
   let extent = "";
@@ -156,7 +158,7 @@ async function runLive(client: Client, source: SourceAddress, flags: ImportFlags
   const { importLive } = await import("../import/run.ts");
   if (flags.kindsFrom === undefined)
     warn("containers and TTL nodes look persistent to ZooKeeper's clients, and are copied as such; see --kinds-from");
-  const control = new Control(flags.once === true);
+  const control = new Control(flags.once === true, flags.json);
   const rescanMs = Number(flags.rescan);
   if (!(rescanMs >= 1)) throw importFailure("--rescan must be a number of ms, at least 1");
   try {
@@ -169,7 +171,7 @@ async function runLive(client: Client, source: SourceAddress, flags: ImportFlags
       kindsLogFrom: flags.logDir,
       watch: flags.watch,
       rescanMs,
-      onProgress: (progress) => control.onProgress(progress, flags.json),
+      onProgress: (progress) => control.onProgress(progress),
       onStarted: (live) => control.start(live),
     });
     warnCounters(result.loweredCounters);
@@ -190,14 +192,16 @@ class Control {
   #input: ReturnType<typeof createInterface> | undefined;
   #phase = "";
   readonly #say = every(progressMs, (line: string) => process.stderr.write(`${line}\n`));
+  readonly #json: boolean;
   readonly #cutOver = (): void => {
-    process.stderr.write("cutting over\n");
+    if (!this.#json) process.stderr.write("cutting over\n");
     this.#live?.cutOver();
   };
   readonly #stop = (): void => this.#live?.stop();
 
-  constructor(once: boolean) {
+  constructor(once: boolean, json: boolean) {
     this.#once = once;
+    this.#json = json;
   }
 
   start(live: LiveImport): void {
@@ -212,14 +216,14 @@ class Control {
     });
   }
 
-  onProgress(progress: LiveProgress, json: boolean): void {
+  onProgress(progress: LiveProgress): void {
     const changed = progress.phase !== this.#phase;
     this.#phase = progress.phase;
-    if (changed && progress.phase === "following")
+    if (changed && progress.phase === "following" && !this.#json)
       process.stderr.write(
         `following; when nothing writes to the source any more, type "cut over", or: kill -USR2 ${process.pid}\n`,
       );
-    const line = json ? JSON.stringify(progress) : describe(progress);
+    const line = this.#json ? JSON.stringify(progress) : describe(progress);
     if (changed) process.stderr.write(`${line}\n`);
     else this.#say(line);
   }

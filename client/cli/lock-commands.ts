@@ -3,7 +3,7 @@
  * lead, and stop it before that ends. The command finds its fencing token in ZABRA_TOKEN.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { constants, hostname } from "node:os";
+import { constants } from "node:os";
 import type { Command } from "commander";
 import type { Client } from "../client.ts";
 import { toText } from "../data.ts";
@@ -11,6 +11,7 @@ import type { Grant } from "../recipes/grant.ts";
 import { Election } from "../recipes/leader.ts";
 import { Lock } from "../recipes/lock.ts";
 import type { WaitOptions } from "../recipes/wait.ts";
+import { whoAmI } from "./held-command.ts";
 import { type GlobalOptions, printJson, printLine } from "./output.ts";
 import type { WithClient } from "./program.ts";
 
@@ -54,10 +55,6 @@ async function elect(client: Client, path: string, command: string[], options: H
   const recipe = new Election(client, path, { data: whoAmI() });
   if (command.length === 0) return showQueue(await recipe.candidates(), "leads", options);
   await hold(client, (wait) => recipe.campaign(wait), command, options);
-}
-
-function whoAmI(): string {
-  return `${hostname()} pid ${process.pid}`;
 }
 
 function showQueue(

@@ -7,6 +7,7 @@ import { type Client, connect } from "../client.ts";
 import { ZabraError } from "../error.ts";
 import { addCompletion } from "./completion.ts";
 import { addConfigCommands } from "./config-commands.ts";
+import { addCronCommand } from "./cron-commands.ts";
 import { addImportCommands } from "./import-commands.ts";
 import { addLockCommands } from "./lock-commands.ts";
 import { type GlobalOptions, printJson } from "./output.ts";
@@ -29,6 +30,7 @@ export const clientCommands: ReadonlySet<string> = new Set([
   "elect",
   "config",
   "registry",
+  "cron",
   "status",
   "shell",
   "quota",
@@ -56,6 +58,7 @@ function addCommands(program: Command, globals: (command: Command) => Command, u
   addStatusCommand(program, globals);
   addQuotaCommands(program, globals, use);
   addImportCommands(program, globals);
+  addCronCommand(program, globals, use);
 }
 
 /** Options that every client command takes, after the command's name. */

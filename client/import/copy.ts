@@ -23,10 +23,11 @@ export async function copyNodes(
   const seen = new Set<string>();
   const counters = new Map<string, number>();
   for await (const node of nodes) {
-    digest.add(hashOf(node));
+    const hash = hashOf(node);
+    digest.add(hash);
     seen.add(node.path);
     if (node.childCreates > 0) counters.set(node.path, node.childCreates);
-    await target.put(node);
+    await target.put(node, hash);
     onProgress(seen.size);
   }
   // What an interrupted import of an older state has left.

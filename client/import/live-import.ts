@@ -8,19 +8,21 @@
  * what changed (a persistent watch does not say what it missed). Sources before 3.6 have no recursive
  * watch and are scanned again and again. An ACL's change fires no watch at all: scans find it, by its version.
  *
- * The cut-over reads every node of the source once more, whole, brings the target to that, and compares
- * the digest of what was read with that of the target, which is read anew. If the source was written
- * meanwhile, this is done again.
+ * The cut-over scans once more, takes what is still told, and compares the digest of all that was read of the
+ * source with that of the target, which is read anew. A node's digest was taken when it was read; that its
+ * zxids and ACL version are the same now says that it is still so. If the source was written meanwhile, the comparison is
+ * done again.
  */
 import { parentOf, rootPath } from "../../src/model/path.ts";
+import type { NodeKind } from "../../src/model/request.ts";
 import { ZabraError } from "../error.ts";
 import { requireEqual } from "./copy.ts";
 import { importFailure } from "./failure.ts";
 import type { LiveSource, SourceNode } from "./live-source.ts";
-import { hashOf, TreeDigest } from "./node.ts";
-import type { OfflineTree } from "./offline-tree.ts";
+import { hashOf, type NodeHash, TreeDigest } from "./node.ts";
+import type { KindTable } from "./offline-tree.ts";
 import type { Target } from "./target.ts";
-import { SourceLost } from "./zookeeper-connection.ts";
+import { SourceLost, type SourceStat } from "./zookeeper-connection.ts";
 
 /** Nodes that are read at the same time. */
 const window = 128;
@@ -31,12 +33,13 @@ const idleMs = 250;
 const reconnectMs = 250;
 /** Some minutes; the source may be electing. */
 const reconnectsMax = 600;
-const cutOverRounds = 3;
+const cutOverRounds = 6;
+const drainsMax = 100;
 /** How often in a row the target may be found to be other than it was known. */
 const targetLossesMax = 5;
 
 export type LiveProgress =
-  | { readonly phase: "scanning" | "checking"; readonly nodes: number; readonly written: number }
+  | { readonly phase: "scanning"; readonly nodes: number; readonly written: number }
   | { readonly phase: "following"; readonly nodes: number; readonly written: number; readonly changes: number }
   | { readonly phase: "lost"; readonly reason: string };
 
@@ -48,7 +51,7 @@ export interface LiveImportOptions {
   /** Milliseconds between scans then. */
   readonly rescanMs: number;
   /** Reads the kinds of nodes anew from a server's files; undefined: they are not known. */
-  readonly readKinds: (() => Promise<OfflineTree>) | undefined;
+  readonly readKinds: (() => Promise<KindTable>) | undefined;
   onProgress(progress: LiveProgress): void;
 }
 
@@ -63,10 +66,14 @@ export interface LiveResult {
 
 /** What tells whether the source's node has changed since it was copied. */
 interface Seen {
-  czxid: number;
-  mzxid: number;
-  aversion: number;
+  readonly czxid: number;
+  readonly mzxid: number;
+  readonly aversion: number;
+  readonly kind: NodeKind;
+  readonly ttlMs: number;
+  readonly hash: NodeHash;
   childCreates: number;
+  /** The last scan that found it. */
   scan: number;
 }
 
@@ -75,6 +82,8 @@ export class LiveImport {
   readonly #source: LiveSource;
   readonly #target: Target;
   readonly #seen = new Map<string, Seen>();
+  /** Of what was seen. */
+  #digest = new TreeDigest();
   #changed = new Set<string>();
   #tooMany = false;
   #scan = 0;
@@ -121,7 +130,7 @@ export class LiveImport {
         if (this.#stopped) throw importFailure("stopped before the cut-over; run the same command again to go on");
         if (isTargetChanged(error) && losses < targetLossesMax) {
           this.#options.onProgress({ phase: "lost", reason: error.message });
-          await this.#target.reload();
+          await this.#forget();
           continue;
         }
         if (!(error instanceof SourceLost)) throw error;
@@ -137,10 +146,18 @@ export class LiveImport {
     this.#requireEpoch();
     const watched = this.#options.watch && (await this.#source.watch());
     await this.#loadKinds();
-    await this.#scanAll(false);
+    await this.#scanAll();
     onScanned();
     while (!this.#cutOver) await this.#follow(watched);
     return await this.#finish();
+  }
+
+  /** The target is not what it was thought to be: it is read again, and all of the source too. */
+  async #forget(): Promise<void> {
+    this.#seen.clear();
+    this.#digest = new TreeDigest();
+    await this.#target.flush().catch(() => {});
+    await this.#target.reload();
   }
 
   #requireEpoch(): void {
@@ -157,7 +174,7 @@ export class LiveImport {
   async #follow(watched: boolean): Promise<void> {
     if (!watched) {
       await this.#sleep(this.#options.rescanMs);
-      if (!this.#cutOver) await this.#scanAll(false);
+      if (!this.#cutOver) await this.#scanAll();
     } else {
       if (this.#changed.size === 0 && !this.#tooMany) await this.#sleep(idleMs);
       // A burst is taken as one: a node that is set often is read once.
@@ -184,7 +201,7 @@ export class LiveImport {
     if (this.#tooMany) {
       this.#tooMany = false;
       this.#changed.clear();
-      await this.#scanAll(false);
+      await this.#scanAll();
       return;
     }
     const paths = [...this.#changed].sort();
@@ -215,82 +232,106 @@ export class LiveImport {
       await this.#take(await this.#source.read(parent));
       if (!this.#target.has(parent)) return;
     }
-    await this.#target.put(found.node);
-    this.#note(found, this.#scan);
+    await this.#put(found);
   }
 
-  #note({ node, czxid, mzxid, aversion }: SourceNode, scan: number): void {
-    this.#seen.set(node.path, { czxid, mzxid, aversion, childCreates: node.childCreates, scan });
+  async #put({ node, czxid, mzxid, aversion }: SourceNode): Promise<void> {
+    const { path, kind, ttlMs, childCreates } = node;
+    const hash = hashOf(node);
+    await this.#target.put(node, hash);
+    this.#unsee(path);
+    this.#digest.add(hash);
+    this.#seen.set(path, { czxid, mzxid, aversion, kind, ttlMs, hash, childCreates, scan: this.#scan });
+  }
+
+  #unsee(path: string): void {
+    const seen = this.#seen.get(path);
+    if (seen === undefined) return;
+    this.#digest.remove(seen.hash);
+    this.#seen.delete(path);
   }
 
   async #remove(path: string): Promise<void> {
-    this.#seen.delete(path);
     if (path === rootPath) throw importFailure("the source's top node is gone");
+    this.#unsee(path);
     await this.#target.remove(path);
   }
 
   // ---- scanning
 
-  /** Looks at every node of the source. `whole`: reads each, instead of those that changed. Resolves to the digest of those read. */
-  async #scanAll(whole: boolean): Promise<TreeDigest> {
+  /** Looks at every node of the source, and reads those that are new or have changed. */
+  async #scanAll(): Promise<void> {
     this.#scan += 1;
-    const digest = new TreeDigest();
     let nodes = 0;
-    const phase = whole ? "checking" : "scanning";
     await inWindow([rootPath], async (path, more) => {
-      const children = await this.#visit(path, whole ? digest : undefined);
+      const children = await this.#visit(path);
       nodes += 1;
-      this.#options.onProgress({ phase, nodes, written: this.#target.written });
+      this.#options.onProgress({ phase: "scanning", nodes, written: this.#target.written });
       for (const child of children) more(child);
     });
-    for (const path of [...this.#target.paths()].sort().reverse()) {
+    const paths = new Set([...this.#target.paths(), ...this.#seen.keys()]);
+    for (const path of [...paths].sort().reverse()) {
       if (this.#seen.get(path)?.scan !== this.#scan) await this.#remove(path);
     }
     await this.#target.flush();
-    return digest;
   }
 
   /** Brings the target's node up to date; gives the children, which come after it. */
-  async #visit(path: string, digest: TreeDigest | undefined): Promise<readonly string[]> {
+  async #visit(path: string): Promise<readonly string[]> {
     const listing = await this.#source.list(path);
     if (listing === undefined) return [];
-    const { stat } = listing;
     const seen = this.#seen.get(path);
-    const same = seen !== undefined && seen.czxid === stat.czxid && seen.mzxid === stat.mzxid && seen.aversion === stat.aversion;
-    if (same && digest === undefined && this.#target.has(path)) {
+    if (seen !== undefined && this.#isSame(path, seen, listing.stat)) {
       seen.scan = this.#scan;
-      seen.childCreates = stat.childCreates;
+      seen.childCreates = listing.stat.childCreates;
       return listing.children;
     }
     const found = await this.#source.read(path);
     if (found === undefined) return [];
-    await this.#target.put(found.node);
-    this.#note(found, this.#scan);
-    digest?.add(hashOf(found.node));
+    await this.#put(found);
     return listing.children;
+  }
+
+  #isSame(path: string, seen: Seen, stat: SourceStat): boolean {
+    if (seen.czxid !== stat.czxid || seen.mzxid !== stat.mzxid || seen.aversion !== stat.aversion) return false;
+    const { kind, ttlMs } = this.#source.kindOf(path, stat.czxid);
+    return seen.kind === kind && seen.ttlMs === ttlMs && this.#target.has(path);
   }
 
   // ---- the cut-over
 
   async #finish(): Promise<LiveResult> {
-    for (let round = 1; ; round += 1) {
+    await this.#source.sync();
+    await this.#loadKinds();
+    await this.#scanAll();
+    for (let round = 1; round <= cutOverRounds; round += 1) {
       await this.#source.sync();
-      this.#changed.clear();
-      this.#tooMany = false;
-      await this.#loadKinds();
-      const digest = await this.#scanAll(true);
+      await this.#drain();
       await this.#raiseCounters();
       const found = await this.#target.reload();
-      const quiet = this.#changed.size === 0 && !this.#tooMany;
-      if (quiet || round === cutOverRounds) {
-        if (!quiet) this.#stillWritten();
-        requireEqual(digest, found.digest);
-        return this.#result(digest);
-      }
+      await this.#source.sync();
+      if (this.#changed.size > 0 || this.#tooMany) continue;
+      if (`${this.#digest}` === `${found.digest}`) return this.#result();
+      if (round === cutOverRounds) requireEqual(this.#digest, found.digest);
+      await this.#mend();
     }
+    return this.#stillWritten();
   }
 
-  #stillWritten(): void {
+  /** The target differs: it removed containers that became empty sooner than the source did; or nobody knows why. */
+  async #mend(): Promise<void> {
+    let missing = false;
+    for (const path of this.#seen.keys()) missing ||= !this.#target.has(path);
+    if (!missing) await this.#forget();
+    await this.#scanAll();
+  }
+
+  /** What was told until now, and what is told while that is taken. */
+  async #drain(): Promise<void> {
+    for (let i = 0; i < drainsMax && (this.#changed.size > 0 || this.#tooMany); i += 1) await this.#takeChanges();
+  }
+
+  #stillWritten(): never {
     const [path] = this.#changed;
     throw importFailure(
       `the source is still written to (${path ?? "in many places"}): stop its writers, then run the same command again`,
@@ -305,12 +346,12 @@ export class LiveImport {
     await this.#target.flush();
   }
 
-  #result(digest: TreeDigest): LiveResult {
+  #result(): LiveResult {
     this.#requireEpoch();
     const { epoch, written, loweredCounters } = this.#target;
     return {
-      nodes: digest.nodes,
-      digest: `${digest}`,
+      nodes: this.#digest.nodes,
+      digest: `${this.#digest}`,
       sourceZxid: this.#source.lastZxid,
       targetEpoch: epoch,
       written,

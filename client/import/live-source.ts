@@ -7,7 +7,7 @@ import { openAcl } from "../../src/model/acl.ts";
 import { joinPath, rootPath } from "../../src/model/path.ts";
 import { importFailure } from "./failure.ts";
 import { isReserved, type PortableNode } from "./node.ts";
-import type { OfflineTree } from "./offline-tree.ts";
+import { type KindOfNode, KindTable } from "./offline-tree.ts";
 import { SourceLost, type SourceStat, ZooKeeperConnection } from "./zookeeper-connection.ts";
 
 export interface LiveSourceOptions {
@@ -38,8 +38,9 @@ export class LiveSource {
   readonly #options: LiveSourceOptions;
   #connection: ZooKeeperConnection | undefined;
   #host = 0;
-  /** Where containers and TTL nodes are looked up; undefined: all nodes are persistent. */
-  kinds: OfflineTree | undefined;
+  readonly #usual: KindOfNode = { kind: "persistent", ttlMs: 0 };
+  /** Where containers and TTL nodes are looked up; empty: all nodes are persistent. */
+  kinds = new KindTable(new Map());
   #lastZxid = 0;
 
   constructor(options: LiveSourceOptions) {
@@ -108,8 +109,7 @@ export class LiveSource {
       const { czxid, mzxid, childCreates } = value.stat;
       if (access === undefined || access.stat.czxid !== czxid) continue;
       const acl = access.acl.length === 0 ? openAcl : access.acl;
-      const top = { kind: "persistent", ttlMs: 0 } as const;
-      const { kind, ttlMs } = (path === rootPath ? undefined : this.kinds?.kindOf(global, czxid)) ?? top;
+      const { kind, ttlMs } = this.kindOf(path, czxid);
       return {
         node: { path, data: value.data, acl, kind, ttlMs, childCreates },
         czxid,
@@ -118,6 +118,12 @@ export class LiveSource {
       };
     }
     throw new SourceLost(`${global} was created anew each time that it was read`);
+  }
+
+  /** Of the node that the txn `czxid` created, as far as is known now. */
+  kindOf(path: string, czxid: number): KindOfNode {
+    // The top is in the target already, as what it is there.
+    return path === rootPath ? this.#usual : this.kinds.kindOf(this.#global(path), czxid);
   }
 
   #onChange(path: string): void {

@@ -74,6 +74,12 @@ export class TreeDigest {
     this.#sum.add(node.metaHigh, node.metaLow);
   }
 
+  remove(node: NodeHash): void {
+    this.nodes -= 1;
+    this.#sum.subtract(node.dataHigh, node.dataLow);
+    this.#sum.subtract(node.metaHigh, node.metaLow);
+  }
+
   /** Such as `200001:9f0c…`: the number of nodes, and 64 bits. */
   toString(): string {
     const hex = (lane: number): string => lane.toString(16).padStart(8, "0");

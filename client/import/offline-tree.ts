@@ -113,10 +113,39 @@ export class OfflineTree {
     }
   }
 
-  /** Kind and TTL of the node that the txn `czxid` created; undefined when that is not here. */
-  kindOf(path: string, czxid: number): { readonly kind: NodeKind; readonly ttlMs: number } | undefined {
-    const entry = this.#nodes.get(path);
-    return entry !== undefined && entry.czxid === czxid ? { kind: entry.kind, ttlMs: entry.ttlMs } : undefined;
+  /** Those that are not persistent. The tree itself may be forgotten then. */
+  kinds(): KindTable {
+    const kinds = new Map<string, NodeOfKind>();
+    for (const [path, { czxid, kind, ttlMs }] of this.#nodes) {
+      if (kind !== "persistent") kinds.set(path, { czxid, kind, ttlMs });
+    }
+    return new KindTable(kinds);
+  }
+}
+
+export interface KindOfNode {
+  readonly kind: NodeKind;
+  readonly ttlMs: number;
+}
+
+interface NodeOfKind extends KindOfNode {
+  readonly czxid: number;
+}
+
+const usualKind: KindOfNode = { kind: "persistent", ttlMs: 0 };
+
+/** Which nodes are containers, and which have a TTL. */
+export class KindTable {
+  readonly #kinds: ReadonlyMap<string, NodeOfKind>;
+
+  constructor(kinds: ReadonlyMap<string, NodeOfKind>) {
+    this.#kinds = kinds;
+  }
+
+  /** Of the node that the txn `czxid` created; another one of that name may be of another kind. */
+  kindOf(path: string, czxid: number): KindOfNode {
+    const found = this.#kinds.get(path);
+    return found !== undefined && found.czxid === czxid ? { kind: found.kind, ttlMs: found.ttlMs } : usualKind;
   }
 }
 

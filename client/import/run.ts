@@ -87,7 +87,8 @@ export async function importLive(run: LiveImportRun): Promise<LiveResult> {
   const source = new LiveSource({ hosts, top, auth: run.auth, onChange: (path) => live?.onChange(path) });
   const name = `zk://${hosts.map(({ host, port }) => `${host}:${port}`).join(",")}${top}`;
   const target = await Target.open({ client, path: run.to, source: name });
-  const readKinds = kindsFrom === undefined ? undefined : async () => (await readDataDirectory(kindsFrom, run.kindsLogFrom)).tree;
+  const readKinds =
+    kindsFrom === undefined ? undefined : async () => (await readDataDirectory(kindsFrom, run.kindsLogFrom)).tree.kinds();
   const { watch, rescanMs, onProgress } = run;
   live = new LiveImport({ source, target, watch, rescanMs, readKinds, onProgress });
   run.onStarted(live);

@@ -202,10 +202,9 @@ export class Target {
 
   // ---- writing
 
-  /** Makes the target's node equal to this one. Its parent must be there. Resolves when there is room for more. */
-  async put(node: PortableNode): Promise<void> {
+  /** Makes the target's node equal to this one, of which `hash` is. Its parent must be there. Resolves when there is room for more. */
+  async put(node: PortableNode, hash: NodeHash): Promise<void> {
     this.#check(node);
-    const hash = hashOf(node);
     let known = this.#known.get(node.path);
     // A node keeps its kind for life.
     if (known !== undefined && (known.kind !== node.kind || known.ttlMs !== node.ttlMs)) {
@@ -361,6 +360,11 @@ export class Target {
   #throwFailure(): void {
     const failure = this.#failure;
     this.#failure = undefined;
+    if (failure instanceof ZabraError && failure.code === "FENCED")
+      throw importFailure(
+        `another import has taken over, or the session with the target was lost (${runningPath} is gone); run the same command again`,
+        failure,
+      );
     if (failure !== undefined) throw failure;
   }
 }

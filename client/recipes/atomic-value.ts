@@ -5,6 +5,7 @@
  * A write is applied at most once, also when its reply is lost. Only when the session, the deadline or the signal ends first is its
  * outcome unknown: then the call rejects with `outcome: "unknown"`, and is not tried again, because that might apply it twice.
  */
+import { mutant } from "../../src/model/mutant.ts";
 import { parentOf } from "../../src/model/path.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
@@ -73,7 +74,8 @@ export class AtomicValue {
       return await work();
     } catch (thrown) {
       const error = ZabraError.from(thrown, this.path);
-      if (!goesOn(this.#client, error)) throw error;
+      const mayHaveBeen = error.outcome === "unknown" && !mutant("a write of unknown outcome is tried again");
+      if (mayHaveBeen || !goesOn(this.#client, error)) throw error;
       await this.#client.sleep(retryMs, { signal });
       return undefined;
     }
@@ -84,6 +86,7 @@ export class AtomicValue {
     const options = { ...untilSessionEnds, signal };
     const transaction = this.#client.transaction();
     if (before === undefined) transaction.ifAbsent(this.path).create(this.path, after);
+    else if (mutant("an atomic write without its condition")) transaction.set(this.path, after);
     else unchanged(transaction, before).set(this.path, after);
     const commit = transaction.commit(options).catch((error: unknown) => this.#withParents(error, before === undefined, options));
     return (await unless("CONDITION_FAILED", commit))?.zxid;

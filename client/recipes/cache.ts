@@ -9,6 +9,7 @@
  * empty because it was not read yet: `open` resolves with the first whole state. While the connection is gone
  * the last state stays (`stale`); an old answer is safer than an empty one.
  */
+import { mutant } from "../../src/model/mutant.ts";
 import type { Stat } from "../../src/model/stat.ts";
 import type { ChangeType } from "../../src/model/watch.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
@@ -198,6 +199,7 @@ export class Cache {
       compare(old.get(path), node, changes);
       old.delete(path);
     }
+    if (mutant("a cache keeps what a snapshot lacks")) for (const [path, node] of old) this.#nodes.set(path, node);
     for (const before of old.values()) changes.push({ type: "deleted", path: before.path, node: undefined, before });
     return changes;
   }
@@ -208,6 +210,7 @@ export class Cache {
       if (!this.#covers(path)) continue;
       const before = this.#nodes.get(path);
       const node = stat === undefined ? undefined : new Node(path, stat, type === "aclChanged" ? before?.data : data);
+      if (node === undefined && mutant("a cache misses a deletion")) continue;
       if (node === undefined) this.#nodes.delete(path);
       else this.#nodes.set(path, node);
       told.push({ type, path, node, before });

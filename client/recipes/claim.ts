@@ -1,4 +1,5 @@
 /** A claim on an item of a `WorkQueue`: a grant, and what there is to do. */
+import { mutant } from "../../src/model/mutant.ts";
 import type { Client } from "../client.ts";
 import type { NodeValue } from "../data.ts";
 import { Grant } from "./grant.ts";
@@ -32,8 +33,8 @@ export class Claim extends Grant {
    */
   async ack(): Promise<void> {
     const done = this.#client.transaction().delete(this.path).delete(this.item.path);
-    await done.commit({ ...untilSessionEnds, guard: this.guard });
+    await done.commit(mutant("an ack without its guard") ? untilSessionEnds : { ...untilSessionEnds, guard: this.guard });
     this.#node.forget();
-    await this.release();
+    await this[Symbol.asyncDispose]();
   }
 }

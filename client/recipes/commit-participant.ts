@@ -2,6 +2,7 @@
  * A participant of `two-phase-commit.ts`: votes on every transaction that names it, does what is decided, and finishes those whose
  * coordinator does not. What is in the tree is all it needs, so a new process goes on where a dead one stopped.
  */
+import { mutant } from "../../src/model/mutant.ts";
 import { parentOf } from "../../src/model/path.ts";
 import type { Client } from "../client.ts";
 import { unless, ZabraError } from "../error.ts";
@@ -173,7 +174,10 @@ class Participant {
     if (view.decision !== undefined) return (await this.#apply(txn, view)) ? "done" : "waits";
     if (!voted && !view.votes.has(this.#name)) return (await this.#vote(txn, view)) ? "voted" : "waits";
     if (this.#signal.aborted) return "done";
-    if (impatient) await decide(this.#client, txn, view.record, outcomeOf(view) ?? "abort");
+    if (impatient && mutant("a timeout decides alone"))
+      return (await this.#apply(txn, { ...view, decision: "abort" })) ? "done" : "waits";
+    if (impatient && mutant("a commit needs no votes")) await decide(this.#client, txn, view.record, "commit");
+    else if (impatient) await decide(this.#client, txn, view.record, outcomeOf(view) ?? "abort");
     return "waits";
   }
 

@@ -9,6 +9,7 @@
  * are one multi, on condition that the node and the keys that it touches are as they were when they were read. What
  * somebody wrote without the recipe is put into the history before it is replaced. A value that does not fit the schema is not written.
  */
+
 import { productionLimits } from "../../src/model/limits.ts";
 import { joinPath, nameOf } from "../../src/model/path.ts";
 import type { Stat } from "../../src/model/stat.ts";

@@ -11,6 +11,7 @@
  * another, the newest of those that wait next); keys that were changed in one txn change here in one step. While the connection is
  * gone the last value stays.
  */
+import { mutant } from "../../src/model/mutant.ts";
 import { nameOf } from "../../src/model/path.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
@@ -96,9 +97,10 @@ class Reading<Value> {
   }
 
   /** Rejects with NO_NODE or BAD_ARGUMENTS. */
-  async value(raw: Raw): Promise<Value> {
+  async value(raw: Raw, unchecked = false): Promise<Value> {
     const { path } = this.#cache;
     if (raw.type === "none") throw new ZabraError("NO_NODE", { path, detail: "there is no value" });
+    if (unchecked) return this.#parsed(raw.text) as Value;
     return validate(this.#client, path, this.#schema, this.#parsed(raw.text));
   }
 
@@ -240,7 +242,7 @@ export class Config<Value> {
 
   async #judgeOne(raw: Raw, zxid: Zxid): Promise<void> {
     try {
-      const value = await this.#reading.value(raw);
+      const value = await this.#reading.value(raw, mutant("a bad value is passed on"));
       if (!this.signal.aborted) this.#accept(value, zxid);
     } catch (thrown) {
       this.#error = ZabraError.from(thrown, this.path);

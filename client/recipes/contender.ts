@@ -20,7 +20,7 @@ import { ZabraError } from "../error.ts";
 import { HeldNode } from "./held-node.ts";
 import type { ContenderInfo, Queue } from "./queue.ts";
 import { orAborted, type WaitOptions, withLimit } from "./wait.ts";
-import { whenGone } from "./when-gone.ts";
+import { untilSessionEnds } from "./when-gone.ts";
 
 type Phase = "waiting" | "turn" | "gone";
 
@@ -58,7 +58,7 @@ export class Contender {
       before !== undefined;
       before = await orAborted(this.#before(), signal)
     ) {
-      await whenGone(this.#client, { path: before.path, czxid: before.token }, signal);
+      await this.#client.whenDeleted(before.path, { ...untilSessionEnds, level: "session", signal });
       if (mutant("the predecessor's end is a turn")) return;
     }
   }

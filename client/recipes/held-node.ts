@@ -34,10 +34,13 @@ export class HeldNode {
   /** A state as new as this shows the node. */
   readonly zxid: Zxid;
   readonly #client: Client;
+  /** A sequential name is never used again; any other may be somebody else's node by the time we look. */
+  readonly #nameIsUnique: boolean;
   #left = false;
 
-  private constructor(client: Client, created: Pick<CreatedNode, "path" | "stat" | "zxid">) {
+  private constructor(client: Client, created: Pick<CreatedNode, "path" | "stat" | "zxid">, nameIsUnique: boolean) {
     this.#client = client;
+    this.#nameIsUnique = nameIsUnique;
     this.path = created.path;
     this.czxid = created.stat.czxid;
     this.session = created.stat.ephemeralOwner;
@@ -46,12 +49,12 @@ export class HeldNode {
 
   /** A node that the caller has just made, such as by a transaction. */
   static made(client: Client, created: Pick<CreatedNode, "path" | "stat" | "zxid">): HeldNode {
-    return new HeldNode(client, created);
+    return new HeldNode(client, created, false);
   }
 
   /** Makes the node, and its parent as a container when it is missing. `signal` ends the waiting; a create that is under way is undone behind it. */
   static async join(client: Client, spec: HeldNodeSpec, signal: AbortSignal): Promise<HeldNode> {
-    const joined = create(client, spec).then((created) => new HeldNode(client, created));
+    const joined = create(client, spec).then((created) => new HeldNode(client, created, spec.sequential));
     try {
       return await orAborted(joined, signal);
     } catch (error) {
@@ -81,7 +84,8 @@ export class HeldNode {
 
   /** Resolves when it is gone, by whoever. Rejects with ABORTED, SESSION_EXPIRED. */
   whenGone(signal: AbortSignal): Promise<void> {
-    return whenGone(this.#client, this.guard, signal);
+    if (!this.#nameIsUnique) return whenGone(this.#client, this.guard, signal);
+    return this.#client.whenDeleted(this.path, { ...untilSessionEnds, level: "session", signal });
   }
 
   /** Somebody deleted it with other things: there is nothing to leave. */

@@ -147,14 +147,15 @@ export class MultiLock {
         grant.signal.addEventListener("abort", stop, { once: true });
       }
       const all = new MultiGrant(grants);
-      whole = all.held || mutant("locks are not looked at again") ? all : undefined;
+      whole = all.held ? all : undefined;
       return whole;
     } catch (error) {
       if (signal.aborted || !lost.signal.aborted) throw error;
       return undefined;
     } finally {
       signal.removeEventListener("abort", stop);
-      if (whole === undefined) await Promise.all([...grants.values()].map((grant) => grant.release()));
+      if (whole === undefined && !mutant("what was taken stays taken"))
+        await Promise.all([...grants.values()].map((grant) => grant.release()));
     }
   }
 }

@@ -9,6 +9,7 @@
  * (in one txn, and only if it is still that one); anybody else's is waited for, never taken.
  * While the connection is gone nothing is done: the node lasts until the session ends.
  */
+import { mutant } from "../../src/model/mutant.ts";
 import { parentOf } from "../../src/model/path.ts";
 import type { Guard } from "../../src/model/request.ts";
 import type { Stat } from "../../src/model/stat.ts";
@@ -103,6 +104,8 @@ export class PersistentEphemeral {
   async #run(): Promise<void> {
     while (!this.signal.aborted) {
       try {
+        if (mutant("a keeper does not come back") && this.#sessions.length > 0)
+          await this.#client.sleep(60_000, { signal: this.signal });
         await this.#create();
         if (this.#state === "held") await this.#hold();
         this.#retryMs = retryMsMin;
@@ -136,7 +139,7 @@ export class PersistentEphemeral {
     const found = await this.#client.exists(this.path, { ...untilSessionEnds, signal: this.signal });
     if (found === undefined) return;
     if (found.ephemeralOwner === this.#client.session?.id) return this.#adopt(found);
-    if (this.#sessions.includes(found.ephemeralOwner)) return this.#replace(found);
+    if (this.#sessions.includes(found.ephemeralOwner) || mutant("a keeper takes another's node")) return this.#replace(found);
     this.#become("waiting");
     await whenGone(this.#client, { path: this.path, czxid: found.czxid }, this.signal);
     this.#become("absent");

@@ -50,12 +50,13 @@ export class Queue {
 
   /** In the order of their turns. Empty when there is no such node. */
   async contenders(client: Client, options: ReadOptions = {}): Promise<readonly ContenderInfo[]> {
-    return (await unless("NO_NODE", this.#list(client, options))) ?? [];
+    return (await unless("NO_NODE", this.#list(client, { ...options, withData: true }))) ?? [];
   }
 
-  /** The same, as of `zxid` or later. */
-  contendersAt(client: Client, zxid: Zxid): Promise<readonly ContenderInfo[]> {
-    return this.contenders(client, { ...untilSessionEnds, level: { atLeast: zxid } });
+  /** The same without data, as of `zxid` or later. */
+  async contendersAt(client: Client, zxid: Zxid): Promise<readonly ContenderInfo[]> {
+    const options = { ...untilSessionEnds, level: { atLeast: zxid }, withData: false };
+    return (await unless("NO_NODE", this.#list(client, options))) ?? [];
   }
 
   /** Pages are of one zxid; when that is too old the list begins again. */
@@ -68,7 +69,7 @@ export class Queue {
 
   async #listOnce(client: Client, options: ListOptions): Promise<readonly ContenderInfo[]> {
     const all: ContenderInfo[] = [];
-    for await (const { path, stat, data } of client.list(this.path, { ...options, withData: true })) {
+    for await (const { path, stat, data } of client.list(this.path, options)) {
       if (this.#kind.names.test(nameOf(path))) all.push({ path, token: stat.czxid, session: stat.ephemeralOwner, data });
     }
     return all.sort((a, b) => a.token - b.token);

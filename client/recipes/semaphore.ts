@@ -133,8 +133,7 @@ export class Semaphore {
     const permits = mutant("a semaphore counts one too few") ? this.permits + 1 : this.permits;
     if (names.length >= permits) return undefined;
     const path = joinPath(this.#leases, this.#leaseName(gate.czxid));
-    const guard = mutant("a lease without the gate") ? undefined : gate;
-    return HeldNode.join(this.#client, { path, sequential: this.#layout !== "kazoo", data: this.#data, guard }, signal);
+    return HeldNode.join(this.#client, { path, sequential: this.#layout !== "kazoo", data: this.#data, guard: gate }, signal);
   }
 
   /** kazoo's leases have no sequence number: the place at the gate makes the name one of its own. */

@@ -13,6 +13,7 @@
  * acquire: a shard is given up only after its work has ended here. Shares (`shard-plan.ts`) are computed by each from the same
  * nodes; nothing moves until the membership has been quiet for `settleMs`, so a member that flaps causes no storm.
  */
+import { mutant } from "../../src/model/mutant.ts";
 import { joinPath, nameOf, parentOf } from "../../src/model/path.ts";
 import type { Client } from "../client.ts";
 import { unless, ZabraError } from "../error.ts";
@@ -210,9 +211,11 @@ export class ShardOwner {
   async #take(shard: string): Promise<void> {
     if (this.#owned.has(shard)) return;
     const path = joinPath(joinPath(this.#cache.path, "owners"), shard);
-    const created = await unless("NODE_EXISTS", this.#client.create(path, this.name, { ...untilSessionEnds, kind: "ephemeral" }));
-    if (created === undefined) return;
-    const grant = new Grant(this.#client, HeldNode.made(this.#client, created));
+    const spec = { path, sequential: false, data: this.name };
+    if (mutant("a shard is taken from its owner")) await unless("NO_NODE", this.#client.delete(path));
+    const node = await unless("NODE_EXISTS", HeldNode.join(this.#client, spec, this.signal));
+    if (node === undefined) return;
+    const grant = new Grant(this.#client, node);
     if (!grant.held || this.#closing) return grant.release();
     const owned = { grant, stop: new AbortController() };
     this.#owned.set(shard, owned);
@@ -233,7 +236,7 @@ export class ShardOwner {
       this.#options.onError?.(error, shard);
     }
     await aborted(stop.signal);
-    await grant.release();
+    await grant[Symbol.asyncDispose]();
     this.#owned.delete(shard);
     this.#listeners.tell();
     void this.#plan();

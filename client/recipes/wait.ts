@@ -119,9 +119,11 @@ export function until(changing: Changing, holds: () => boolean, signal: AbortSig
   });
 }
 
-/** Whether a recipe that this ended can go on: the client opens another session, or the server asks to come again. Never after a write of unknown outcome. */
+/**
+ * Whether a recipe that this ended can go on: the client opens another session, or the server asks to come again. What it then
+ * does again must bear being done twice when the outcome is unknown.
+ */
 export function goesOn(client: Client, error: ZabraError): boolean {
-  if (error.outcome === "unknown") return false;
   const { type } = client.state;
   return error.code === "SESSION_EXPIRED" ? type !== "lost" && type !== "closed" : error.retryable;
 }

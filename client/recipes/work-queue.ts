@@ -11,6 +11,7 @@
  * refused when the claim is not ours any more. Between claim and ack the work may run twice if its consumer stood still: pass
  * `claim.token` along, or guard writes by `claim.guard`.
  */
+import { mutant } from "../../src/model/mutant.ts";
 import { joinPath, nameOf, parentOf } from "../../src/model/path.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
@@ -219,7 +220,7 @@ export class WorkQueue {
     try {
       return await orAborted(claiming, signal);
     } catch (thrown) {
-      claiming.then((claim) => claim?.release()).catch(() => {});
+      claiming.then((claim) => claim?.[Symbol.asyncDispose]()).catch(() => {});
       const error = ZabraError.from(thrown, this.path);
       this.#waiting.push(item);
       if (signal.aborted || error.code === "CLOSED" || !(goesOn(this.#client, error) || error.code === "SESSION_EXPIRED"))
@@ -235,11 +236,13 @@ export class WorkQueue {
     const transaction = this.#client.transaction().ifCzxid(path, czxid).ifAbsent(at).ifAbsent(joinPath(path, delayName));
     const done = await unless(
       "CONDITION_FAILED",
-      transaction.create(at, undefined, { kind: "ephemeral" }).commit(untilSessionEnds),
+      transaction
+        .create(at, undefined, { kind: mutant("a claim outlives its session") ? "persistent" : "ephemeral" })
+        .commit(untilSessionEnds),
     );
     const result = done?.outcomes[0]?.result;
-    if (result?.type !== "created") return undefined;
-    const held = HeldNode.made(this.#client, { ...result, zxid: done?.zxid ?? result.stat.czxid });
+    if (done === undefined || result?.type !== "created") return undefined;
+    const held = HeldNode.made(this.#client, { ...result, zxid: done.zxid });
     const item = await unless("NO_NODE", this.#client.get(path, { ...untilSessionEnds, level: "session" }));
     if (item === undefined) return undefined;
     const attempts = attemptsOf(item);
@@ -265,7 +268,7 @@ export class WorkQueue {
         await work(claim);
         await claim.ack();
       } catch (error) {
-        await claim.release();
+        await claim[Symbol.asyncDispose]();
         if (this.#client.state.type === "closed") throw error;
         onError?.(error, claim);
       }

@@ -12,14 +12,14 @@ const attemptsMax = 20;
 const patienceMs = 5_000;
 
 export async function startProxy(client: Client, service: string): Promise<Server> {
-  const proxy = new RegistryProxy(await discover(client, service));
+  const proxy = new InstanceProxy(await discover(client, service));
   const server = createServer((incoming, response) => void proxy.serve(incoming, response));
   server.once("close", () => proxy.close());
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return server;
 }
 
-class RegistryProxy {
+class InstanceProxy {
   readonly #discovery: Discovery;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 });
   readonly #failedMs = new Map<string, number>();

@@ -16,7 +16,6 @@
  * Called by batch.ts (writing), recovery.ts and history.ts (reading).
  */
 import { crc32cOf } from "../model/crc32c.ts";
-import { mutant } from "../model/mutant.ts";
 import { counterOf, counterSpan, epochOf, follows, parseZxid, type Zxid } from "../model/zxid.ts";
 
 export const batchHeaderBytes = 48;
@@ -58,7 +57,6 @@ export function alignUp(offset: number, alignment: number): number {
 
 /** Segments of one log differ in salt for certain: multiplication by an odd number is one-to-one. */
 export function segmentSalt(logSalt: number, sequence: number): number {
-  if (mutant("bytes behind a cut count again")) return logSalt;
   return (logSalt ^ Math.imul(sequence, 0x9e37_79b1)) >>> 0;
 }
 

@@ -104,6 +104,10 @@ class Scan {
   /** All up to `end` was durable when the manifest was written. */
   sealed(segment: Segment, end: number, last: Zxid): string | undefined {
     const window = new FileWindow(this.#disk, segment.file, windowBytes);
+    if (mutant("bytes behind a cut count again")) {
+      while (this.#takeBatch(window, segment, segment.nextOffset, Number.POSITIVE_INFINITY));
+      return undefined;
+    }
     while (segment.end < end) {
       const offset = segment.nextOffset;
       if (offset < end && this.#takeBatch(window, segment, offset, end)) continue;

@@ -85,10 +85,6 @@ export class Clients {
     this.#nowMs = nowMs;
   }
 
-  find(connection: ConnectionId): Connection | undefined {
-    return this.#connections.get(connection);
-  }
-
   identitiesOf(connection: ConnectionId): readonly AuthId[] {
     return this.#connections.get(connection)?.identities ?? [];
   }
@@ -539,17 +535,12 @@ export class Clients {
     const { connecting } = connection;
     if (connecting?.readOnly === true && this.readOnly) return this.#openReadOnly(connection, connecting);
     if (connecting !== undefined && this.#nowMs >= connecting.deadlineMs) return this.#refuse(connection, "NO_QUORUM", "");
-    const unconfirmed = this.#nowMs - connection.confirmedMs;
-    if (
-      connection.open &&
-      connection.protocol === "zookeeper" &&
-      !connection.readOnly &&
-      unconfirmed > connection.timeoutMs / 2
-    ) {
-      // Soon another client may hold what this one believes it holds.
-      return this.close(connection, "the leader has not confirmed the session for half its timeout");
+    if (connection.isDoubtful(this.#nowMs)) {
+      // A native client knows its deadline; of others soon another may hold what this one believes it holds.
+      if (connection.protocol === "zookeeper")
+        return this.close(connection, "the leader has not confirmed the session for half its timeout");
+      this.#remind(connection);
     }
-    if (connection.open && connection.protocol === "native" && unconfirmed > connection.timeoutMs / 2) this.#remind(connection);
     const slot = connection.head;
     if (slot?.type !== "read" || this.#nowMs < slot.deadlineMs) return;
     this.#reply(connection, slot, this.#parts.machine().appliedZxid, failure("NO_QUORUM"));
@@ -559,8 +550,7 @@ export class Clients {
 
   /** A hidden browser tab's timers may run once a minute, its sockets are prompt: what arrives makes it send its due heartbeat. */
   #remind(connection: Connection): void {
-    if (this.#nowMs - connection.remindedMs < connection.timeoutMs / 8) return;
-    connection.remindedMs = this.#nowMs;
+    if (!connection.takeReminder(this.#nowMs)) return;
     const { appliedZxid } = this.#parts.machine();
     this.#parts.effects.reply(connection.id, { type: "heartbeat", id: 0, validForMs: 0, zxid: appliedZxid });
     this.#parts.mark("heartbeat reminder");

@@ -99,13 +99,12 @@ export class Connection {
   connecting: PendingConnect | undefined;
   /** Send time (ours) of the last touch that the leader confirmed. */
   confirmedMs = 0;
-  /** When the client was last reminded of its heartbeat. */
-  remindedMs = 0;
   closing = false;
   /** A session of this server alone, in read-only mode. */
   readOnly = false;
   readonly slots: Slot[] = [];
   #head = 0;
+  #remindedMs = 0;
 
   constructor(id: ConnectionId, protocol: Protocol, identities: readonly AuthId[]) {
     this.id = id;
@@ -115,6 +114,18 @@ export class Connection {
 
   get open(): boolean {
     return this.session !== 0 && !this.closing;
+  }
+
+  /** The leader has not confirmed the session for half its timeout. */
+  isDoubtful(nowMs: number): boolean {
+    return this.open && !this.readOnly && nowMs - this.confirmedMs > this.timeoutMs / 2;
+  }
+
+  /** Whether to remind the client of its heartbeat now; at most each eighth of the timeout. */
+  takeReminder(nowMs: number): boolean {
+    if (nowMs - this.#remindedMs < this.timeoutMs / 8) return false;
+    this.#remindedMs = nowMs;
+    return true;
   }
 
   get head(): Slot | undefined {

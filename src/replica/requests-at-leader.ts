@@ -209,7 +209,8 @@ export class RequestsAtLeader {
     const session = sessionOf(forwarded.write);
     if (session === 0) return false;
     const owner = this.#owners.get(session);
-    if (this.#isOlder(session, forwarded.generation) && !mutant("a session that moved still writes from its old server")) {
+    const movable = mutant("a session that moved still writes from its old server") || mutant("an acknowledged seq is new again");
+    if (this.#isOlder(session, forwarded.generation) && !movable) {
       this.#parts.mark("session moved");
       this.#parts.answer(from, { type: "moved", session, connection: forwarded.connection });
       return true;

@@ -99,7 +99,7 @@ export class Running implements ZabHost {
     this.#digests = digests;
     this.#storage = storage;
     this.#store = storage.store;
-    this.#machine = newMachine(storage.store, options);
+    this.#machine = StateMachine.over(storage.store, options);
     this.#context = this.#newContext(storage);
     const founding = new Founding({
       context: this.#context,
@@ -114,6 +114,7 @@ export class Running implements ZabHost {
       permits: (connection, acl) => this.#permitsRead(connection, acl),
       aclIdOf: (path) => this.#machine.aclIdOf(path),
     });
+    this.#recordDigest();
     this.#streams = this.#newStreams();
     this.#clients = this.#newClients();
   }
@@ -424,7 +425,7 @@ export class Running implements ZabHost {
   #applyTxn(txn: Txn): void {
     const watched = !this.#watches.empty || this.#streams.count > 0;
     const outcome = this.#machine.apply(mutant("an expiry of a past epoch is rejected") ? this.#withoutPastExpiry(txn) : txn);
-    this.#digests.record(txn.zxid, this.#machine.digestHigh, this.#machine.digestLow);
+    this.#recordDigest();
     if (watched) this.#notify(txn);
     else this.#streams.onApplied(txn.zxid, []);
     const { body, source } = txn;
@@ -434,6 +435,11 @@ export class Running implements ZabHost {
     if (body.type !== "closeSession") return;
     this.#leader?.onSessionClosed(body.session);
     this.#clients.onSessionClosed(body.session);
+  }
+
+  /** Also of a tree that was just opened: while nothing is applied it is the only one that can be compared. */
+  #recordDigest(): void {
+    this.#digests.record(this.#machine.appliedZxid, this.#machine.digestHigh, this.#machine.digestLow);
   }
 
   /** Planted bug: whether a txn applies depends on when. */
@@ -533,8 +539,9 @@ export class Running implements ZabHost {
     this.#installs = [];
     this.#context.log = this.#storage.log;
     this.#store = this.#storage.store;
-    this.#machine = newMachine(this.#store, this.#options);
+    this.#machine = StateMachine.over(this.#store, this.#options);
     this.#digests.clear();
+    this.#recordDigest();
     this.#streams = this.#newStreams();
     this.#retired.push(retire(this.#drivers, this.#tokens, before));
   }
@@ -586,13 +593,4 @@ export class Running implements ZabHost {
       waitingFor: this.#zab.waitingFor,
     };
   }
-}
-
-/** A fresh store gets its predefined nodes; they belong to no txn, so the store is told that it is whole again. */
-function newMachine(store: WriteBehindStore, options: ReplicaOptions): StateMachine {
-  const machine = new StateMachine(store, options.limits);
-  machine.showConfig(options.configText ?? "");
-  if (options.saslAcls === true) machine.permitSaslAcls();
-  store.setApplied(store.appliedZxid);
-  return machine;
 }

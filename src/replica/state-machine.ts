@@ -25,7 +25,9 @@ import type { ReadContext } from "../tree/read.ts";
 import type { Store, Znode } from "../tree/store.ts";
 import { Tree } from "../tree/tree.ts";
 import type { Txn, TxnBody } from "../tree/txn.ts";
+import type { WriteBehindStore } from "../tree/write-behind-store.ts";
 import { type Moment, statOf } from "../tree/znode.ts";
+import type { ReplicaOptions } from "./options.ts";
 
 export type { ReadContext } from "../tree/read.ts";
 
@@ -71,6 +73,15 @@ export class StateMachine {
     this.#sessions = new SessionTable(store);
     this.#origins = new OriginTable(store);
     this.#lastPreparedStampMs = this.#tree.lastStampMs;
+  }
+
+  /** A store's machine in a server: predefined nodes belong to no txn, so the store is told that it is whole again. */
+  static over(store: WriteBehindStore, options: ReplicaOptions): StateMachine {
+    const machine = new StateMachine(store, options.limits);
+    machine.showConfig(options.configText ?? "");
+    if (options.saslAcls === true) machine.permitSaslAcls();
+    store.setApplied(store.appliedZxid);
+    return machine;
   }
 
   get appliedZxid(): Zxid {

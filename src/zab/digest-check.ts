@@ -24,16 +24,30 @@ export class DigestCheck {
 
   onReport(from: ServerId, zxid: Zxid, digest: Digest): void {
     const ours = zxid === zeroZxid ? undefined : this.#context.host.digestAt(zxid);
-    if (ours === undefined || same(ours, digest) || this.#zxid !== undefined) return;
+    if (ours === undefined) return;
+    if (this.#zxid !== undefined) return this.#onLaterReport(from, zxid, ours, digest);
+    if (same(ours, digest)) return;
     this.#context.host.log("error", "tree digests differ", { server: from, zxid });
     this.#context.mark("digest mismatch");
+    this.#context.suspended = true;
+    this.#context.send(from, { type: "fence", zxid, resync: false });
+    this.#dispute(from, zxid, ours, digest);
+  }
+
+  /** A third voice, maybe of a server that was away and knows nothing of the disputed zxid: then the dispute moves to its zxid. */
+  #onLaterReport(from: ServerId, zxid: Zxid, ours: Digest, digest: Digest): void {
+    if (zxid === this.#zxid) {
+      this.#reports.set(from, digest);
+      this.#decide();
+    } else if (zxid > (this.#zxid ?? zeroZxid)) this.#dispute(from, zxid, ours, digest);
+  }
+
+  #dispute(from: ServerId, zxid: Zxid, ours: Digest, digest: Digest): void {
     this.#zxid = zxid;
     this.#reports.clear();
     this.#reports.set(this.#context.id, ours);
     this.#reports.set(from, digest);
     for (const peer of this.#context.links.keys()) if (peer !== from) this.#context.send(peer, { type: "digestQuery", zxid });
-    this.#context.suspended = true;
-    this.#context.send(from, { type: "fence", zxid, resync: false });
     this.#decide();
   }
 

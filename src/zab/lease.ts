@@ -45,7 +45,8 @@ export class Lease {
   onAck(from: ServerId, id: number, nowMs: number): void {
     if (id > this.#lastId) return;
     this.#ackReceivedMs.set(from, nowMs);
-    if (mutant("lease from the receipt of the ack")) this.#sentAtMs[id % sendTimesKept] = nowMs + this.#limits.lease_guard_ms;
+    if (mutant("lease from the receipt of the ack"))
+      this.#sentAtMs[id % sendTimesKept] = nowMs + this.#limits.promise_ms - leaseMs(this.#limits);
     if (id > (this.#acked.get(from) ?? 0)) this.#acked.set(from, id);
   }
 

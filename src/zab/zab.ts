@@ -209,7 +209,7 @@ export class Zab {
 
   #onVote(from: ServerId, message: VoteMessage): void {
     const disturbed = mutant("no pre-vote") && message.state === "looking" && message.leader === from;
-    if (disturbed && this.role === "following" && !this.#context.inPromise) this.#learner?.onLost();
+    if (disturbed && this.role === "following") this.#learner?.onLost();
     if (this.#leader === undefined && this.#learner === undefined) this.#election?.onVote(from, message);
     else if (message.state === "looking") this.#sayWhoLeads(from);
     else if (message.state === "leading") this.#preferEstablished(from, message);

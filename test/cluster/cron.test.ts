@@ -1,7 +1,6 @@
 /**
- * The cron example: three processes, of which the leader is killed, then stopped past its session's end
- * and woken again. Every tick runs exactly once. The example judges by the tree; this test also by what
- * the processes say they ran.
+ * The cron example: three processes, of which the leader is killed and stopped at random. It judges by the tree; this test also by what
+ * the processes say. `npm run nemesis:cron` is the same for two minutes.
  */
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -21,18 +20,13 @@ function run(args: readonly string[]): Promise<{ readonly code: number | null; r
   return new Promise((resolve) => child.once("close", (code) => resolve({ code, output })));
 }
 
-t.test("every tick once while leaders die and sleep", { timeout: 120_000 }, async (t) => {
-  const { code, output } = await run(["2", "3"]);
-  const ran = [...output.matchAll(/^worker-\d+ ran (\S+) as run (\d+)$/gm)];
-  const ticks = ran.map((match) => match[1]);
-  const runs = ran.map((match) => match[2]);
+t.test("every tick once, or interrupted, while leaders die and sleep", { timeout: 120_000 }, async (t) => {
+  const { code, output } = await run(["5"]);
+  const started = [...output.matchAll(/^worker-\d+ started run (\d+) of/gm)].map((match) => match[1]);
   t.equal(code, 0, "the tree shows every tick once");
-  t.match(output, /^all \d+ ticks ran exactly once$/m);
-  t.equal(new Set(ticks).size, ticks.length, "no tick was run twice");
-  t.equal(new Set(runs).size, runs.length, "no number was given twice");
-  t.ok(ticks.length >= 6, `${ticks.length} ticks`);
-  t.equal(output.match(/^kill worker/gm)?.length, 2, "two leaders were killed");
-  t.equal(output.match(/^stop worker/gm)?.length, 1, "one was stopped");
-  t.ok((output.match(/ leads with token /g)?.length ?? 0) >= 4, "and replaced each time");
+  t.match(output, /^every tick ran once or is reported as interrupted, never two at a time$/m);
+  t.equal(new Set(started).size, started.length, "no run was started twice");
+  t.ok(started.length >= 3, `${started.length} ticks`);
+  t.ok((output.match(/^(kill|stop) worker/gm)?.length ?? 0) >= 1, "leaders were disturbed");
   if (!t.passing()) t.comment(output);
 });

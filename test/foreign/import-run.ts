@@ -46,7 +46,7 @@ export class ImportProcess {
       createInterface({ input: this.#child.stderr }).on("line", (line) => {
         this.#errors += `${line}\n`;
         say(line);
-        if (line.startsWith("following")) resolve();
+        if (line.includes('"phase":"following"')) resolve();
       });
       this.#exit.then(() => reject(new Error(`the import ended\n${this.#errors}${this.#output}`)));
     });

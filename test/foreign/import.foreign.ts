@@ -1,6 +1,7 @@
 /** Moving in from a real ZooKeeper, small: live, from its files in every compression, and back out as text. */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { connect } from "../../client/index.ts";
 import { command, ProcessEnsemble } from "../cluster/process-ensemble.ts";
@@ -58,6 +59,44 @@ t.test("an import that was killed is taken up again", options, async (t) => {
   t.equal(second.digest, await digestOfFiles(zookeeper.dataDirectory));
   await writer.close();
 });
+
+t.test("over an election of the source", options, async (t) => {
+  const servers = await ZooKeeper.startEnsemble(3);
+  t.teardown(() => Promise.all(servers.map((server) => server.close())));
+  const ensemble = await ProcessEnsemble.start({ servers: 1, args: targetArguments });
+  t.teardown(() => ensemble.close());
+  const leads = await Promise.all(servers.map((server) => server.leads()));
+  const leader = servers.find((_, i) => leads[i]);
+  const [follower, ...others] = servers.filter((server) => server !== leader);
+  if (leader === undefined || follower === undefined) throw new Error("ZooKeeper has no leader");
+  const writer = await ZooKeeperWriter.open(leader.port);
+  await fillZooKeeper(writer, 500);
+  // The one that dies is the first to be asked.
+  const hosts = [leader, follower, ...others].map((server) => `127.0.0.1:${server.port}`).join(",");
+  const parameters = ["--from", `zk://${hosts}`, "--source-auth", "digest:u:p", "--kinds-from", follower.dataDirectory];
+  const run = new ImportProcess([...parameters, "--connect", ensemble.urls.join(","), ...targetAuth], (line) => t.comment(line));
+  await run.following();
+  await leader.stop();
+  await writer.close();
+  const again = await untilWritable(follower.port);
+  await again.set("/load/d0/n1", "after the election");
+  await again.close();
+  run.cutOver();
+  const imported = await run.result();
+  t.equal(imported.digest, await digestOfFiles(follower.dataDirectory));
+  const client = await connect(ensemble.urls);
+  t.teardown(() => client.close());
+  t.equal((await client.get("/load/d0/n1")).text, "after the election");
+});
+
+/** A session that writes, as soon as the server has a leader again. */
+async function untilWritable(port: number): Promise<ZooKeeperWriter> {
+  for (;;) {
+    const writer = await ZooKeeperWriter.open(port).catch(() => undefined);
+    if (writer !== undefined) return writer;
+    await delay(100);
+  }
+}
 
 t.test("from its files, plain and compressed; out as text and back", options, async (t) => {
   const zookeeper = await ZooKeeper.start({ snapCount: 2_000 });

@@ -29,6 +29,8 @@ export function whyNoZooKeeper(): string | undefined {
 export interface ZooKeeperOptions {
   /** System properties, such as `zookeeper.snapshot.compression.method`. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** Lines `server.N=…` of an ensemble, and this server's id in it. */
+  readonly ensemble?: { readonly id: number; readonly lines: readonly string[] };
   /** Writes a snapshot about every so many txns. */
   readonly snapCount?: number;
 }
@@ -53,6 +55,19 @@ export class ZooKeeper {
     return server;
   }
 
+  /** Several, of which one leads. */
+  static async startEnsemble(count: number): Promise<ZooKeeper[]> {
+    const ports = await freePorts(3 * count);
+    const servers = ports.slice(0, count).map((port) => new ZooKeeper(port));
+    const lines = servers.map((_, i) => `server.${i + 1}=127.0.0.1:${ports[count + i]}:${ports[2 * count + i]}`);
+    await Promise.all(servers.map((server, i) => server.start({ ensemble: { id: i + 1, lines } })));
+    return servers;
+  }
+
+  async leads(): Promise<boolean> {
+    return /^Mode: leader/m.test(await this.word("srvr").catch(() => ""));
+  }
+
   get dataDirectory(): string {
     return join(this.#directory, "data");
   }
@@ -69,7 +84,11 @@ export class ZooKeeper {
       "4lw.commands.whitelist=*",
       "admin.enableServer=false",
       "extendedTypesEnabled=true",
+      "initLimit=10",
+      "syncLimit=5",
+      ...(options.ensemble?.lines ?? []),
     ];
+    if (options.ensemble !== undefined) writeFileSync(join(this.dataDirectory, "myid"), `${options.ensemble.id}\n`);
     writeFileSync(config, `${lines.join("\n")}\n`);
     const properties = {
       "zookeeper.extendedTypesEnabled": "true",
@@ -130,6 +149,7 @@ export class ZooKeeper {
 
 export type CreateKind = "persistent" | "ephemeral" | "sequential" | "container" | { readonly ttlMs: number };
 
+const pingMs = 5_000;
 const flagOf = { persistent: 0, ephemeral: 1, sequential: 2, container: 4 } as const;
 
 /** One session that writes. Calls may be pipelined; each resolves in order, and rejects with ZooKeeper's error number. */
@@ -139,6 +159,8 @@ export class ZooKeeperWriter {
   readonly #writer = new Writer();
   readonly #waiting: { resolve(reader: Reader): void; reject(error: unknown): void }[] = [];
   #xid = 0;
+  #closed = false;
+  readonly #pinger = setInterval(() => this.#ping(), pingMs);
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -155,6 +177,8 @@ export class ZooKeeperWriter {
   #handshake(): Promise<unknown> {
     this.#socket.on("data", (chunk: Buffer) => this.#onData(chunk));
     this.#socket.on("close", () => {
+      this.#closed = true;
+      clearInterval(this.#pinger);
       for (const one of this.#waiting.splice(0)) one.reject(new Error("the connection was closed"));
     });
     this.#socket.on("error", () => {});
@@ -170,6 +194,7 @@ export class ZooKeeperWriter {
 
   #send(body: (w: Writer) => void): Promise<Reader> {
     return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(new Error("the connection was closed"));
       this.#waiting.push({ resolve, reject });
       const mark = beginFrame(this.#writer);
       body(this.#writer);
@@ -187,10 +212,19 @@ export class ZooKeeperWriter {
     });
   }
 
+  #ping(): void {
+    const mark = beginFrame(this.#writer);
+    this.#writer.int32(-2);
+    this.#writer.int32(11);
+    endFrame(this.#writer, mark);
+    this.#socket.write(this.#writer.finish());
+  }
+
   #onData(chunk: Buffer): void {
     this.#frames.push(chunk);
     for (let body = this.#frames.next(); body !== undefined; body = this.#frames.next()) {
       const r = new Reader(body);
+      if (body.length === 16 && new Reader(body).int32() === -2) continue;
       const waiting = this.#waiting.shift();
       // The first is the answer to the connect request, which has another form.
       if (this.#xid > 0) r.raw(12);

@@ -77,6 +77,7 @@ export class Cluster {
       scheduler: this.scheduler,
       limits: this.limits,
       voters: options.voters,
+      leaseReads: options.leaseReads ?? true,
       history: this.history,
       servers: this.servers,
       haltExpected: options.haltExpected ?? (() => false),

@@ -125,7 +125,9 @@ export class SimDisk implements Disk {
     this.#order += 1;
     const { file } = operation;
     this.#checkNoConflict(operation);
-    const atMs = Math.max(this.#nowMs + this.#latencyMs(), this.#busyUntilMs.get(file) ?? 0, this.#stalledUntilMs);
+    const slow = operation.type === "replace" && this.slowReplace !== undefined && file.startsWith(this.slowReplace.prefix);
+    const latencyMs = this.#latencyMs() + (slow ? (this.slowReplace?.ms ?? 0) : 0);
+    const atMs = Math.max(this.#nowMs + latencyMs, this.#busyUntilMs.get(file) ?? 0, this.#stalledUntilMs);
     this.#busyUntilMs.set(file, atMs);
     const bytes = operation.type === "write" ? join(operation.chunks) : new Uint8Array(0);
     const removed = operation.type === "remove" ? this.#filesOf(file) : [];
@@ -213,6 +215,16 @@ export class SimDisk implements Disk {
   setFreeBytes(bytes: number): void {
     this.#freeBytes = bytes;
   }
+
+  /** A write below this directory is under way, and was when so many operations had been submitted. */
+  writing(directory: string, submitted: number): boolean {
+    return this.#pending.some(
+      ({ operation, order }) => order <= submitted && operation.type === "write" && operation.file.startsWith(`${directory}/`),
+    );
+  }
+
+  /** More latency for whole-file replacements of files whose names begin so (a slow epoch record). */
+  slowReplace: { readonly prefix: string; readonly ms: number } | undefined;
 
   get pendingOperations(): number {
     return this.#pending.length;

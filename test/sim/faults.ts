@@ -23,7 +23,7 @@ export const faults: Readonly<Record<string, Fault>> = {
 export const faultKinds: readonly string[] = Object.keys(faults);
 
 /** Dear ones: each takes much of a run. */
-const rare = new Set(["wipe", "bit flip", "crash all", "kill all"]);
+const rare = new Set(["wipe", "bit flip", "other tree", "crash all", "kill all"]);
 
 export interface FaultPlan {
   readonly kinds: readonly string[];
@@ -56,6 +56,7 @@ export class Faults implements FaultTools {
   readonly #heals = new Set<() => void>();
   /** Servers whose data was lost since all served last. */
   readonly #lost = new Set<SimServer>();
+  #tampered: { readonly server: SimServer; readonly fences: number } | undefined;
   stopped = false;
   /** How often each kind bit. */
   readonly played = new Map<string, number>();
@@ -127,18 +128,29 @@ export class Faults implements FaultTools {
   }
 
   #restart(server: SimServer): void {
-    if (!server.running) server.start(this.#lost.has(server));
+    if (server.running) return;
+    const lost = this.#lost.has(server);
+    // It throws the damaged data away by itself, also when it died before it could say so.
+    if (lost) this.cluster.checks.damage.noticed(server.id);
+    server.start(lost);
   }
 
   mayLoseData(server: SimServer): boolean {
     const { ensemble, servers } = this.cluster;
     if (!server.voter || ensemble.filter((member) => !member.observer).length < 3) return false;
     if (!servers.every((one) => one.status()?.serving === true)) return false;
+    if (this.#tampered !== undefined && (this.cluster.checks.marks.get("fenced") ?? 0) === this.#tampered.fences) return false;
+    this.#tampered = undefined;
     this.#lost.clear();
     return true;
   }
 
   lostData(server: SimServer): void {
     this.#lost.add(server);
+  }
+
+  /** Told apart by "fenced", which comes with its next txn. */
+  tampered(server: SimServer): void {
+    this.#tampered = { server, fences: this.cluster.checks.marks.get("fenced") ?? 0 };
   }
 }

@@ -41,8 +41,17 @@ export class History {
   begin(
     parts: Omit<Operation, "id" | "returnedAt" | "outcome" | "zxid" | "state" | "sends" | "floor" | "refusals" | "connection">,
   ): Operation {
+    // Field by field: a spread here was a twentieth of a run.
     const operation: Operation = {
-      ...parts,
+      client: parts.client,
+      session: parts.session,
+      request: parts.request,
+      isWrite: parts.isWrite,
+      level: parts.level,
+      seq: parts.seq,
+      guards: parts.guards,
+      invokedAt: parts.invokedAt,
+      sessionFloor: parts.sessionFloor,
       id: this.operations.length,
       floor: this.shown,
       returnedAt: Infinity,

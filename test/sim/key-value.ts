@@ -158,6 +158,17 @@ export class SimKeyValue implements KeyValue {
     if (next !== undefined) this.#submitted[0] = { ...next, writes: [] };
   }
 
+  /** Changes a stored value behind the server's back. */
+  overwrite(key: Uint8Array, change: (value: Uint8Array) => void): boolean {
+    const pair = this.#content.pairs.get(idOf(key));
+    if (pair === undefined) return false;
+    const value = pair[1].slice();
+    change(value);
+    this.#own();
+    this.#content.pairs.set(idOf(key), [pair[0], value]);
+    return true;
+  }
+
   /** Removes everything, as a lost disk does. */
   wipe(): void {
     this.#content = { ids: [], pairs: new Map(), shared: false };

@@ -1,13 +1,14 @@
 /**
- * The simulator's command: `npm run sim -- --seeds N [--seed S] [--quick] [--mode calm|swarm] [--trace]`.
+ * The simulator's command: `npm run sim -- --seeds N [--seed S] [--quick] [--mode calm|swarm] [--minutes M] [--trace]`.
  * Prints its seed; a failing seed prints the one command that replays it. A set of runs is red, too,
  * when it never saw something that it must have seen (coverage marks, vacuous checks).
  */
 import { parseArgs } from "node:util";
 import { setMutant } from "../../src/model/mutant.ts";
+import { allMarks } from "./check/marks.ts";
 import { type Mode, type RunReport, run } from "./swarm.ts";
 
-/** Things that a set of at least `marksFrom` runs must have seen. */
+/** Things that a set of at least `marksFrom` runs must have seen; a set of `allMarksFrom` must have seen all marks. */
 export const requiredMarks = [
   "established",
   "diff",
@@ -18,11 +19,27 @@ export const requiredMarks = [
   "lease fallback",
   "dedupe hit",
   "session expired",
-  "session resumed",
+  "session moved",
+  "a session resumes at another server",
+  "a torn tail is cut",
+  "a wiped server rejoins",
+  "a stream resumes from history",
+  "a commit of an older epoch's entry",
+  "an entry is broadcast and never committed",
+  "a proposal between NEWLEADER and UPTODATE",
+  "a leader without a quorum steps down",
+  "a SNAP of several chunks",
+  "an expiry removes ephemerals",
 ];
 export const marksFrom = 200;
+export const allMarksFrom = 1_000;
 /** These speak only when something went wrong, or are too rare to be asked of 200 runs. */
-const mayBeIdle = new Set(["no server stops by itself", "what failed is in no log"]);
+const mayBeIdle = new Set([
+  "damage is found before it is used",
+  "messages of old links do nothing",
+  "no server stops by itself",
+  "what failed is in no log",
+]);
 
 export interface Summary {
   runs: number;
@@ -72,7 +89,8 @@ function addCounts(to: Map<string, number>, from: ReadonlyMap<string, number>): 
 /** What the set of runs should have seen and did not. */
 export function unseen(summary: Summary): string[] {
   if (summary.runs < marksFrom) return [];
-  const marks = requiredMarks.filter((mark) => !summary.marks.has(mark)).map((mark) => `mark "${mark}"`);
+  const required = summary.runs >= allMarksFrom ? allMarks : requiredMarks;
+  const marks = required.filter((mark) => !summary.marks.has(mark)).map((mark) => `mark "${mark}"`);
   const checks = [...summary.evaluations]
     .filter(([name, count]) => count === 0 && !mayBeIdle.has(name))
     .map(([name]) => `check "${name}"`);
@@ -89,6 +107,7 @@ function main(): void {
       trace: { type: "boolean", default: false },
       "keep-going": { type: "boolean", default: false },
       mutant: { type: "string", default: "" },
+      minutes: { type: "string", default: "Infinity" },
     },
   });
   setMutant(values.mutant);
@@ -99,6 +118,7 @@ function main(): void {
   const summary = newSummary();
   const started = process.hrtime.bigint();
   for (let seed = first; seed < first + seeds; seed += 1) {
+    if (Number(process.hrtime.bigint() - started) / 60e9 >= Number(values.minutes)) break;
     const options = { seed, mode, quick: values.quick, ...(values.trace ? { trace: (line: string) => console.log(line) } : {}) };
     const report = run(options);
     addReport(summary, report);

@@ -18,6 +18,8 @@ import type { EnsembleMember } from "../../src/replica/options.ts";
 import { Replica } from "../../src/replica/replica.ts";
 import type { Status } from "../../src/replica/status.ts";
 import type { KeyValue } from "../../src/tree/key-value.ts";
+import { recordKey } from "../../src/tree/store-keys.ts";
+import { sealValue } from "../../src/tree/znode-codec.ts";
 import type { SimClock } from "./clock.ts";
 import { SimDisk } from "./disk.ts";
 import { SimKeyValue } from "./key-value.ts";
@@ -40,7 +42,7 @@ export interface ServerWatcher {
   halted(server: SimServer, exitCode: number, reason: string, error: unknown): void;
   stopped(server: SimServer): void;
   /** What was wrong with it has made it stop. */
-  noticed(server: SimServer): void;
+  noticed(server: SimServer, reason: string): void;
 }
 
 export interface ServerParts {
@@ -76,6 +78,8 @@ export class SimServer implements PeerHost {
   #nextConnection = 1;
   #pumpAt = Infinity;
   turns = 0;
+  /** Disk operations submitted before the present turn: an idle marker of the same turn may leave with a message. */
+  submittedBefore = 0;
   /** The running process found no epoch record: no earlier one of this server can have promised anything. */
   startedFresh = false;
   readonly platter = new Platter();
@@ -112,9 +116,9 @@ export class SimServer implements PeerHost {
     return this.#replica?.status();
   }
 
-  /** The directory of the log in use, as the platter's epoch record names it. */
+  /** The directory of the log in use: as the platter's epoch record names it, or, while it is down, as the next process will read it. */
   get logDirectory(): string {
-    const opening = EpochRecordFile.open(this.platter, new TokenSource());
+    const opening = EpochRecordFile.open(this.running ? this.platter : readOnly(this.disk), new TokenSource());
     return `log-${opening.type === "ok" ? opening.record.generation : 1}`;
   }
 
@@ -212,7 +216,7 @@ export class SimServer implements PeerHost {
     this.#stop(false);
     this.#cutPower();
     this.halted = true;
-    this.#parts.watcher.noticed(this);
+    this.#parts.watcher.noticed(this, reason);
     if (this.expectHalt?.test(reason)) this.expectHalt = undefined;
     else this.#parts.watcher.halted(this, exitCode, reason, error);
   }
@@ -265,6 +269,19 @@ export class SimServer implements PeerHost {
     this.expectHalt = new RegExp(reason);
     this.deliver(what === "disk" ? { type: "diskFailed", reason } : { type: "storeFailed", reason });
     return true;
+  }
+
+  /** While it is down: its tree becomes another than the log makes, and no checksum tells. False when it has no tree yet. */
+  tamperTree(): boolean {
+    const store = this.stores.get(this.logDirectory.replace("log-", "store-"));
+    const key = recordKey("tree");
+    return (
+      store?.overwrite(key, (value) => {
+        const last = value.length - 1;
+        value[last] = (value[last] ?? 0) ^ 1;
+        sealValue(key, value, 0, value.length);
+      }) ?? false
+    );
   }
 
   endStall(): void {
@@ -404,6 +421,7 @@ export class SimServer implements PeerHost {
     const replica = this.#replica;
     if (replica === undefined) return;
     this.turns += 1;
+    this.submittedBefore = this.disk.submitted;
     let effects: Effects;
     try {
       effects = replica.turn(now, events);
@@ -496,6 +514,17 @@ export class SimServer implements PeerHost {
     this.#parts.network.close(client.connection, client.end);
     this.#clientLost(id);
   }
+}
+
+/** Opening a record for a look asks for changes: they are not made. */
+function readOnly(disk: Disk): Disk {
+  return {
+    list: (directory) => disk.list(directory),
+    size: (file) => disk.size(file),
+    read: (file, offset, length) => disk.read(file, offset, length),
+    submit: () => undefined,
+    freeBytes: () => disk.freeBytes(),
+  };
 }
 
 function hasSends(effects: Effects): boolean {

@@ -36,7 +36,7 @@ t.test("worlds with faults", { timeout: 900_000 }, (t) => {
     "vote conflict",
     "lease fallback",
     "dedupe hit",
-    "session resumed",
+    "a session resumes",
   ])
     t.ok(seen.has(mark), `seen: ${mark}`);
   // Rare ones are asked of longer sets of runs alone (main.ts).

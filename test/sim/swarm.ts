@@ -154,7 +154,7 @@ function report(options: RunOptions, cluster: Cluster, faults: Faults, violation
     operations: cluster.history.operations.length,
     committed: cluster.checks.ghost.committed.length,
     evaluations,
-    marks: cluster.checks.marks,
+    marks: cluster.checks.marks.counts,
     faults: faults.played,
     violation,
     state: cluster.describe(),

@@ -13,6 +13,7 @@ import type {
   SetDataRequest,
 } from "../../src/model/request.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
+import { registerPath } from "./check/wgl.ts";
 import type { AnyClient } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Random } from "./random.ts";
@@ -77,10 +78,25 @@ export class Workload {
   #call(client: AnyClient, temper: Temper): void {
     if (!client.ready || client.outstanding >= 12 || this.#cluster.resting.has(client)) return;
     const r = this.#random;
+    if (r.chance(0.05)) return this.#register(client);
     const write = r.chance(temper.writes);
     const request = write ? this.#write(temper) : this.#read(temper);
     const level = request.type === "sync" ? ({ type: "linearizable" } as const) : this.#level();
     const operation = client.call(request, write, level);
+    if (operation !== undefined) this.#cluster.checks.invoked(operation);
+  }
+
+  /** One node by itself, always linearizably: the register that is also judged without zxids. */
+  #register(client: AnyClient): void {
+    const r = this.#random;
+    const path = registerPath;
+    const roll = r.float();
+    let request: Request = { type: "getData", path, watch: false };
+    if (roll < 0.25) request = { type: "setData", path, data: this.#data(), version: -1 };
+    else if (roll < 0.35) request = { type: "delete", path, version: -1 };
+    else if (roll < 0.5)
+      request = { type: "create", path, data: this.#data(), kind: "persistent", sequential: false, ttlMs: 0, acl: openAcl };
+    const operation = client.call(request, roll < 0.5, { type: "linearizable" });
     if (operation !== undefined) this.#cluster.checks.invoked(operation);
   }
 

@@ -348,3 +348,22 @@ t.test("images are bounded in age and number, and shared at one zxid", async (t)
   harness.machine.expireImages(5_000 + limits.image_pin_ms);
   t.equal(read(harness, list("/l", { cursor: must(cursors[1]) }), { nowMs: 5_000 }).code, "COMPACTED");
 });
+
+t.test("details of a list: kind, TTL, create counter, and ACLs as getAcl shows them", async (t) => {
+  const { harness, session } = withTree(["/k", "/k/a", "/k/a/x", "/k/a/y"]);
+  harness.write(session, remove("/k/a/x"));
+  harness.write(session, create("/k/c", { kind: "container" }));
+  harness.write(session, create("/k/t", { kind: "ttl", ttlMs: 5_000 }));
+  const shared: Acl = [...aliceAcl, { perms: 1, scheme: "world", id: "anyone" }];
+  harness.write(session, create("/k/z", { acl: shared }));
+  const request = list("/k", { recursive: false, withDetails: true });
+  const detailsOf = (identities: readonly AuthId[]) =>
+    new Map(pageOf(read(harness, request, { identities })).entries.map((entry) => [entry.path, entry.details]));
+  const seen = detailsOf([world]);
+  t.match(seen.get("/k/a"), { kind: "persistent", ttlMs: 0, childCreates: 2 });
+  t.match(seen.get("/k/c"), { kind: "container", ttlMs: 0, childCreates: 0 });
+  t.match(seen.get("/k/t"), { kind: "ttl", ttlMs: 5_000 });
+  t.match(seen.get("/k/z")?.acl[0]?.id, /^alice:x$/);
+  t.strictSame(detailsOf([world, alice]).get("/k/z")?.acl, shared);
+  t.notOk("details" in must(pageOf(read(harness, list("/k"))).entries[0]), "only where they are asked for");
+});

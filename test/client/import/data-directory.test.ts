@@ -3,10 +3,13 @@ import { mkdirSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import t from "tap";
+import { ByteStream } from "../../../client/import/byte-stream.ts";
 import { readDataDirectory } from "../../../client/import/data-directory.ts";
+import { ImportError } from "../../../client/import/failure.ts";
 import { kindOf } from "../../../client/import/offline-tree.ts";
 import { unsnappyBlock } from "../../../client/import/snappy.ts";
-import { readLog } from "../../../client/import/txn-log.ts";
+import { parseSnapshot } from "../../../client/import/snapshot.ts";
+import { parseLog, readLog } from "../../../client/import/txn-log.ts";
 import {
   aclTable,
   containerOwner,
@@ -84,8 +87,11 @@ t.test("ACLs, ephemerals, the zxid, and a part of the tree", async (t) => {
     (await rowsOf(directory, "/a")).map((row) => row.path),
     ["/", "/b"],
   );
-  t.strictSame(tree.kindOf("/c", 1), { kind: "container", ttlMs: 0 });
-  t.equal(tree.kindOf("/c", 2), undefined, "another node of that name");
+  const kinds = tree.kinds();
+  t.strictSame(kinds.kindOf("/c", 1), { kind: "container", ttlMs: 0 });
+  t.strictSame(kinds.kindOf("/c", 2), { kind: "persistent", ttlMs: 0 }, "another node of that name");
+  t.strictSame(kinds.kindOf("/t", 1), { kind: "ttl", ttlMs: 5_000_000_000 });
+  t.strictSame(kinds.kindOf("/none", 1), { kind: "persistent", ttlMs: 0 });
 });
 
 t.test("what an ephemeralOwner means", async (t) => {
@@ -282,4 +288,45 @@ t.test("a txn of an unknown type", async (t) => {
   view.setUint32(16 + 4, b * 65_536 + a);
   write(path, bytes);
   await t.rejects(readLog(path).next(), /unknown type 99/);
+});
+
+/** In pieces, so that fields lie across them. */
+async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+t.test("every flipped bit of a snapshot is found, and none is worse than an error", async (t) => {
+  const good = snapshotBytes(base);
+  for (const size of [1, 7, good.length]) t.ok((await parseSnapshot(ByteStream.over("s", pieces(good, size)))).tree.has("/a/b"));
+  let found = 0;
+  for (let at = 0; at < good.length; at += 1) {
+    const bad = good.slice();
+    bad[at] = (bad[at] ?? 0) ^ (1 << (at % 8));
+    try {
+      await parseSnapshot(ByteStream.over("s", pieces(bad, 64)));
+    } catch (error) {
+      if (!(error instanceof ImportError)) throw error;
+      found += 1;
+    }
+  }
+  t.equal(found, good.length);
+});
+
+t.test("a flipped bit of a log gives an error, or the txns before it", async (t) => {
+  const good = logBytes(txns, 40);
+  const zxids = txns.map(([zxid]) => zxid);
+  let errors = 0;
+  for (let at = 0; at < good.length - 40; at += 1) {
+    const bad = good.slice();
+    bad[at] = (bad[at] ?? 0) ^ (1 << (at % 8));
+    const read: number[] = [];
+    try {
+      for await (const record of parseLog(ByteStream.over("l", pieces(bad, 50)))) read.push(record.zxid);
+    } catch (error) {
+      if (!(error instanceof ImportError)) throw error;
+      errors += 1;
+    }
+    if (read.join() !== zxids.slice(0, read.length).join()) t.fail(`bit of byte ${at}: ${read}`);
+  }
+  t.ok(errors > good.length / 2, `${errors} errors`);
 });

@@ -4,7 +4,7 @@
  */
 import type { Limits } from "../../../src/model/limits.ts";
 import type { StreamDelivery, WatchEvent } from "../../../src/model/watch.ts";
-import type { SessionId, Zxid } from "../../../src/model/zxid.ts";
+import { epochOf, type SessionId, type Zxid } from "../../../src/model/zxid.ts";
 import type { Effects } from "../../../src/replica/effects.ts";
 import type { Status } from "../../../src/replica/status.ts";
 import type { Txn } from "../../../src/tree/txn.ts";
@@ -21,6 +21,7 @@ import { EpochChecks } from "./epochs.ts";
 import { ExpiryChecks } from "./expiry.ts";
 import { GhostLog } from "./ghost-log.ts";
 import { LivenessChecks } from "./liveness.ts";
+import { Marks } from "./marks.ts";
 import { Model } from "./model.ts";
 import { NewLeaderChecks } from "./newleader.ts";
 import { ownLog } from "./own-log.ts";
@@ -29,11 +30,13 @@ import { PromiseChecks } from "./promises.ts";
 import { ReplyChecks } from "./replies.ts";
 import { Check, Violation } from "./violation.ts";
 import { WatchChecks } from "./watches.ts";
+import { RegisterChecks } from "./wgl.ts";
 
 export interface ChecksParts {
   readonly scheduler: Scheduler;
   readonly limits: Limits;
   readonly voters: number;
+  readonly leaseReads: boolean;
   readonly history: History;
   readonly servers: readonly SimServer[];
   /** Exit codes that a scenario expects, by server. */
@@ -53,14 +56,20 @@ export class Checks implements ServerWatcher, ClientWatcher {
   readonly bounds: BoundChecks;
   readonly damage = new DamageChecks();
   readonly liveness = new LivenessChecks();
+  readonly registers = new RegisterChecks();
   readonly promises: PromiseChecks;
   readonly durability: DurabilityChecks;
   readonly statusOrder = new Check("applied ≤ committed, and both only rise in a process");
+  readonly learned = new Check("learners know of commits from their leader");
   readonly healthy = new Check("no server stops by itself");
   /** Coverage marks: how often each named thing was seen. */
-  readonly marks = new Map<string, number>();
+  readonly marks = new Marks();
   readonly #p: ChecksParts;
   readonly #lastApplied = new Map<number, Zxid>();
+  readonly #fenced = new Set<number>();
+  /** Streams whose connection was lost since their last delivery. */
+  readonly #streamsLost = new Set<ClientStream>();
+  #epoch = 0;
   readonly #open = new Map<SessionId, Operation[]>();
 
   constructor(parts: ChecksParts) {
@@ -71,19 +80,20 @@ export class Checks implements ServerWatcher, ClientWatcher {
     this.newLeader = new NewLeaderChecks(this.ghost, parts.servers, parts.voters);
     this.primaryOrder = new PrimaryOrderChecks((epoch) => this.epochs.leaderOf(epoch), parts.limits.counter_max);
     this.bounds = new BoundChecks(parts.limits);
-    this.ghost.listeners.push((entry) => {
-      this.primaryOrder.onCommitted(entry);
+    this.ghost.broadcast.push((entry) => {
       const txn = decodeTxn(entry.payload);
       this.txns.set(entry.zxid, txn);
+      if (parts.leaseReads && parts.voters > 1)
+        this.expiry.onProposed(txn, entry.at, this.promises.leaseUntil(epochOf(entry.zxid), entry.by));
+    });
+    this.ghost.listeners.push((entry) => {
+      this.primaryOrder.onCommitted(entry);
+      const txn = this.txns.get(entry.zxid) ?? decodeTxn(entry.payload);
       this.model.apply(txn);
       this.replies.onCommitted(txn);
       this.expiry.onCommitted(txn, entry.at);
-      if (txn.body.type === "closeSession" && txn.source.type === "internal") this.mark("session expired");
+      this.marks.onCommitted(txn, this.#epoch);
     });
-  }
-
-  mark(name: string): void {
-    this.marks.set(name, (this.marks.get(name) ?? 0) + 1);
   }
 
   /** Every check, for reports and for the vacuity gate. */
@@ -104,6 +114,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
       this.bounds,
       this.damage,
       this.liveness,
+      this.registers,
     ]) {
       for (const value of Object.values(part)) if (value instanceof Check) found.push(value);
     }
@@ -117,6 +128,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
     if (message.type === "proposal") this.ghost.onProposal(message, from, at);
     this.epochs.onSend(from, message, at);
     this.newLeader.onSend(from, to, message);
+    this.marks.onSend(from, to, message);
     this.promises.onSend(from, to, message, at, at);
     if (message.type === "commit") this.ghost.onCommitted(message.zxid, from, at);
     if (message.type === "upToDate") this.ghost.onCommitted(message.committed, from, at);
@@ -129,32 +141,49 @@ export class Checks implements ServerWatcher, ClientWatcher {
   // ---- servers
 
   started(server: SimServer): void {
+    this.newLeader.onStart(server.id);
     this.promises.onStart(server.id, this.#p.scheduler.now, server.startedFresh);
     this.#lastApplied.delete(server.id);
   }
 
   stopped(server: SimServer): void {
+    this.marks.onSyncLost(server.id);
     this.#lastApplied.delete(server.id);
   }
 
-  noticed(server: SimServer): void {
+  noticed(server: SimServer, reason: string): void {
+    this.marks.onHalt(reason);
     this.damage.noticed(server.id);
   }
 
   wiped(server: SimServer): void {
     this.damage.noticed(server.id);
     this.epochs.onWipe(server.id);
+    this.newLeader.onWipe(server.id);
   }
 
   turned(server: SimServer, status: Status, effects: Effects): void {
-    for (const line of effects.logLines) if (line.fields["mark"] === true) this.mark(line.message);
+    this.#epoch = Math.max(this.#epoch, status.epoch);
+    this.marks.onTurn(server.id, status, effects, this.#p.scheduler.now);
+    for (const line of effects.logLines) {
+      if (line.fields["mark"] !== true) continue;
+      if (line.message === "fenced") this.#fenced.add(server.id);
+    }
+    if (status.role !== "leading" && status.lastCommittedZxid !== 0)
+      this.learned.hold(
+        status.lastCommittedZxid <= this.ghost.tip,
+        () =>
+          `server ${server.id} follows and calls ${status.lastCommittedZxid} committed, its leader has said ${this.ghost.tip}`,
+      );
     if (status.lastCommittedZxid !== 0) this.ghost.onCommitted(status.lastCommittedZxid, server.id, this.#p.scheduler.now);
     if (status.role === "leading") this.newLeader.onLeads(server.id, status.epoch, this.epochs.historyOf(status.epoch));
     if (status.serving) this.damage.takesPart(server.id);
     this.bounds.onTurn(status);
     const applied = status.lastAppliedZxid;
     const before = this.#lastApplied.get(server.id);
-    if (before !== undefined && applied !== before)
+    // A snapshot replaces the tree of a fenced server, and may be older.
+    const replaced = before !== undefined && applied < before && this.#fenced.delete(server.id);
+    if (before !== undefined && applied !== before && !replaced)
       this.statusOrder.hold(applied >= before, () => `the tree of server ${server.id} went back from ${before} to ${applied}`);
     this.#lastApplied.set(server.id, applied);
     if (applied > this.ghost.tip)
@@ -181,6 +210,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
     this.#open.set(operation.session, open);
     this.replies.onReply(operation, open);
     this.watches.onReply(client, operation);
+    this.marks.onReply(operation, this.ghost.tip, this.#p.servers[client.server - 1]?.status()?.role === "leading");
     if (operation.zxid !== 0) this.durability.onShown(operation.zxid);
   }
 
@@ -201,26 +231,33 @@ export class Checks implements ServerWatcher, ClientWatcher {
   }
 
   watchFired(client: AnyClient, _session: SessionId, event: WatchEvent): void {
+    this.marks.onWatch(event);
     this.watches.onEvent(client, event);
   }
 
   delivered(_client: AnyClient, stream: ClientStream, delivery: StreamDelivery): void {
+    const { position } = stream;
+    this.marks.onStream(delivery, position !== undefined && this.#streamsLost.delete(stream));
     this.watches.onDelivery(stream, delivery);
   }
 
   streamReset(stream: ClientStream): void {
+    this.marks.sometimes("a stream is compacted", true);
     this.watches.reset(stream);
   }
 
-  resumed(): void {
-    this.mark("session resumed");
+  resumed(client: AnyClient): void {
+    this.marks.onResumed(client.id, client.server);
   }
 
   connectionEnded(client: AnyClient): void {
+    if (client.stream !== undefined) this.#streamsLost.add(client.stream);
     this.watches.connectionEnded(client);
   }
 
   finish(): void {
+    this.marks.finish(this.#p.history.operations, this.ghost.entries.size > this.ghost.committed.length);
     this.replies.finish(this.#p.history.operations);
+    this.registers.finish(this.#p.history.operations);
   }
 }

@@ -14,6 +14,7 @@ interface Belief {
 
 export class ExpiryChecks {
   readonly notEarly = new Check("expiry is not early");
+  readonly inLease = new Check("an expiry is proposed inside the lease");
   readonly #beliefs = new Map<SessionId, Belief>();
   /** Off while some clock runs outside ±ρ. */
   enabled = true;
@@ -33,6 +34,16 @@ export class ExpiryChecks {
     belief.closedByClient = txn.source.type !== "internal";
     if (!belief.closedByClient) this.expired += 1;
     this.#check(txn.body.session, belief);
+  }
+
+  /** `leaseUntil`: of the leader that proposes it, in true time. */
+  onProposed(txn: Txn, at: number, leaseUntil: number | undefined): void {
+    if (txn.body.type !== "closeSession" || txn.source.type !== "internal" || !this.enabled || leaseUntil === undefined) return;
+    this.inLease.hold(
+      at <= leaseUntil + 0.001,
+      () =>
+        `the expiry ${formatZxid(txn.zxid)} is proposed ${(at - leaseUntil).toFixed(1)} ms after the end of its leader's lease`,
+    );
   }
 
   #check(session: SessionId, belief: Belief): void {

@@ -29,6 +29,8 @@ export class GhostLog {
   readonly committed: GhostEntry[] = [];
   /** Called for each entry as it becomes committed, in order. */
   readonly listeners: ((entry: GhostEntry) => void)[] = [];
+  /** Called for each entry when it is first broadcast. */
+  readonly broadcast: ((entry: GhostEntry) => void)[] = [];
   /** Reads a server's own log, for what was committed without a broadcast (an ensemble of one). */
   readLog: (server: number) => ProposalMessage | undefined = () => undefined;
   /** The last entry that an established leader has called committed. */
@@ -56,7 +58,9 @@ export class GhostLog {
       return;
     }
     this.density.hold(follows(prev, entry.zxid), () => `${formatZxid(entry.zxid)} after ${formatZxid(prev)}`);
-    this.entries.set(entry.zxid, { zxid: entry.zxid, prev, payload: entry.payload, at, by, index: -1, committedAt: Infinity });
+    const made = { zxid: entry.zxid, prev, payload: entry.payload, at, by, index: -1, committedAt: Infinity };
+    this.entries.set(entry.zxid, made);
+    for (const listener of this.broadcast) listener(made);
   }
 
   /** A server says that everything up to `zxid` is committed. */

@@ -117,6 +117,12 @@ export class PromiseChecks {
     this.promise.hold(now >= member.bootUntil - slack, () => `server ${id} ${what} within P after boot`);
   }
 
+  /** Until when, in true time, the leader of an epoch may rightly believe in its lease; as far as is known now. */
+  leaseUntil(epoch: number, leader: number): number | undefined {
+    const lease = this.#leases.get(epoch);
+    return lease?.leader === leader ? lease.until : undefined;
+  }
+
   // ---- leases
 
   #onHeartbeat(leader: number, epoch: number, id: number, turnAt: number): void {

@@ -40,6 +40,9 @@ export class ReplyChecks {
   readonly #sessions = new Map<SessionId, SessionState>();
   readonly #created = new Set<string>();
 
+  readonly origins = new Check("origins' writes are applied once, in order");
+  readonly #origins = new Map<string, number>();
+
   constructor(ghost: GhostLog, model: Model, txns: ReadonlyMap<Zxid, Txn>) {
     this.#ghost = ghost;
     this.#model = model;
@@ -48,6 +51,7 @@ export class ReplyChecks {
 
   /** A txn has been committed (in order). */
   onCommitted(txn: Txn): void {
+    if (txn.source.type === "origin") this.#origin(txn, txn.source);
     if (txn.source.type !== "session") return;
     const session = this.#session(txn.source.session);
     const { seq } = txn.source;
@@ -62,6 +66,18 @@ export class ReplyChecks {
     );
     session.lastSeq = seq;
     session.applied.set(seq, txn.zxid);
+  }
+
+  /** Writes without a seq carry their server's own count: each at most once, in order. */
+  #origin(txn: Txn, source: Extract<Txn["source"], { type: "origin" }>): void {
+    const key = `${source.server} ${source.boot}`;
+    const before = this.#origins.get(key) ?? 0;
+    this.origins.hold(
+      source.counter > before,
+      () =>
+        `${formatZxid(txn.zxid)} is write ${source.counter} of server ${source.server}, whose write ${before} was committed before`,
+    );
+    this.#origins.set(key, source.counter);
   }
 
   onReply(operation: Operation, openBefore: readonly Operation[]): void {

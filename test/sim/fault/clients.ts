@@ -63,13 +63,17 @@ function cutLeader(tools: FaultTools, leader: SimServer, ms: number): void {
 }
 
 /** Linearizable reads here and writes there, one a millisecond or two, of one path. */
-function race(tools: FaultTools, { reader, writers }: Sides, ms: number): void {
+function race(tools: FaultTools, { reader, writers }: Sides, ms: number, readGapMs: number): void {
   const { cluster, random } = tools;
   const end = cluster.scheduler.now + ms;
   let written = 0;
+  let nextRead = 0;
   const step = (): void => {
     if (tools.stopped || cluster.scheduler.now >= end) return;
-    call(cluster, reader, { type: "exists", path: "/race", watch: false }, false);
+    if (cluster.scheduler.now >= nextRead) {
+      nextRead = cluster.scheduler.now + readGapMs;
+      call(cluster, reader, { type: "exists", path: "/race", watch: false }, false);
+    }
     const writer = random.pick(writers);
     written += 1;
     const data = Buffer.from(`race ${written}`);
@@ -93,7 +97,7 @@ const splitWithClient: Fault = (tools) => {
   if (found === undefined) return false;
   const ms = tools.random.between(300, 1_500);
   takeSides(tools, found, () => {
-    race(tools, found, Math.min(ms, 450));
+    race(tools, found, Math.min(ms, 450), 0);
     cutLeader(tools, found.leader, ms);
   });
   return true;
@@ -105,7 +109,8 @@ const freezeWithQueue: Fault = (tools) => {
   if (found === undefined) return false;
   const ms = tools.random.between(200, 700);
   takeSides(tools, found, () => {
-    race(tools, found, ms);
+    // Few enough that there is room for those of the end, which wait in its inbox when it goes on.
+    race(tools, found, ms, ms / 10);
     cutLeader(tools, found.leader, ms + tools.random.between(-20, 300));
     found.leader.pause(ms, "pause", tools.random.pick(["between turns", "before the clock", "before the effects"] as const));
   });

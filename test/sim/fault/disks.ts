@@ -65,6 +65,7 @@ const bitFlip: Fault = (tools) => {
     server.disk.flipBit(place.file, place.offset, tools.random.below(8));
     server.platter.settle(server.disk.snapshotFiles());
     tools.lostData(server);
+    tools.cluster.checks.newLeader.onWipe(server.id);
     server.expectHalt = /damaged/;
     tools.cluster.checks.damage.damaged(server.id);
     server.start();
@@ -97,6 +98,16 @@ export const diskFaults = {
   "store failure": failing("store", "MDB_PANIC"),
   wipe,
   "bit flip": bitFlip,
+  /** Its tree differs from the others' although every checksum is right: it must be fenced, and synchronised anew. */
+  "other tree": (tools) => {
+    const server = tools.random.pick(tools.cluster.servers);
+    if (!server.running || !tools.mayLoseData(server)) return false;
+    server.kill();
+    const tampered = server.tamperTree();
+    if (tampered) tools.tampered(server);
+    tools.restartLater(server);
+    return tampered;
+  },
   "garbage sectors": (tools) => {
     const server = tools.random.pick(tools.cluster.servers);
     if (!server.running) return false;

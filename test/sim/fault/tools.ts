@@ -23,6 +23,8 @@ export interface FaultTools {
   mayLoseData(server: SimServer): boolean;
   /** Its data is lost or damaged: from here on it starts with `--rejoin`. */
   lostData(server: SimServer): void;
+  /** Its tree was changed: no other may lose its data before it is right again. */
+  tampered(server: SimServer): void;
   readonly stopped: boolean;
 }
 

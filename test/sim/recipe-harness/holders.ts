@@ -3,7 +3,6 @@
  * resource that checks tokens (or a guard) ever takes the work of a former holder after that of a later one.
  */
 import type { Client } from "../../../client/index.ts";
-import { Grant, type SharedGrant } from "../../../client/recipes/index.ts";
 import type { RecipeStage } from "./stage.ts";
 
 export interface HoldersOptions {
@@ -13,10 +12,18 @@ export interface HoldersOptions {
   readonly name: string;
 }
 
+/** A grant, or a term. */
+export interface Held {
+  readonly path: string;
+  readonly held: boolean;
+  /** Of what is exclusive. */
+  readonly token?: number;
+}
+
 export interface Holder {
   readonly client: Client;
   readonly who: string;
-  readonly grant: SharedGrant;
+  readonly grant: Held;
 }
 
 export class Holders {
@@ -44,7 +51,7 @@ export class Holders {
     this.#stage.spotlight = client;
     this.#stage.note(`${who} holds ${label(grant)}`);
     this.look();
-    if (grant instanceof Grant) this.#checkToken(who, grant.token);
+    if (grant.token !== undefined) this.#checkToken(who, grant.token);
     return holder;
   }
 
@@ -69,8 +76,8 @@ export class Holders {
   }
 }
 
-function label(grant: SharedGrant): string {
-  return grant instanceof Grant ? `token ${grant.token}` : grant.path;
+function label(grant: Held): string {
+  return grant.token !== undefined ? `token ${grant.token}` : grant.path;
 }
 
 /** A resource outside of Zabra that takes no token below one that it has seen. */

@@ -76,6 +76,7 @@ async function play(workload: RecipeWorkload, stage: RecipeStage, random: Random
   });
   await Promise.race([playing, late]);
   late.catch(() => {});
+  if (stage.violation !== undefined) throw stage.violation;
 }
 
 function asViolation(error: unknown): Violation {

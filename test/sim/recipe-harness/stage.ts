@@ -102,6 +102,15 @@ export class RecipeStage {
     throw this.#violation;
   }
 
+  /** Judges where a throw would end in somebody else's hands, such as in a listener: a violation then ends the run when its work has ended. */
+  quietly(judge: () => void): void {
+    try {
+      judge();
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+    }
+  }
+
   /** Something happened that a set of runs should have seen. */
   mark(name: string): void {
     this.marks.set(name, (this.marks.get(name) ?? 0) + 1);

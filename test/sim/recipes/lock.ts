@@ -89,9 +89,9 @@ export const recipe: RecipeWorkload = {
   name: "lock",
   clients: 4,
   bugs: [
-    { name: "a resource takes any token", seed: 10 },
-    { name: "an unguarded write", seed: 2 },
-    { name: "the predecessor's end is a turn", seed: 4 },
+    { name: "a resource takes any token", seed: 2 },
+    { name: "an unguarded write", seed: 20 },
+    { name: "the predecessor's end is a turn", seed: 1 },
     { name: "who gives up stays in the queue", seed: 1 },
     { name: "a grant outlives its deadline", seed: 2 },
   ],

@@ -58,8 +58,8 @@ class MultiLockWork {
 export const recipe: RecipeWorkload = {
   name: "multi-lock",
   bugs: [
-    { name: "locks in the caller's order", seed: 1 },
-    { name: "locks are not looked at again", seed: 1 },
+    { name: "locks in the caller's order", seed: 4 },
+    { name: "what was taken stays taken", seed: 78 },
   ],
   play: (stage) => new MultiLockWork(stage).play(),
 };

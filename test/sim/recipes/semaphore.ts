@@ -52,7 +52,7 @@ export const recipe: RecipeWorkload = {
   clients: 5,
   bugs: [
     { name: "a semaphore counts one too few", seed: 1 },
-    { name: "a lease without the gate", seed: 1 },
+    { name: "a grant outlives its deadline", seed: 6 },
     { name: "who gives up stays in the queue", seed: 1 },
   ],
   play: (stage) => new SemaphoreWork(stage).play(),

@@ -573,6 +573,88 @@ function epochBeforeCounter(seed: number, trace: Trace): string[] {
   return apart ? ["counters the other way round"] : [];
 }
 
+/** M11: C takes proposals of the next epoch while its epoch record is slow to say so; its acks of them count for nothing yet. */
+function ackOfPastEpoch(seed: number, trace: Trace): string[] {
+  const { stage, leader, b, c } = cast(seed, trace, { limits: { handover_counter: 20, counter_max: 60 } });
+  const { cluster } = stage;
+  cluster.checks.durability.every = 1;
+  cluster.server(c).disk.slowReplace = { prefix: "epoch-record", ms: 120 };
+  const acked = stage.when(
+    b,
+    leader,
+    (m) => m.type === "ack" && m.newLeader && m.epoch > 1,
+    () => cluster.scheduler.after(2, () => cluster.network.block(b, leader)),
+  );
+  stage.keepWriting(0, "/a", 1);
+  stage.keepReading(0, "/a1", 2);
+  cluster.run(900);
+  cluster.server(c).disk.slowReplace = undefined;
+  stage.finish();
+  return acked.happened && (cluster.checks.marks.get("handover") ?? 0) > 0 ? ["B in the next epoch, C not yet"] : [];
+}
+
+/** M17: B was wiped; what it had acked over its old link arrives again, while it is being synchronised over the new one. */
+function oldLinkSpeaks(seed: number, trace: Trace): string[] {
+  const { stage, leader, b, c } = cast(seed, trace);
+  const { cluster, random } = stage;
+  cluster.checks.durability.every = 1;
+  for (let i = 0; i < 10; i += 1) stage.done(stage.create(0, `/n${i}`));
+  const tip = cluster.checks.ghost.tip;
+  cluster.client(1).pinned = leader;
+  cluster.server(b).wipe();
+  cluster.checks.wiped(cluster.server(b));
+  cluster.run(20);
+  const told = stage.when(leader, b, is("newLeader"), () => {
+    cluster.network.block(leader, b);
+    cluster.network.block(leader, c);
+    cluster.network.block(b, leader);
+    const late = { type: "ack", epoch: 1, zxid: tip, newLeader: true } as PeerMessage;
+    cluster.server(leader).deliver({ type: "peerMessage", peer: b, link: 0, message: late });
+    stage.create(0, "/after");
+    cluster.scheduler.after(random.between(5, 10), () => {
+      const more = { type: "ack", epoch: 1, zxid: tip + 1, newLeader: false } as PeerMessage;
+      cluster.server(leader).deliver({ type: "peerMessage", peer: b, link: 0, message: more });
+    });
+  });
+  cluster.server(b).start(true);
+  cluster.until("NEWLEADER is sent", () => told.happened, 6_000);
+  cluster.run(60);
+  stage.finish();
+  return ["spoke"];
+}
+
+/** Features 1 and 24: a consumer that does not read for a while misses nothing when it reads again. */
+function slowConsumer(seed: number, trace: Trace): string[] {
+  const { stage, leader } = cast(seed, trace);
+  const { cluster, random } = stage;
+  cluster.client(1).subscribe({ path: "/", recursive: true, withData: true });
+  stage.keepWriting(0, "/n", 1);
+  let slow = 0;
+  for (let i = 0; i < 6; i += 1) {
+    cluster.run(random.between(20, 80));
+    for (const server of cluster.servers) if (server.slowConsumer(true)) slow += 1;
+    cluster.run(random.between(20, 150));
+    for (const server of cluster.servers) server.slowConsumer(false);
+  }
+  cluster.run(200);
+  stage.finish();
+  return slow > 0 && leader > 0 ? ["paused"] : [];
+}
+
+/** 4785 and its kin: a server that joins while nothing is written learns what is committed from UPTODATE alone. */
+function joinsWhileIdle(seed: number, trace: Trace): string[] {
+  const { stage, c } = cast(seed, trace);
+  const { cluster } = stage;
+  cluster.server(c).crash(false);
+  for (let i = 0; i < 5; i += 1) stage.done(stage.create(0, `/n${i}`));
+  cluster.run(500);
+  cluster.server(c).start();
+  const tip = cluster.checks.ghost.tip;
+  cluster.until("it has applied all", () => cluster.server(c).status()?.lastAppliedZxid === tip, 4_000);
+  stage.finish();
+  return ["applied"];
+}
+
 /** Servers whose clocks are not trusted (`--lease-reads off`) expire sessions by rounds. */
 function expiryWithoutLeases(seed: number, trace: Trace): string[] {
   const { stage } = cast(seed, trace, { sessionTimeoutMs: 400, leaseReads: false });
@@ -648,6 +730,10 @@ export const bugScenarios: readonly Schedule[] = [
   { name: "ZOOKEEPER-4858 commits during a snapshot", seeds: 2, play: commitsDuringSnapshot, mustSee: ["wrote meanwhile"] },
   { name: "ZOOKEEPER-5094 a crash inside TRUNC", seeds: 4, play: crashInsideTrunc, mustSee: ["died inside"] },
   { name: "M10 the epoch before the counter", seeds: 1, play: epochBeforeCounter, mustSee: ["counters the other way round"] },
+  { name: "M11 acks of a past epoch", seeds: 4, play: ackOfPastEpoch, mustSee: ["B in the next epoch, C not yet"] },
+  { name: "M17 an old link speaks", seeds: 2, play: oldLinkSpeaks, mustSee: ["spoke"] },
+  { name: "ZOOKEEPER-4785 joining while idle", seeds: 2, play: joinsWhileIdle, mustSee: ["applied"] },
+  { name: "a slow consumer misses nothing", seeds: 2, play: slowConsumer, mustSee: ["paused"] },
   { name: "expiry where leases are off", seeds: 2, play: expiryWithoutLeases, mustSee: ["expired"] },
   { name: "a leader paused for twice the session timeout", seeds: 2, play: longPause, mustSee: ["all sessions live"] },
   { name: "damage is repaired from the others", seeds: 3, play: damagedLog, mustSee: ["refused, repaired"] },

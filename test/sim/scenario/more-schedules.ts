@@ -1,2 +1,102 @@
+/** Schedules that break weaker rules, continued (schedules.ts): those about trees that differ, and results that are kept. */
+import type { Request } from "../../../src/model/request.ts";
+import { Violation } from "../check/violation.ts";
 import type { Schedule } from "./schedules.ts";
-export const moreSchedules: readonly Schedule[] = [];
+import { Stage } from "./stage.ts";
+
+type Trace = ((line: string) => void) | undefined;
+const traced = (trace: Trace) => (trace === undefined ? {} : { trace });
+
+const set = (path: string, text: string): Request => ({ type: "setData", path, data: Buffer.from(text), version: -1 });
+
+/** 2: B, fenced, is sent a snapshot that is older than what it has acked; then A dies and C, which is behind, comes back. B's old log must still be there. */
+function snapSwapsTooEarly(seed: number, trace: Trace): string[] {
+  // Flushes are rare, so that the snapshot's zxid is old.
+  const stage = new Stage(seed, {
+    clients: 1,
+    sessionTimeoutMs: 20_000,
+    limits: { flush_interval_ms: 4_000, flush_bytes: 1 << 20, history_txns_min: 400, history_bytes_min: 1 << 19 },
+    ...traced(trace),
+  });
+  const { cluster, random } = stage;
+  stage.start(3);
+  const a = stage.leaderId;
+  const [b = 0, c = 0] = stage.others(a);
+  stage.done(stage.create(0, "/base"));
+  cluster.run(4_500);
+  // B restarts with another tree, and is fenced with its next txn.
+  cluster.server(b).kill();
+  const tampered = cluster.server(b).tamperTree();
+  cluster.server(b).start();
+  cluster.until("B follows", () => cluster.server(b).status()?.serving === true, 4_000);
+  // From here on only A and B log.
+  cluster.network.block(a, c);
+  for (let i = 0; i < 8; i += 1) stage.call(0, set("/base", `v${i}`), true);
+  const snap = stage.when(
+    a,
+    b,
+    (m) => m.type === "snapChunk" && m.done,
+    () => cluster.scheduler.after(random.between(1, 30), () => cluster.server(a).crash(false)),
+  );
+  cluster.run(200);
+  cluster.network.unblock(a, c);
+  cluster.run(2_500);
+  cluster.client(0).pinned = undefined;
+  stage.finish();
+  return tampered && snap.happened ? ["A died after its snapshot"] : [];
+}
+
+/** 18: C is away, B's tree differs from A's: neither knows who is right. Both stop serving, neither exits; C's return decides. */
+function digestTie(seed: number, trace: Trace): string[] {
+  const stage = new Stage(seed, { clients: 1, sessionTimeoutMs: 20_000, ...traced(trace) });
+  const { cluster } = stage;
+  stage.start(3);
+  const a = stage.leaderId;
+  const [b = 0, c = 0] = stage.others(a);
+  stage.done(stage.create(0, "/base"));
+  cluster.run(400);
+  cluster.server(c).crash(false);
+  cluster.server(b).kill();
+  const tampered = cluster.server(b).tamperTree();
+  cluster.server(b).start();
+  cluster.until("B follows", () => cluster.server(b).status()?.serving === true, 4_000);
+  stage.call(0, set("/base", "one more"), true);
+  cluster.until(
+    "both have stopped serving",
+    () => [a, b].every((id) => cluster.server(id).running && cluster.server(id).status()?.serving === false),
+    4_000,
+  );
+  cluster.run(500);
+  if (![a, b].every((id) => cluster.server(id).running)) throw new Violation("scenario", "a tie made a server exit");
+  cluster.server(c).start();
+  cluster.until("all serve again", () => cluster.servers.every((server) => server.status()?.serving === true), 12_000);
+  stage.finish();
+  return tampered && cluster.checks.marks.has("fenced") ? ["tied, then fenced"] : [];
+}
+
+/** 25: more results are outstanding than a cache of the latest would keep; the replies are lost, and all are sent again. */
+function keptResults(seed: number, trace: Trace): string[] {
+  const stage = new Stage(seed, { clients: 1, sessionTimeoutMs: 20_000, ...traced(trace) });
+  const { cluster, random } = stage;
+  stage.start(1);
+  const client = cluster.client(0);
+  const server = client.server;
+  stage.done(stage.create(0, "/q"));
+  cluster.network.block(server, client.id);
+  const calls = Array.from({ length: 12 }, () => stage.create(0, "/q/n-", { sequential: true }));
+  cluster.run(random.between(20, 60));
+  client.disconnect();
+  cluster.network.unblock(server, client.id);
+  for (const call of calls) stage.done(call);
+  const paths = calls.map((call) => (call.outcome?.result.type === "created" ? call.outcome.result.path : ""));
+  if (new Set(paths).size !== calls.length)
+    throw new Violation("scenario", `twelve creates made ${[...new Set(paths)].join(" ")}`);
+  stage.finish();
+  return calls.every((call) => call.sends > 1) ? ["all sent twice"] : [];
+}
+
+export const moreSchedules: readonly Schedule[] = [
+  { name: "2 SNAP swaps too early", seeds: 6, play: snapSwapsTooEarly, mustSee: ["A died after its snapshot"] },
+  { name: "18 a digest tie", seeds: 3, play: digestTie, mustSee: ["tied, then fenced"] },
+  { name: "25 an LRU reply table", seeds: 2, play: keptResults, mustSee: ["all sent twice"] },
+];

@@ -190,6 +190,7 @@ export class Stage {
     );
     cluster.until("every call ends", () => cluster.clients.every((client) => client.outstanding === 0), 20_000);
     cluster.until("all trees are flushed at one zxid", () => this.#flushed(), 10_000);
+    cluster.checks.liveness.streamsCatchUp(cluster, 8_000);
     const difference = replicaDifference(cluster);
     if (difference !== undefined) throw new Violation("replicas are alike", difference);
     cluster.checks.finish();

@@ -1,0 +1,74 @@
+/** The cache: it equals the tree after quiet, what its listeners were told adds up to what it holds at every moment, and its zxid never falls. */
+import { type Client, unless } from "../../../client/index.ts";
+import { type Cache, type CacheChange, cacheTree } from "../../../client/recipes/index.ts";
+import type { RecipeStage, RecipeWorkload } from "../recipe-harness/stage.ts";
+
+const path = "/cached";
+const names = ["a", "b", "c"];
+
+/** What the listeners were told, added up. */
+class Told {
+  readonly #stage: RecipeStage;
+  readonly #nodes = new Map<string, number>();
+  #zxid = 0;
+
+  constructor(stage: RecipeStage, cache: Cache) {
+    this.#stage = stage;
+    for (const { path: at, stat } of cache.nodes()) this.#nodes.set(at, stat.mzxid);
+    cache.onChange((changes, zxid) => stage.quietly(() => this.#judge(cache, changes, zxid)));
+  }
+
+  #judge(cache: Cache, changes: readonly CacheChange[], zxid: number): void {
+    this.#stage.check("cache: its zxid never falls", zxid >= this.#zxid);
+    this.#zxid = zxid;
+    for (const { type, path: at, node } of changes) {
+      this.#stage.check(
+        "cache: told what fits what was told before",
+        (type === "created") !== this.#nodes.has(at),
+        `${type} ${at}`,
+      );
+      if (node === undefined) this.#nodes.delete(at);
+      else this.#nodes.set(at, node.stat.mzxid);
+    }
+    this.#compare(cache);
+  }
+
+  #compare(cache: Cache): void {
+    const held = [...cache.nodes()].every((node) => this.#nodes.get(node.path) === node.stat.mzxid);
+    this.#stage.check("cache: it holds what was told", held && cache.size === this.#nodes.size);
+  }
+}
+
+async function change(stage: RecipeStage, client: Client): Promise<void> {
+  const { random } = stage;
+  const parent = random.chance(0.5) ? path : `${path}/${random.pick(names)}`;
+  const at = `${parent}/${random.pick(names)}`;
+  const call = { timeoutMs: 2_000 };
+  if (random.chance(0.4)) await unless("NODE_EXISTS", unless("NO_NODE", client.create(at, undefined, call)));
+  else if (random.chance(0.5)) await unless("NO_NODE", client.set(at, `${random.below(100)}`, call));
+  else await unless("NOT_EMPTY", unless("NO_NODE", client.delete(at, call)));
+}
+
+async function play(stage: RecipeStage): Promise<void> {
+  const { witness, ensemble } = stage;
+  await witness.create(path);
+  const caches = await Promise.all(stage.clients.map((client) => cacheTree(client, path)));
+  for (const cache of caches) new Told(stage, cache);
+  await stage.repeat((client) => change(stage, client), 2);
+  const expected = new Map<string, number>();
+  for await (const { path: at, stat } of witness.list(path, { recursive: true })) expected.set(at, stat.mzxid);
+  const equal = (cache: Cache): boolean =>
+    cache.size === expected.size + 1 && [...expected].every(([at, mzxid]) => cache.get(at)?.stat.mzxid === mzxid);
+  await ensemble.until(() => caches.every(equal), 10_000);
+  stage.check("cache: it equals the tree after quiet", caches.every(equal));
+  for (const cache of caches) cache.close();
+}
+
+export const recipe: RecipeWorkload = {
+  name: "cache",
+  bugs: [
+    { name: "a cache misses a deletion", seed: 2 },
+    { name: "a cache keeps what a snapshot lacks", seed: 2 },
+  ],
+  play,
+};

@@ -1,0 +1,36 @@
+/** The double barrier: nobody is let in while somebody who takes part has not come, unless faults ended that one's stay; nobody waits for ever. */
+import type { Client } from "../../../client/index.ts";
+import { DoubleBarrier } from "../../../client/recipes/index.ts";
+import type { RecipeStage, RecipeWorkload } from "../recipe-harness/stage.ts";
+
+const path = "/barriers/d";
+
+async function play(stage: RecipeStage): Promise<void> {
+  const { random, clients } = stage;
+  /** Those that have not called `enter`, and that no fault has touched since they last left in good order. */
+  const outside = new Set<Client>(clients);
+  const round = async (client: Client): Promise<void> => {
+    await client.sleep(random.between(0, 40));
+    outside.delete(client);
+    const inside = await new DoubleBarrier(client, path, clients.length).enter({ timeoutMs: random.between(500, 4_000) });
+    stage.check("double barrier: nobody is let in before all have come", outside.size === 0, () =>
+      [...outside].map((one) => stage.nameOf(one)).join(", "),
+    );
+    await client.sleep(random.between(0, 60));
+    await inside.leave({ timeoutMs: 8_000 });
+    outside.add(client);
+  };
+  await stage.repeat(round);
+  await Promise.all(
+    clients.map(async (client) => {
+      const inside = await new DoubleBarrier(client, path, clients.length).enter({ timeoutMs: 15_000 });
+      await inside.leave({ timeoutMs: 15_000 });
+    }),
+  );
+}
+
+export const recipe: RecipeWorkload = {
+  name: "double-barrier",
+  bugs: [{ name: "a barrier opens one early", seed: 3 }],
+  play,
+};
