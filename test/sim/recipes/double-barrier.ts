@@ -35,6 +35,6 @@ async function play(stage: RecipeStage): Promise<void> {
 
 export const recipe: RecipeWorkload = {
   name: "double-barrier",
-  bugs: [{ name: "a barrier opens one early", seed: 3 }],
+  bugs: [{ name: "a barrier opens one early", seed: 4 }],
   play,
 };
