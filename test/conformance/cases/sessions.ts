@@ -120,7 +120,7 @@ const renewing: readonly Case[] = [
   },
   {
     name: "a refused renewal leaves the session's connection alone",
-    run: async (scene, t) => {
+    run: async (scene) => {
       const a = await scene.client("a");
       const thief = scene.dial("thief");
       thief.hello({ session: a.session, password: Buffer.alloc(16, 7) });
