@@ -6,6 +6,7 @@ import t from "tap";
 import { connect } from "../../client/index.ts";
 import { Lock } from "../../client/recipes/index.ts";
 import { type Server, startServer } from "../../server/index.ts";
+import { childNodeArguments } from "../support/child.ts";
 import { until } from "./gate.ts";
 
 const program = fileURLToPath(new URL(`./cli-program${extname(fileURLToPath(import.meta.url))}`, import.meta.url));
@@ -16,7 +17,7 @@ class Run {
   readonly ended: Promise<number>;
 
   constructor(server: string, ...parameters: string[]) {
-    this.child = spawn(process.execPath, [...process.execArgv, program, ...parameters], {
+    this.child = spawn(process.execPath, [...childNodeArguments, program, ...parameters], {
       env: { ...process.env, ZABRA_CONNECT: server },
       stdio: ["ignore", "pipe", "pipe"],
     });

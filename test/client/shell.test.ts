@@ -10,6 +10,7 @@ import { History } from "../../client/cli/history.ts";
 import { treeLines } from "../../client/cli/tree-view.ts";
 import { splitWords } from "../../client/cli/words.ts";
 import { startServer } from "../../server/index.ts";
+import { childNodeArguments } from "../support/child.ts";
 
 const program = fileURLToPath(new URL(`./cli-program${extname(fileURLToPath(import.meta.url))}`, import.meta.url));
 
@@ -49,7 +50,7 @@ t.test("a script from a pipe runs in one session and ends at its first failure",
   const server = await startServer({ logLevel: "silent" });
   t.teardown(() => server.close());
   await server.ready();
-  const child = spawn(process.execPath, [...process.execArgv, program, "shell"], {
+  const child = spawn(process.execPath, [...childNodeArguments, program, "shell"], {
     env: { ...process.env, ZABRA_CONNECT: server.url },
   });
   const output = Promise.all([text(child.stdout), text(child.stderr), new Promise((resolve) => child.on("exit", resolve))]);
@@ -58,7 +59,7 @@ t.test("a script from a pipe runs in one session and ends at its first failure",
   t.match(refused, /BAD_PATH|BAD_ARGUMENTS/);
   t.equal(code, 1);
 
-  const again = spawn(process.execPath, [...process.execArgv, program, "shell"], {
+  const again = spawn(process.execPath, [...childNodeArguments, program, "shell"], {
     env: { ...process.env, ZABRA_CONNECT: server.url },
   });
   const outputs = Promise.all([text(again.stdout), text(again.stderr), new Promise((resolve) => again.on("exit", resolve))]);

@@ -184,9 +184,9 @@ t.test("a data directory of a newer format", async (t) => {
   await refused(
     t,
     ["--data-dir", path, ...anyPorts],
-    /^zabra: the epoch record has format version 2, and this program knows versions up to 1$/m,
+    /^zabra: the epoch record has format version 3, and this program knows versions up to 2$/m,
   );
-  await refused(t, ["--data-dir", path, ...anyPorts, "--rejoin"], /format version 2/);
+  await refused(t, ["--data-dir", path, ...anyPorts, "--rejoin"], /format version 3/);
   t.same(contents(path), before);
 });
 

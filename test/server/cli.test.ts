@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import { childNodeArguments } from "../support/child.ts";
 import { NativeClient } from "./native-client.ts";
 
 const program = fileURLToPath(new URL(`./cli-program${extname(fileURLToPath(import.meta.url))}`, import.meta.url));
@@ -26,7 +27,7 @@ class Run {
   #over = false;
 
   constructor(...parameters: string[]) {
-    this.child = spawn(process.execPath, [...process.execArgv, program, ...parameters], {
+    this.child = spawn(process.execPath, [...childNodeArguments, program, ...parameters], {
       env: { ...process.env, ZABRA_CONFIG: config },
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -13,6 +13,7 @@ import type { KeyValueImage, KeyValueWrite } from "../../src/tree/key-value.ts";
 import { SnapshotSink, SnapshotSource } from "../../src/tree/snapshot-image.ts";
 import { openStore, type WriteBehindStore } from "../../src/tree/write-behind-store.ts";
 import { Random } from "../sim/random.ts";
+import { childNodeArguments } from "../support/child.ts";
 import { plainNode } from "../tree/store-model.ts";
 import { applyBatches, bytesOf, numberKey, textOf } from "./lmdb-batches.ts";
 
@@ -252,14 +253,14 @@ t.test("the tree store and a snapshot over LMDB", async (t) => {
 });
 
 /** ZABRA_LMDB_ROUNDS=100 for the long run. */
-const rounds = Number(process.env["ZABRA_LMDB_ROUNDS"] ?? 6);
+const rounds = Number(process.env["ZABRA_LMDB_ROUNDS"] ?? 3);
 const childPath = fileURLToPath(
   new URL(import.meta.url.endsWith(".ts") ? "./lmdb-child.ts" : "./lmdb-child.js", import.meta.url),
 );
 
 /** Runs the child until it has printed `lines` numbers and `ms` more, then kills it; the last number printed. */
 async function runAndKill(directory: string, after: number, lines: number, ms: number): Promise<number> {
-  const child: ChildProcess = spawn(process.execPath, [...process.execArgv, childPath, directory, String(after)], {
+  const child: ChildProcess = spawn(process.execPath, [...childNodeArguments, childPath, directory, String(after)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   let printed = "";
@@ -280,7 +281,7 @@ async function runAndKill(directory: string, after: number, lines: number, ms: n
 t.test("a process that exits in the middle of a transaction ends, with its code", async (t) => {
   const directory = newDirectory(t);
   for (const afterMs of [0, 30, 100]) {
-    const child = spawn(process.execPath, [...process.execArgv, childPath, directory, "0", String(afterMs)], {
+    const child = spawn(process.execPath, [...childNodeArguments, childPath, directory, "0", String(afterMs)], {
       stdio: ["ignore", "ignore", "inherit"],
     });
     const code = await new Promise((resolve) => child.on("close", resolve));

@@ -5,6 +5,7 @@ import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { startServer } from "../../../server/index.ts";
+import { childNodeArguments } from "../../support/child.ts";
 import { logBytes, snapshotBytes, write } from "./zookeeper-files.ts";
 
 t.setTimeout(60_000);
@@ -18,7 +19,7 @@ interface Ended {
 }
 
 function zabra(url: string, ...parameters: string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [...process.execArgv, program, ...parameters, "--connect", url], {
+  const child = spawn(process.execPath, [...childNodeArguments, program, ...parameters, "--connect", url], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let [out, err] = ["", ""];

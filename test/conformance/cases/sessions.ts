@@ -120,13 +120,13 @@ const renewing: readonly Case[] = [
   },
   {
     name: "a refused renewal leaves the session's connection alone",
-    run: async (scene) => {
+    run: async (scene, t) => {
       const a = await scene.client("a");
       const thief = scene.dial("thief");
       thief.hello({ session: a.session, password: Buffer.alloc(16, 7) });
       await thief.welcome();
       await thief.close();
-      await a.do(exists("/"));
+      await a.do(exists(t));
     },
   },
   {
