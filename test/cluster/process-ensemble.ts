@@ -257,6 +257,16 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+/** A base port for `zabra dev`, all of whose servers' ports are free. */
+export async function freeDevPort(servers: number): Promise<number> {
+  for (;;) {
+    const [base = 0] = await freePorts(1);
+    const ports = Array.from({ length: servers }, (_, i) => [0, 1, 708].map((offset) => base + offset + 10 * i)).flat();
+    const free = await Promise.all(ports.map(isFree));
+    if (free.every(Boolean)) return base;
+  }
+}
+
 function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();

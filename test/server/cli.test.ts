@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import { freeDevPort } from "../cluster/process-ensemble.ts";
 import { childNodeArguments } from "../support/child.ts";
 import { NativeClient } from "./native-client.ts";
 
@@ -170,7 +171,7 @@ t.test("recover: the survivor begins a new ensemble with what it has", async (t)
 });
 
 t.test("dev: three servers, one of which dies and is started again; a signal ends all", async (t) => {
-  const port = 20_000 + (process.pid % 20_000);
+  const port = await freeDevPort(3);
   const dev = new Run("dev", "--data-dir", join(directory, "dev"), "--base-port", String(port), "--log-level", "info");
   await dev.says(new RegExp(`connect to +ws://127.0.0.1:${port},ws://127.0.0.1:${port + 10},ws://127.0.0.1:${port + 20}`));
   const client = await NativeClient.connect(`ws://127.0.0.1:${port + 10}`);
