@@ -7,7 +7,6 @@
  * watch events before answers; then clients are answered; then the store may begin a flush.
  */
 
-import type { Log } from "../log/log.ts";
 import { permission } from "../model/acl.ts";
 import { assert, assertNever } from "../model/assert.ts";
 import { mutant } from "../model/mutant.ts";
@@ -28,6 +27,7 @@ import { Clients } from "./clients.ts";
 import type { DigestRing } from "./digest-ring.ts";
 import type { EffectsBuilder } from "./effects-builder.ts";
 import type { Event, Now } from "./event.ts";
+import { Generations } from "./generations.ts";
 import { LogHistory } from "./history.ts";
 import type { Inspection } from "./inspection.ts";
 import { LeaderAccess } from "./leader-access.ts";
@@ -36,7 +36,7 @@ import type { Drivers, ReplicaOptions } from "./options.ts";
 import { RequestsAtLeader } from "./requests-at-leader.ts";
 import { StateMachine } from "./state-machine.ts";
 import type { Status } from "./status.ts";
-import { Install, nextGeneration, retire, type Storage, snapshotReader } from "./storage.ts";
+import { type Storage, snapshotReader } from "./storage.ts";
 
 const appliedPerTurn = 4_000;
 const applyBatchBytes = 1 << 20;
@@ -44,9 +44,9 @@ const applyBatchBytes = 1 << 20;
 export class Running implements ZabHost {
   readonly #options: ReplicaOptions;
   readonly #drivers: Drivers;
-  readonly #tokens: TokenSource;
   readonly #effects: EffectsBuilder;
   readonly #digests: DigestRing;
+  readonly #generations: Generations;
   readonly #context: ZabContext;
   readonly #zab: Zab;
   readonly #clients: Clients;
@@ -64,11 +64,6 @@ export class Running implements ZabHost {
   #store: WriteBehindStore;
   #machine: StateMachine;
   #streams: StreamTable;
-  #installs: Install[] = [];
-  /** The last one that this process has begun. */
-  #generation = 0;
-  /** Logs on their way out: their completions are still theirs. */
-  #retired: Log[] = [];
   #leader: RequestsAtLeader | undefined;
   /** Requests that reached us as the leader before our tree was up to our log: prepare would not see what is still to be applied. */
   #early: { from: ServerId; message: RequestMessage }[] = [];
@@ -94,10 +89,10 @@ export class Running implements ZabHost {
   ) {
     this.#options = options;
     this.#drivers = drivers;
-    this.#tokens = tokens;
     this.#effects = effects;
     this.#digests = digests;
     this.#storage = storage;
+    this.#generations = new Generations(options, drivers, tokens, storage);
     this.#store = storage.store;
     this.#machine = StateMachine.over(storage.store, options);
     this.#context = this.#newContext(storage);
@@ -212,7 +207,7 @@ export class Running implements ZabHost {
     this.#access.flush();
     this.#deliverLocal();
     this.#zab.advance();
-    for (const install of this.#installs) install.log.endTurn(this.#now.monotonicMs);
+    this.#generations.endTurn(this.#now.monotonicMs);
     this.#settleClosed();
     this.#followLeader();
     this.#deliverLocal();
@@ -369,19 +364,16 @@ export class Running implements ZabHost {
   #onDiskDone(token: number): void {
     const nowMs = this.#now.monotonicMs;
     if (this.#context.log.onDiskDone(token, nowMs) || this.#context.epochs.onDiskDone(token)) return;
-    for (const install of this.#installs) if (install.log.onDiskDone(token, nowMs)) return;
-    for (const log of this.#retired) if (log.onDiskDone(token, nowMs)) break;
-    this.#retired = this.#retired.filter((log) => !log.removed);
+    this.#generations.onDiskDone(token, nowMs);
   }
 
   #onStoreCommitted(token: number): void {
-    if (this.#store.onStoreCommitted(token)) return;
-    for (const install of this.#installs) if (install.onStoreCommitted(token)) return;
+    if (!this.#store.onStoreCommitted(token)) this.#generations.onStoreCommitted(token);
   }
 
   #onStoreSynced(token: number): void {
-    if (this.#store.onStoreSynced(token)) return this.#trim();
-    for (const install of this.#installs) if (install.onStoreSynced(token)) return;
+    if (this.#store.onStoreSynced(token)) this.#trim();
+    else this.#generations.onStoreSynced(token);
   }
 
   /** The log is kept from the flushed zxid (not the applied one: a flush that is only visible may be lost), and for learners. */
@@ -520,35 +512,18 @@ export class Running implements ZabHost {
   }
 
   beginInstall(zxid: Zxid): SnapshotInstall {
-    this.#generation = Math.max(this.#generation + 1, nextGeneration(this.#drivers));
-    const install = new Install(this.#options, this.#drivers, this.#tokens, {
-      zxid,
-      generation: this.#generation,
-      onAbandon: () => this.#dropInstall(install),
-    });
-    this.#installs.push(install);
-    return install;
+    return this.#generations.begin(zxid);
   }
 
   completeInstall(done: SnapshotInstall): void {
-    const install = this.#installs.find((other) => other === done);
-    assert(install !== undefined, "a completed install must have been begun here");
-    const before = this.#storage;
     if (!mutant("streams live through SNAP")) this.#clients.closeAll("the server has fetched a new snapshot");
-    this.#storage = install.open(this.#options, this.#tokens, before.epochs);
-    this.#installs = [];
+    this.#storage = this.#generations.complete(done);
     this.#context.log = this.#storage.log;
     this.#store = this.#storage.store;
     this.#machine = StateMachine.over(this.#store, this.#options);
     this.#digests.clear();
     this.#recordDigest();
     this.#streams = this.#newStreams();
-    this.#retired.push(retire(this.#drivers, this.#tokens, before));
-  }
-
-  #dropInstall(install: Install): void {
-    this.#installs = this.#installs.filter((other) => other !== install);
-    this.#retired.push(retire(this.#drivers, this.#tokens, install));
   }
 
   // ---- view

@@ -1,18 +1,17 @@
 /**
- * The server's directories: epoch record, log and tree store, opened through recovery, flushed,
- * trimmed, and switched to a received snapshot. The epoch record names the generation in use; any
- * other `log-n` or `store-n` is a leftover of an interrupted install and is removed.
+ * The server's directories: epoch record, log and tree store, opened through recovery. The epoch record
+ * names the generation in use; any other `log-n` or `store-n` is a leftover of an interrupted install.
+ * `generations.ts` builds the next generation from a snapshot and removes those of before.
  */
 import { type EpochRecord, EpochRecordFile } from "../log/epoch-record.ts";
-import { createLog, type Log, openLog } from "../log/log.ts";
-import { assert } from "../model/assert.ts";
+import { type Log, openLog } from "../log/log.ts";
 import { mutant } from "../model/mutant.ts";
 import type { TokenSource } from "../model/tokens.ts";
-import { type Zxid, zeroEpoch, zeroZxid } from "../model/zxid.ts";
+import { zeroEpoch, zeroZxid } from "../model/zxid.ts";
 import type { KeyValue } from "../tree/key-value.ts";
-import { SnapshotSink, SnapshotSource } from "../tree/snapshot-image.ts";
+import { SnapshotSource } from "../tree/snapshot-image.ts";
 import { openStore, type WriteBehindStore } from "../tree/write-behind-store.ts";
-import type { SnapshotInstall, SnapshotReader } from "../zab/context.ts";
+import type { SnapshotReader } from "../zab/context.ts";
 import type { Drivers, ReplicaOptions } from "./options.ts";
 
 export interface Storage {
@@ -23,6 +22,8 @@ export interface Storage {
   readonly generation: number;
   /** Nothing was there: the server starts empty. */
   readonly fresh: boolean;
+  /** Directories of other generations, found at opening. */
+  readonly leftovers: readonly string[];
 }
 
 export type StorageOpening =
@@ -38,11 +39,7 @@ export function openStorage(options: ReplicaOptions, drivers: Drivers, tokens: T
     return damaged(options, drivers, tokens, "it was told to rejoin", opening.record);
   const problem = recordProblem(options, opening.record);
   if (problem !== undefined) return { type: "refused", exitCode: 78, reason: problem };
-  const storage = openDirectories(options, drivers, tokens, opening.file, false);
-  // Not before: a server that starts anew beside its damaged data must not take the name of a leftover that is being removed.
-  if (storage.type === "ok" && storage.storage.generation === opening.record.generation)
-    removeLeftovers(drivers, tokens, opening.record.generation);
-  return storage;
+  return openDirectories(options, drivers, tokens, opening.file, false);
 }
 
 function openDirectories(
@@ -63,7 +60,9 @@ function openDirectories(
   const problem = mismatch(opened.log, store.store);
   if (problem !== undefined) return damaged(options, drivers, tokens, problem, record);
   const notes = opened.tornTailCut ? ["a torn batch at the end of the log was cut: it was never acknowledged"] : [];
-  return { type: "ok", storage: { epochs, log: opened.log, store: store.store, kv, generation, fresh }, notes };
+  // A server that starts anew leaves its damaged data alone until the next start: somebody may want to look at it.
+  const leftovers = fresh ? [] : leftoversBeside(drivers, generation);
+  return { type: "ok", storage: { epochs, log: opened.log, store: store.store, kv, generation, fresh, leftovers }, notes };
 }
 
 /** The log must reach from the store's zxid on: otherwise one of them is not ours. */
@@ -74,13 +73,17 @@ function mismatch(log: Log, store: WriteBehindStore): string | undefined {
 }
 
 function openEmpty(options: ReplicaOptions, drivers: Drivers, tokens: TokenSource): StorageOpening {
+  const [other] = leftoversBeside(drivers, 1);
+  if (other !== undefined)
+    return damaged(options, drivers, tokens, `the epoch record is missing, but ${other} is there`, undefined);
   const epochs = EpochRecordFile.create(drivers.disk, tokens, emptyRecord(options, 1));
-  removeLeftovers(drivers, tokens, 1);
   const opening = openDirectories(options, drivers, tokens, epochs, true);
-  const kept =
-    opening.type === "ok" && (opening.storage.log.lastZxid !== zeroZxid || opening.storage.store.appliedZxid !== zeroZxid);
-  if (!kept) return opening;
+  if (opening.type !== "ok" || isEmpty(opening.storage)) return opening;
   return damaged(options, drivers, tokens, "the epoch record is missing, but the log has entries", undefined);
+}
+
+function isEmpty({ log, store }: Storage): boolean {
+  return log.lastZxid === zeroZxid && store.appliedZxid === zeroZxid;
 }
 
 function emptyRecord(options: ReplicaOptions, generation: number): EpochRecord {
@@ -148,89 +151,12 @@ function generationOf(name: string): number | undefined {
   return Number.isSafeInteger(generation) ? generation : undefined;
 }
 
-function removeLeftovers(drivers: Drivers, tokens: TokenSource, keep: number): void {
-  for (const name of drivers.disk.list("")) {
-    const generation = generationOf(name);
-    if (generation === undefined || generation === keep) continue;
-    drivers.disk.submit({ type: "remove", token: tokens.next(), file: name });
-  }
-}
-
-/** Ends the use of directories that a snapshot has replaced, or that were begun in vain. The log is removed once nothing of it is in flight. */
-export function retire(
-  drivers: Drivers,
-  tokens: TokenSource,
-  old: { readonly log: Log; readonly kv: KeyValue; readonly generation: number },
-): Log {
-  old.kv.close();
-  old.log.remove();
-  drivers.disk.submit({ type: "remove", token: tokens.next(), file: `store-${old.generation}` });
-  return old.log;
+function leftoversBeside(drivers: Drivers, keep: number): readonly string[] {
+  return drivers.disk.list("").filter((name) => (generationOf(name) ?? keep) !== keep);
 }
 
 /** The whole store as SNAP sends it: a point-in-time image, so commits never wait for it. */
 export function snapshotReader(kv: KeyValue, chunkBytes: number): SnapshotReader {
   const source = new SnapshotSource(kv, chunkBytes);
   return { zxid: source.zxid, next: () => source.next().pairs, release: () => source.release() };
-}
-
-/** A store and a log built beside the live ones while a snapshot comes in. */
-export class Install implements SnapshotInstall {
-  readonly log: Log;
-  readonly generation: number;
-  readonly kv: KeyValue;
-  readonly #sink: SnapshotSink;
-  readonly #chunkBytes: number;
-  readonly #onAbandon: () => void;
-  #finished = false;
-
-  /** `generation`: one that this process has not used yet, since an abandoned one's directories may still be on their way out. */
-  constructor(
-    options: ReplicaOptions,
-    drivers: Drivers,
-    tokens: TokenSource,
-    parts: { readonly zxid: Zxid; readonly generation: number; readonly onAbandon: () => void },
-  ) {
-    this.#onAbandon = parts.onAbandon;
-    this.generation = parts.generation;
-    this.#chunkBytes = options.limits.snapshot_chunk_bytes;
-    this.log = createLog({ disk: drivers.disk, tokens, directory: `log-${this.generation}`, limits: options.limits }, parts.zxid);
-    this.kv = drivers.openStore(`store-${this.generation}`);
-    this.#sink = new SnapshotSink(this.kv, tokens);
-  }
-
-  get pending(): number {
-    return Math.ceil(this.#sink.pending / this.#chunkBytes);
-  }
-
-  get synced(): boolean {
-    return this.#finished && this.#sink.synced;
-  }
-
-  write(pairs: readonly (readonly [key: Uint8Array, value: Uint8Array])[]): string | undefined {
-    return this.#sink.write(pairs);
-  }
-
-  finish(): void {
-    this.#finished = true;
-  }
-
-  abandon(): void {
-    this.#onAbandon();
-  }
-
-  /** The live storage from here on: the durable epoch record names it already. */
-  open(options: ReplicaOptions, tokens: TokenSource, epochs: EpochRecordFile): Storage {
-    const opening = openStore({ kv: this.kv, tokens, limits: options.limits });
-    assert(opening.type === "ok", "an installed store must open");
-    return { epochs, log: this.log, store: opening.store, kv: this.kv, generation: this.generation, fresh: false };
-  }
-
-  onStoreCommitted(token: number): boolean {
-    return this.#sink.onStoreCommitted(token);
-  }
-
-  onStoreSynced(token: number): boolean {
-    return this.#sink.onStoreSynced(token);
-  }
 }

@@ -13,13 +13,7 @@ import type { Change, WatchEvent, WatchEventType } from "../model/watch.ts";
 import type { Zxid } from "../model/zxid.ts";
 import type { CatchUpTree } from "./catch-up.ts";
 import type { HistoryTxn } from "./stream.ts";
-
-const eventOfChange = {
-  created: "nodeCreated",
-  deleted: "nodeDeleted",
-  dataChanged: "nodeDataChanged",
-  aclChanged: undefined,
-} as const;
+import { eventOfChange } from "./watch-table.ts";
 
 /** `txns`: all after `relativeZxid`; undefined when they are too many, or gone. */
 export function replay(request: SetWatchesRequest, txns: readonly HistoryTxn[] | undefined, tree: CatchUpTree): WatchEvent[] {

@@ -45,7 +45,8 @@ const bitsOfType: { readonly [Type in WatcherType]: number } = {
   any: data | child | persistent | recursive,
 };
 
-const eventOfChange = {
+/** What the watches of the changed node itself are told. */
+export const eventOfChange = {
   created: "nodeCreated",
   deleted: "nodeDeleted",
   dataChanged: "nodeDataChanged",

@@ -94,10 +94,17 @@ export class Learner {
     this.#fail("the connection was lost");
   }
 
-  /** Leaves the role; a half received snapshot is thrown away (ZOOKEEPER-3642). */
+  /**
+   * Leaves the role; a half received snapshot is thrown away (ZOOKEEPER-3642). Not one that the epoch record
+   * names: that save may be durable already, with the leader's epoch as currentEpoch, which the old log does not hold.
+   */
   stop(): void {
-    this.#install?.abandon();
+    const install = this.#install;
+    if (install === undefined) return;
+    if (this.#context.record.generation === install.generation && !mutant("a named snapshot is thrown away"))
+      return this.#switchToInstall(install);
     this.#install = undefined;
+    install.abandon();
   }
 
   /** Once a turn, after its events. */
@@ -292,7 +299,7 @@ export class Learner {
     return durable.currentEpoch >= message.epoch && durable.generation === generation && member;
   }
 
-  /** The durable epoch record names the new directories: from here on they are the only ones. */
+  /** The epoch record names the new directories: from here on they are the only ones. */
   #switchToInstall(install: SnapshotInstall): void {
     this.#install = undefined;
     this.#context.fenced = false;

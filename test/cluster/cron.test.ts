@@ -2,26 +2,11 @@
  * The cron example: three processes, of which the leader is killed and stopped at random. It judges by the tree; this test also by what
  * the processes say. `npm run nemesis:cron` is the same for two minutes.
  */
-import { spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import t from "tap";
-
-const three = fileURLToPath(new URL("../../examples/cron/three.js", import.meta.url));
-
-function run(args: readonly string[]): Promise<{ readonly code: number | null; readonly output: string }> {
-  const child = spawn(process.execPath, [three, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-  t.teardown(() => child.kill("SIGTERM"));
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      output += chunk.toString();
-    });
-  }
-  return new Promise((resolve) => child.once("close", (code) => resolve({ code, output })));
-}
+import { runExample } from "../support/child.ts";
 
 t.test("every tick once, or interrupted, while leaders die and sleep", { timeout: 120_000 }, async (t) => {
-  const { code, output } = await run(["5"]);
+  const { code, output } = await runExample(t, "cron/three", "5");
   const started = [...output.matchAll(/^worker-\d+ started run (\d+) of/gm)].map((match) => match[1]);
   t.equal(code, 0, "the tree shows every tick once");
   t.match(output, /^every tick ran once or is reported as interrupted, never two at a time$/m);

@@ -1,28 +1,9 @@
 /** The examples, as their users start them, for a few seconds each. */
-import { spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import t from "tap";
-
-interface Ended {
-  readonly code: number | null;
-  readonly output: string;
-}
-
-function run(example: string, ...args: readonly string[]): Promise<Ended> {
-  const program = fileURLToPath(new URL(`../../examples/${example}.js`, import.meta.url));
-  const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-  t.teardown(() => child.kill("SIGTERM"));
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      output += chunk.toString();
-    });
-  }
-  return new Promise((resolve) => child.once("close", (code) => resolve({ code, output })));
-}
+import { runExample } from "../support/child.ts";
 
 t.test("registry: no request is lost while instances come, drain and are killed", { timeout: 120_000 }, async (t) => {
-  const { code, output } = await run("registry/main", "1500");
+  const { code, output } = await runExample(t, "registry/main", "1500");
   t.equal(code, 0);
   const [, came, drained, killed] =
     /1500 requests, 0 lost, .* (\d+) instances came, (\d+) were drained, (\d+) killed/.exec(output) ?? [];
@@ -30,13 +11,13 @@ t.test("registry: no request is lost while instances come, drain and are killed"
 });
 
 t.test("lock: nothing is lost under a lock while servers are killed", { timeout: 60_000 }, async (t) => {
-  const { code, output } = await run("lock/main", "1");
+  const { code, output } = await runExample(t, "lock/main", "1");
   t.equal(code, 0, output);
   t.match(output, /^(\d+) additions under the lock, and the number is \1\na late write is refused: FENCED$/m);
 });
 
 t.test("config: taken up, refused, gone back", { timeout: 60_000 }, async (t) => {
-  const { code, output } = await run("config/main");
+  const { code, output } = await runExample(t, "config/main");
   t.equal(code, 0, output);
   const lines = output.split("\n").filter((line) => !line.startsWith("{"));
   t.match(lines[0], /starts with .*"limit":10/);

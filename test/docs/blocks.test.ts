@@ -12,11 +12,7 @@ import { startEnsemble } from "../../server/index.ts";
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const documented = "ws://127.0.0.1:2180,ws://127.0.0.1:2190,ws://127.0.0.1:2200";
 /** Pages whose programs need more than an ensemble, and the test that runs each of them. */
-const elsewhere: ReadonlyMap<string, string> = new Map([
-  ["docs/fencing.md", "test/examples/docs.test.ts"],
-  ["docs/leadership.md", "test/examples/docs.test.ts"],
-  ["docs/locks.md", "test/examples/docs.test.ts"],
-]);
+const elsewhere: ReadonlyMap<string, string> = new Map([["docs/fencing.md", "test/examples/docs.test.ts"]]);
 /** Commands that build, start or stop things are run by the gate itself, and by `test/server/cli.test.ts`. */
 const notHere = /^(?:npm|npx zabra (?:dev|server|watch)|kill|node dist|#|$)/;
 

@@ -1,4 +1,4 @@
-/** The programs of the pages on locks, leadership, fencing and the virtual ensemble run as they stand there, in virtual time, with what they leave open filled in. */
+/** The programs of the pages on fencing and the virtual ensemble run as they stand there, in virtual time, with what they leave open filled in. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -27,36 +27,9 @@ function body(page: string, names: readonly string[]): (...values: readonly unkn
 
 async function play(page: string, client: Client, open: Readonly<Record<string, unknown>>): Promise<void> {
   const scope = { ...recipes, ...fencing, client, ...open };
-  const names = Object.keys(scope).filter((name) => page !== "locks" || name !== "client");
+  const names = Object.keys(scope);
   await body(page, names)(...names.map((name) => (scope as Record<string, unknown>)[name]));
 }
-
-t.test("docs/locks.md", async (t) => {
-  const ensemble = virtualEnsemble();
-  await ensemble.run(async () => {
-    const client = await ensemble.client();
-    await client.create("/report");
-    await play("locks", client, { connect: () => client, makeReport: async () => "the report" });
-    t.equal((await client.get("/report")).text, "the report");
-  });
-});
-
-t.test("docs/leadership.md", async (t) => {
-  const ensemble = virtualEnsemble();
-  await ensemble.run(async () => {
-    const client = await ensemble.client();
-    await client.create("/plan");
-    let plans = 0;
-    const makePlan = async (): Promise<string> => {
-      plans += 1;
-      if (plans > 3) throw new Error("enough");
-      return `plan ${plans}`;
-    };
-    await t.rejects(play("leadership", client, { makePlan }), /enough/);
-    t.equal((await client.get("/plan")).text, "plan 3");
-    t.equal(await new recipes.Election(client, "/election/scheduler").leader(), undefined, "`await using` resigned");
-  });
-});
 
 t.test("docs/fencing.md", async (t) => {
   const ensemble = virtualEnsemble();

@@ -3,27 +3,7 @@
  * opcodes, xids, lengths and counts replaced, with frame lengths put right again) and without any.
  */
 
-/** mulberry32. */
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  below(bound: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let x = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
-    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
-    return ((x ^ (x >>> 14)) >>> 0) % bound;
-  }
-
-  pick<T>(values: readonly T[]): T {
-    const value = values[this.below(values.length)];
-    if (value === undefined) throw new Error("nothing to pick from");
-    return value;
-  }
-}
+import type { Random } from "../support/random.ts";
 
 export type Session = readonly Buffer[];
 

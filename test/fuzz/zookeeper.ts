@@ -11,7 +11,8 @@ import { frame, int, type JuteReader } from "../conformance/jute.ts";
 import { addWatch, auth, create, exists, getData, type Operation, setData } from "../conformance/operations.ts";
 import { readSessions } from "../conformance/recording.ts";
 import { connectFrame } from "../conformance/scene.ts";
-import { damagedSession, Random, type Session } from "./damage.ts";
+import { Random } from "../support/random.ts";
+import { damagedSession, type Session } from "./damage.ts";
 
 export interface FuzzOptions {
   readonly seed: number;

@@ -5,7 +5,7 @@
 import { connect } from "node:net";
 import t from "tap";
 import { type Server, startServer } from "../../server/index.ts";
-import { Random } from "../watch/support.ts";
+import { Random } from "../support/random.ts";
 import { type AclEntry, Body, createBody, openAcl, PortClient } from "./port-client.ts";
 
 const sessions = 400;

@@ -223,6 +223,11 @@ export class SimDisk implements Disk {
     );
   }
 
+  /** A file whose name begins so is being replaced. */
+  replacing(prefix: string): boolean {
+    return this.#pending.some(({ operation }) => operation.type === "replace" && operation.file.startsWith(prefix));
+  }
+
   /** More latency for whole-file replacements of files whose names begin so (a slow epoch record). */
   slowReplace: { readonly prefix: string; readonly ms: number } | undefined;
 

@@ -8,7 +8,8 @@ import { counterSpan, type Zxid } from "../../src/model/zxid.ts";
 import type { StoreImage, Znode } from "../../src/tree/store.ts";
 import type { HistoryTxn } from "../../src/watch/stream.ts";
 import { StreamTable } from "../../src/watch/stream-table.ts";
-import { change, Random, zx } from "./support.ts";
+import { Random } from "../support/random.ts";
+import { change, zx } from "./support.ts";
 
 const limits: Limits = {
   ...productionLimits,

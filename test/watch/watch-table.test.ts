@@ -4,7 +4,8 @@ import { isWithin, parentOf } from "../../src/model/path.ts";
 import type { WatcherType } from "../../src/model/request.ts";
 import type { Change, WatchEvent } from "../../src/model/watch.ts";
 import { type WatchAccess, WatchTable } from "../../src/watch/watch-table.ts";
-import { change, Random } from "./support.ts";
+import { Random } from "../support/random.ts";
+import { change } from "./support.ts";
 
 const everyone: WatchAccess = { permits: () => true, aclIdOf: () => 1 };
 

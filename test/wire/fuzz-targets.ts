@@ -16,20 +16,15 @@ import { writeAcl, writeBoolean, writeBuffer, writeString, writeStrings } from "
 import { decodePeer, encodePeer } from "../../src/wire/peer-codec.ts";
 import { decodeTxn, encodeTxn } from "../../src/wire/txn-codec.ts";
 import { decodeZkConnect, decodeZkRequest } from "../../src/wire/zookeeper-codec.ts";
+import { Random } from "../support/random.ts";
 import { clientMessage, peerMessage, serverMessage, txn } from "./arbitraries.ts";
 import { hex, sameValue } from "./compare.ts";
 
 export const seed = 20_261_121;
 
-/** mulberry32. */
 export function randomSource(start: number): (bound: number) => number {
-  let state = start >>> 0;
-  return (bound) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let x = Math.imul(state ^ (state >>> 15), state | 1);
-    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
-    return ((x ^ (x >>> 14)) >>> 0) % bound;
-  };
+  const random = new Random(start);
+  return (bound) => random.below(bound);
 }
 
 const interesting = [0x00, 0x01, 0x02, 0x08, 0x0a, 0x12, 0x7f, 0x80, 0xff, 0x0b, 0x0c, 0xed, 0xc0];

@@ -36,6 +36,11 @@ export const regressions: readonly Regression[] = [
     what: "a dispute over tree digests was never decided by a server that came back later",
     scenario: "18 a digest tie",
   },
+  {
+    seed: 5786,
+    what: "a snapshot was thrown away while the epoch record that names it was on its way to the disk",
+    scenario: "a snapshot that is named but not yet in use",
+  },
   { seed: 166, what: "a check took an idle marker for an entry", scenario: undefined },
   { seed: 375, what: "a check took NO_QUORUM for an answer of the register", scenario: undefined },
 ];

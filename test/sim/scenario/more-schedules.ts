@@ -108,7 +108,47 @@ function keptResults(seed: number, trace: Trace): string[] {
   return calls.every((call) => call.sends > 1) ? ["all sent twice"] : [];
 }
 
+/**
+ * The link to the leader breaks while the epoch record that names a received snapshot is on its way to the disk. From that
+ * moment the snapshot's directories are the server's, whether it goes on with them or dies before or after the record is there.
+ */
+function namedSnapshot(seed: number, trace: Trace): string[] {
+  const limits = { history_txns_min: 8, history_bytes_min: 256, history_bytes_max: 2_048, log_segment_bytes: 4_096 };
+  const stage = new Stage(seed, { clients: 1, sessionTimeoutMs: 20_000, limits, ...traced(trace) });
+  const { cluster, random } = stage;
+  stage.start(3);
+  const a = stage.leaderId;
+  const [b = 0] = stage.others(a);
+  cluster.isolate(b);
+  cluster.run(60);
+  for (let i = 0; i < 160; i += 1) stage.done(stage.create(0, `/n${i}`));
+  cluster.run(500);
+  const server = cluster.server(b);
+  server.disk.slowReplace = { prefix: "epoch-record", ms: 40 };
+  const newLeader = stage.when(
+    a,
+    b,
+    (message) => message.type === "newLeader",
+    () => undefined,
+  );
+  cluster.rejoin(b);
+  cluster.until("the record is being saved", () => newLeader.happened && server.disk.replacing("epoch-record"), 4_000);
+  cluster.run(random.between(0, 10));
+  cluster.isolate(b);
+  for (const other of stage.others(b)) cluster.peers.break(b, other);
+  cluster.run(random.between(0, 120));
+  if (random.chance(0.5)) cluster.rejoin(b);
+  cluster.run(random.between(0, 400));
+  server.disk.slowReplace = undefined;
+  if (random.chance(0.5)) server.kill();
+  else server.crash(false);
+  cluster.rejoin(b);
+  stage.finish();
+  return cluster.checks.marks.has("snap") ? ["SNAP"] : [];
+}
+
 export const moreSchedules: readonly Schedule[] = [
+  { name: "a snapshot that is named but not yet in use", seeds: 8, play: namedSnapshot, mustSee: ["SNAP"] },
   { name: "2 SNAP swaps too early", seeds: 6, play: snapSwapsTooEarly, mustSee: ["A died after its snapshot"] },
   { name: "18 a digest tie", seeds: 3, play: digestTie, mustSee: ["tied, then fenced"] },
   { name: "25 an LRU reply table", seeds: 2, play: keptResults, mustSee: ["all sent twice"] },
