@@ -24,6 +24,8 @@ export class Zab {
   #learner: Learner | undefined;
   /** FOLLOWERINFO that came while we were looking: whoever elected us first does not ask twice. */
   readonly #infos = new Map<ServerId, FollowerInfoMessage>();
+  /** The last vote of each peer that was answered in this role. */
+  readonly #answered = new Map<ServerId, { readonly message: VoteMessage; readonly atMs: number }>();
   /** Rises with every change of role. */
   #generation = 0;
   #announced = false;
@@ -190,11 +192,13 @@ export class Zab {
   }
 
   #change(): void {
+    this.#answered.clear();
     this.#generation += 1;
     this.#announced = false;
   }
 
   #forget(peer: ServerId): void {
+    this.#answered.delete(peer);
     this.#infos.delete(peer);
     this.#election?.onLost(peer);
     this.#leader?.onLost(peer);
@@ -211,7 +215,7 @@ export class Zab {
     const disturbed = mutant("no pre-vote") && message.state === "looking" && message.leader === from;
     if (disturbed && this.role !== "looking") this.#disturb();
     if (this.#leader === undefined && this.#learner === undefined) this.#election?.onVote(from, message);
-    else if (message.state === "looking") this.#sayWhoLeads(from);
+    else if (message.state === "looking") this.#answer(from, message);
     else if (message.state === "leading") this.#preferEstablished(from, message);
   }
 
@@ -231,6 +235,16 @@ export class Zab {
     this.#learner?.stop();
     this.#look();
     this.#election?.onVote(from, message);
+  }
+
+  /** A candidate and its learners say "looking" too until they serve: without an end to it they would answer each other's answers. */
+  #answer(from: ServerId, message: VoteMessage): void {
+    const nowMs = this.#context.nowMs;
+    const before = this.#answered.get(from);
+    const again = before !== undefined && nowMs - before.atMs < this.#context.limits.vote_resend_ms;
+    if (this.role === "looking" && again && isSame(before.message, message) && !mutant("votes are answered without end")) return;
+    this.#answered.set(from, { message, atMs: nowMs });
+    this.#sayWhoLeads(from);
   }
 
   #sayWhoLeads(peer: ServerId): void {
@@ -260,4 +274,8 @@ export class Zab {
       digestLow: digest?.low ?? 0,
     });
   }
+}
+
+function isSame(a: VoteMessage, b: VoteMessage): boolean {
+  return a.round === b.round && a.leader === b.leader && a.epoch === b.epoch && a.zxid === b.zxid && a.counts === b.counts;
 }

@@ -61,6 +61,7 @@ export const mutants: readonly Mutant[] = [
   { name: "sequence numbers count children", from: "M39" },
   { name: "the counter runs over", from: "M40" },
   { name: "the leader saves the next epoch before its log", from: "S1", seed: 22 },
+  { name: "votes are answered without end", from: "seed 5921", scenario: "a quiet candidate" },
   { name: "a named snapshot is thrown away", from: "seed 5786", scenario: "a snapshot that is named" },
   { name: "SNAP switches before its log", from: "S2", scenario: "2 " },
   { name: "a wiped server is a member at once", from: "S3", scenario: "3 " },

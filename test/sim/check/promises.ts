@@ -84,7 +84,10 @@ export class PromiseChecks {
       case "heartbeatAck":
         return this.#promises(member, to, message.epoch, message.id);
       case "vote":
-        if (message.state === "looking" && message.counts) this.#free(from, member, now, 0, "cast a vote");
+        if (message.state === "looking" && message.counts) {
+          this.#free(from, member, now, 0, "cast a vote");
+          this.#endLeases(from, at);
+        }
         return;
       case "ackEpoch":
         if (message.counts) this.#free(from, member, now, to, "sent ACKEPOCH");
@@ -133,6 +136,11 @@ export class PromiseChecks {
     }
     if (!lease.sentAt.has(id)) lease.sentAt.set(id, turnAt);
     lease.sentAt.delete(id - 256);
+  }
+
+  /** Who votes leads no more, whatever the others still promise it. */
+  #endLeases(leader: number, at: number): void {
+    for (const lease of this.#leases.values()) if (lease.leader === leader) lease.until = Math.min(lease.until, at);
   }
 
   #onAck(from: number, to: number, epoch: number, id: number): void {

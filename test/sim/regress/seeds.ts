@@ -41,6 +41,11 @@ export const regressions: readonly Regression[] = [
     what: "a snapshot was thrown away while the epoch record that names it was on its way to the disk",
     scenario: "a snapshot that is named but not yet in use",
   },
+  {
+    seed: 5921,
+    what: "a candidate and its learner answered each other's votes without end; and a check took a candidate that votes for a lease holder",
+    scenario: "a quiet candidate",
+  },
   { seed: 166, what: "a check took an idle marker for an entry", scenario: undefined },
   { seed: 375, what: "a check took NO_QUORUM for an answer of the register", scenario: undefined },
 ];

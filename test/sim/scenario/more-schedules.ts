@@ -1,6 +1,7 @@
 /** Schedules that break weaker rules, continued (schedules.ts): those about trees that differ, and results that are kept. */
 import type { Request } from "../../../src/model/request.ts";
 import { Violation } from "../check/violation.ts";
+import { calmNetwork } from "../network.ts";
 import type { Schedule } from "./schedules.ts";
 import { Stage } from "./stage.ts";
 
@@ -147,7 +148,43 @@ function namedSnapshot(seed: number, trace: Trace): string[] {
   return cluster.checks.marks.has("snap") ? ["SNAP"] : [];
 }
 
+/** A candidate and a learner that it brings up to date slowly do not serve yet: they must not answer each other's votes without end. */
+function quietCandidate(seed: number, trace: Trace): string[] {
+  const limits = { history_txns_min: 8, history_bytes_min: 256, history_bytes_max: 2_048, log_segment_bytes: 4_096 };
+  // Slow enough that votes cross each other and the election's end.
+  const network = { ...calmNetwork, latencyMs: 10, jitterMs: 25 };
+  const stage = new Stage(seed, { clients: 1, sessionTimeoutMs: 20_000, limits, network, ...traced(trace) });
+  const { cluster } = stage;
+  stage.start(3);
+  const a = stage.leaderId;
+  const [b = 0, c = 0] = stage.others(a);
+  cluster.server(b).crash(false);
+  for (let i = 0; i < 160; i += 1) stage.done(stage.create(0, `/n${i}`));
+  cluster.run(500);
+  cluster.server(a).crash(false);
+  cluster.server(b).slowDiskMs = 60;
+  let votes = 0;
+  cluster.peers.sendHooks.push((_from, _to, message) => {
+    if (message.type === "vote") votes += 1;
+  });
+  const snap = stage.when(
+    c,
+    b,
+    (message) => message.type === "snap",
+    () => {
+      votes = 0;
+    },
+  );
+  cluster.server(b).start();
+  cluster.until("the snapshot has begun", () => snap.happened, 8_000);
+  cluster.run(600);
+  if (votes > 8) throw new Violation("votes end", `${votes} votes in 600 ms in which nobody looked for a leader`);
+  stage.finish();
+  return ["quiet"];
+}
+
 export const moreSchedules: readonly Schedule[] = [
+  { name: "a quiet candidate", seeds: 3, play: quietCandidate, mustSee: ["quiet"] },
   { name: "a snapshot that is named but not yet in use", seeds: 8, play: namedSnapshot, mustSee: ["SNAP"] },
   { name: "2 SNAP swaps too early", seeds: 6, play: snapSwapsTooEarly, mustSee: ["A died after its snapshot"] },
   { name: "18 a digest tie", seeds: 3, play: digestTie, mustSee: ["tied, then fenced"] },
