@@ -7,14 +7,15 @@
  *     {"end":"3:0123456789abcdef"}   children ever created) only where they are not the usual.
  */
 import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
 import { type Acl, openAcl } from "../../src/model/acl.ts";
 import type { NodeKind } from "../../src/model/request.ts";
 import { toText } from "../data.ts";
-import { importFailure } from "./failure.ts";
+import { ImportError, importFailure } from "./failure.ts";
 import { hashOf, type PortableNode, TreeDigest } from "./node.ts";
 
 const formatVersion = 1;
+/** Far above the largest node: base64 and JSON's escapes included. */
+const lineCharsMax = 64 << 20;
 const encoder = new TextEncoder();
 
 export interface ExportHead {
@@ -106,21 +107,29 @@ class ExportReader {
   }
 
   async *#values(): AsyncGenerator<Record<string, unknown>, void, undefined> {
-    const input = createReadStream(this.#file);
-    const opened = new Promise<never>((_, reject) => {
-      input.once("error", (error) => reject(importFailure(`${this.#file} cannot be read: ${error.message}`, error)));
-    });
-    opened.catch(() => {});
-    const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })[Symbol.asyncIterator]();
-    for (;;) {
-      const next = await Promise.race([lines.next(), opened]);
-      if (next.done === true) {
-        if (input.errored !== null) await opened;
-        return;
-      }
+    for await (const line of this.#lines()) {
       this.#line += 1;
-      if (next.value !== "") yield this.#parse(next.value);
+      const text = line.trimEnd();
+      if (text !== "") yield this.#parse(text);
     }
+  }
+
+  /** By newlines alone: `node:readline` of newer Nodes breaks lines at U+2028 too, which JSON leaves as it is. */
+  async *#lines(): AsyncGenerator<string, void, undefined> {
+    let rest = "";
+    try {
+      for await (const chunk of createReadStream(this.#file, { encoding: "utf8" })) {
+        const lines = (rest + chunk).split("\n");
+        rest = lines.pop() ?? "";
+        if (rest.length > lineCharsMax) throw importFailure(`${this.#file} has a line of more than ${lineCharsMax} characters`);
+        yield* lines;
+      }
+    } catch (error) {
+      throw error instanceof ImportError
+        ? error
+        : importFailure(`${this.#file} cannot be read: ${error instanceof Error ? error.message : String(error)}`, error);
+    }
+    yield rest;
   }
 
   #parse(text: string): Record<string, unknown> {
