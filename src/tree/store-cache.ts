@@ -29,7 +29,7 @@ export class ZnodeCache {
   }
 
   set(path: string, node: Znode): void {
-    const bytes = nodeOverheadBytes + path.length + (node.data === undefined ? 0 : node.data.length);
+    const bytes = bytesOf(path, node);
     if (bytes > this.#bytesMax) return;
     if (this.#young.size >= this.#countMax || this.#youngBytes + bytes > this.#bytesMax) {
       this.#old = this.#young;
@@ -40,9 +40,30 @@ export class ZnodeCache {
     this.#youngBytes += bytes;
   }
 
-  /** The path was put or removed. */
+  /** The path was put: a node that is kept is kept as it is now. Others are not taken in, for most of what is put is not read soon. */
+  replace(path: string, node: Znode): void {
+    const before = this.#young.get(path);
+    if (before === undefined) {
+      if (this.#old.delete(path)) this.set(path, node);
+      return;
+    }
+    const bytes = this.#youngBytes - bytesOf(path, before) + bytesOf(path, node);
+    if (bytes > this.#bytesMax) return this.delete(path);
+    this.#young.set(path, node);
+    this.#youngBytes = bytes;
+  }
+
+  /** The path was removed. */
   delete(path: string): void {
-    this.#young.delete(path);
+    const young = this.#young.get(path);
+    if (young !== undefined) {
+      this.#young.delete(path);
+      this.#youngBytes -= bytesOf(path, young);
+    }
     this.#old.delete(path);
   }
+}
+
+function bytesOf(path: string, node: Znode): number {
+  return nodeOverheadBytes + path.length + (node.data === undefined ? 0 : node.data.length);
 }

@@ -130,7 +130,7 @@ export class WriteBehindStore implements Store {
   put(path: string, node: Znode): void {
     this.#insideTxn = true;
     this.#current.setNode(path, node);
-    this.#cache.delete(path);
+    this.#cache.replace(path, node);
   }
 
   /** A node that was created since the last flush leaves nothing behind. */
