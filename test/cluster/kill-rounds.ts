@@ -3,9 +3,8 @@
  * what the clients were told is held against every server. Used by the test and by the long script.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { connect } from "../../client/index.ts";
 import type { ProcessEnsemble } from "./process-ensemble.ts";
-import { connectWriters, Workload } from "./workload.ts";
+import { checkAtAll, connectWriters, Workload } from "./workload.ts";
 
 export const kills = ["leader", "follower", "two", "all"] as const;
 export type Kill = (typeof kills)[number];
@@ -43,7 +42,7 @@ export async function killRounds(ensemble: ProcessEnsemble, options: KillOptions
       const victims = await killAndBack(ensemble, workload, kill, round, options);
       const { acks, longestGapMs: gapMs, longestWriterGapMs: writerGapMs } = workload;
       await workload.end();
-      const problems = [...(await checkAll(ensemble, workload)), ...lost.splice(0)];
+      const problems = [...(await checkAtAll(ensemble.urls, workload)), ...lost.splice(0)];
       options.onRound({ round, kill, victims, problems, acks, gapMs, writerGapMs });
     }
   }
@@ -86,15 +85,4 @@ async function victimsOf(ensemble: ProcessEnsemble, kill: Kill, round: number): 
     case "all":
       return [leader, ...followers];
   }
-}
-
-/** At every server: they must hold the same. */
-async function checkAll(ensemble: ProcessEnsemble, workload: Workload): Promise<readonly string[]> {
-  const problems = new Set<string>();
-  for (const [index, url] of ensemble.urls.entries()) {
-    const reader = await connect(url);
-    for (const problem of await workload.check(reader)) problems.add(`at server ${index + 1}: ${problem}`);
-    await reader.close();
-  }
-  return [...problems];
 }

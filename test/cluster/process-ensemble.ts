@@ -44,6 +44,8 @@ export interface EnsembleOptions {
   readonly nodeArgs?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly directory?: string;
+  /** Where a server reaches another; undefined: at its own peer port. The higher id dials. */
+  readonly peerPort?: (from: number, to: { readonly id: number; readonly peer: number }) => Promise<number>;
   /** Words put before a server's command, such as `cgexec -g memory:x`. */
   readonly prefix?: (id: number) => readonly string[];
 }
@@ -52,6 +54,7 @@ export class ProcessEnsemble {
   readonly #options: EnsembleOptions;
   readonly directory: string;
   readonly members: Member[] = [];
+  readonly #peerPorts = new Map<string, number>();
 
   private constructor(options: EnsembleOptions) {
     this.#options = options;
@@ -64,9 +67,19 @@ export class ProcessEnsemble {
       const [http = 0, zk = 0, peer = 0] = await freePorts(3);
       ensemble.members.push({ id, http, zk, peer, child: undefined, exit: undefined, output: "" });
     }
+    await ensemble.#resolvePeers();
     for (const member of ensemble.members) ensemble.startServer(member.id);
     await ensemble.waitServing();
     return ensemble;
+  }
+
+  async #resolvePeers(): Promise<void> {
+    for (const { id: from } of this.members) {
+      for (const to of this.members) {
+        const port = from > to.id ? await this.#options.peerPort?.(from, to) : undefined;
+        this.#peerPorts.set(`${from} ${to.id}`, port ?? to.peer);
+      }
+    }
   }
 
   get urls(): string[] {
@@ -116,7 +129,8 @@ export class ProcessEnsemble {
   }
 
   #arguments(member: Member): string[] {
-    const ensemble = this.members.map((other) => `${other.id}=127.0.0.1:${other.peer}`).join(",");
+    const portOf = (other: Member): number => this.#peerPorts.get(`${member.id} ${other.id}`) ?? other.peer;
+    const ensemble = this.members.map((other) => `${other.id}=127.0.0.1:${portOf(other)}`).join(",");
     return [
       "--id",
       String(member.id),

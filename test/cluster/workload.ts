@@ -258,3 +258,14 @@ export async function connectWriters(
   }
   return clients;
 }
+
+/** At every server: they must hold the same. */
+export async function checkAtAll(urls: readonly string[], workload: Workload): Promise<readonly string[]> {
+  const problems = new Set<string>();
+  for (const [index, url] of urls.entries()) {
+    const reader = await connect(url);
+    for (const problem of await workload.check(reader)) problems.add(`at server ${index + 1}: ${problem}`);
+    await reader.close();
+  }
+  return [...problems];
+}
