@@ -72,7 +72,8 @@ t.test("damaged LMDB files never serve other data for a node", async (t) => {
       next = Number(number) + 1;
       if (found !== "began") count(found.startsWith("stopped") ? found.replace(/[\d/]+.*$/, "") : found);
     }
-    if (death !== "") count(`died of ${death}`);
+    // A child that dies after it has judged one (in LMDB's cleanup) just goes on with the next.
+    if (death !== "" && lines.at(-1)?.endsWith("began") === true) count(`died of ${death}`);
   }
   const story = JSON.stringify(Object.fromEntries(counts));
   t.comment(story);
