@@ -1,6 +1,12 @@
 /** The epoch record: two copies, saves in order, durable when both are there; crashes, kills, damage and newer formats. */
 import t from "tap";
-import { type EpochRecord, EpochRecordFile, encodeEpochRecord, epochRecordFiles } from "../../src/log/epoch-record.ts";
+import {
+  type EpochRecord,
+  EpochRecordFile,
+  type EpochRecordOpening,
+  encodeEpochRecord,
+  epochRecordFiles,
+} from "../../src/log/epoch-record.ts";
 import { InvariantError } from "../../src/model/assert.ts";
 import { crc32c } from "../../src/model/crc32c.ts";
 import { TokenSource } from "../../src/model/tokens.ts";
@@ -80,34 +86,64 @@ t.test("epochs never fall, and current is at most accepted", async (t) => {
   t.throws(() => file.save(record(5, 6)), InvariantError);
 });
 
-t.test("every bit flip and cut of one copy is survived, of both is damage", async (t) => {
-  const disk = saved(7);
-  const files = disk.snapshotFiles();
-  const [first, second] = epochRecordFiles;
-  if (first === undefined || second === undefined) return void t.fail("two files");
-  const content = files.get(first) ?? new Uint8Array(0);
-  t.ok(content.length > 100 && content.length < 400);
-  let checked = 0;
-  const check = (bad: Uint8Array): void => {
-    checked += 1;
-    disk.restoreFiles(new Map([...files, [first, bad]]));
-    if (EpochRecordFile.open(disk, new TokenSource()).type !== "ok") t.fail("one good copy is enough");
-    disk.restoreFiles(
-      new Map([
-        [first, bad],
-        [second, bad],
-      ]),
-    );
-    const both = EpochRecordFile.open(disk, new TokenSource());
-    if (both.type !== "damaged") t.fail(`both copies bad: ${both.type}`);
-  };
+/** Every bit flip and every cut, an empty file and none (undefined) among them. */
+function* damagesOf(content: Uint8Array): Generator<Uint8Array | undefined> {
   for (let bit = 0; bit < content.length * 8; bit += 1) {
     const bad = content.slice();
     bad[bit >> 3] = (bad[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-    check(bad);
+    yield bad;
   }
-  for (let length = 0; length < content.length; length += 1) check(content.slice(0, length));
-  t.ok(checked > 1_000);
+  for (let length = 0; length < content.length; length += 1) yield content.slice(0, length);
+  yield undefined;
+}
+
+function openCopies(disk: SimDisk, copies: readonly (Uint8Array | undefined)[]): EpochRecordOpening {
+  const files = new Map<string, Uint8Array>();
+  for (const [index, copy] of copies.entries()) if (copy !== undefined) files.set(epochRecordFiles[index] ?? "", copy);
+  disk.restoreFiles(files);
+  return EpochRecordFile.open(disk, new TokenSource());
+}
+
+t.test("every bit flip and cut of either copy is survived, of both is damage", async (t) => {
+  const disk = makeDisk(1);
+  const good = encodeEpochRecord(record(7), 9);
+  t.ok(good.length > 100 && good.length < 400);
+  let checked = 0;
+  for (const bad of damagesOf(good)) {
+    checked += 1;
+    for (const copies of [
+      [good, bad],
+      [bad, good],
+    ]) {
+      const opening = openCopies(disk, copies);
+      if (opening.type !== "ok" || opening.record.acceptedEpoch !== 7)
+        return void t.fail(`one good copy is enough: ${opening.type}`);
+    }
+    const both = openCopies(disk, [bad, bad]);
+    if (both.type !== (bad === undefined ? "absent" : "damaged")) return void t.fail(`both copies bad: ${both.type}`);
+  }
+  t.ok(checked > 1_000, `${checked} damages`);
+});
+
+t.test("a save that reached one copy only: every bit flip and cut of either leaves the other, never a third", async (t) => {
+  const disk = makeDisk(1);
+  const before = encodeEpochRecord(record(7), 9);
+  const after = encodeEpochRecord(record(8), 10);
+  for (const order of [0, 1]) {
+    const put = (older: Uint8Array | undefined, newer: Uint8Array | undefined): EpochRecordOpening =>
+      openCopies(disk, order === 0 ? [older, newer] : [newer, older]);
+    for (const bad of damagesOf(before)) {
+      const opening = put(bad, after);
+      if (opening.type !== "ok" || opening.record.acceptedEpoch !== 8)
+        return void t.fail(`the older one was bad: ${opening.type}`);
+    }
+    // The save had not been reported: the record before it is all that the server has promised.
+    for (const bad of damagesOf(after)) {
+      const opening = put(before, bad);
+      if (opening.type !== "ok" || opening.record.acceptedEpoch !== 7)
+        return void t.fail(`the newer one was bad: ${opening.type}`);
+    }
+  }
 });
 
 t.test("one copy missing is survived, one missing and one bad is damage", async (t) => {

@@ -1,175 +1,46 @@
 /**
- * Damage is not absence: every single-bit flip and every cut of a small log. What a later batch, a marker
+ * Damage is not absence: every single-bit flip and every cut of a small log (sweep.ts). What a later batch, a marker
  * or the manifest proves durable is reported when it is bad, and never cut; an unproven last batch is cut,
- * and nothing else is; whatever is recovered is right.
+ * and nothing else is; whatever is recovered is right. `npm run storage` takes every bit
+ * of every byte, in all of them; here zeros, and logs with torn ends, have one bit a byte.
  */
 import t from "tap";
-import type { Disk } from "../../src/log/disk.ts";
-import { readHistory } from "../../src/log/history.ts";
-import { recover } from "../../src/log/recovery.ts";
 import { segmentFile } from "../../src/log/segment.ts";
-import { type Limits, tinyLimits } from "../../src/model/limits.ts";
-import type { Zxid } from "../../src/model/zxid.ts";
-import { directory, entriesOf, makeDisk, type Process, payloadOf, start, tryOpen, zxid } from "./support.ts";
+import { setMutant } from "../../src/model/mutant.ts";
+import { directory, entriesOf, makeDisk, start, tryOpen, zxid } from "./support.ts";
+import { endings, FrozenDisk, judge, sweepLimits as limits, read, smallLog, sweepCuts, sweepFlips } from "./sweep.ts";
 
 t.setTimeout(120_000);
 
-const limits: Limits = { ...tinyLimits, log_segment_bytes: 2_048 };
+const everyBit = process.env["ZABRA_EVERY_BIT"] === "1";
 
-/** A disk of plain arrays, so that one byte can be changed and changed back. Nothing is ever submitted to it. */
-class FrozenDisk implements Disk {
-  readonly files: Map<string, Uint8Array>;
-  constructor(files: Map<string, Uint8Array>) {
-    this.files = files;
-  }
-  list(name: string): string[] {
-    return [...this.files.keys()]
-      .filter((file) => file.startsWith(`${name}/`))
-      .map((file) => file.slice(name.length + 1))
-      .sort();
-  }
-  size(file: string): number | undefined {
-    return this.files.get(file)?.length;
-  }
-  read(file: string, offset: number, length: number): Uint8Array {
-    return (this.files.get(file) ?? new Uint8Array(0)).subarray(offset, offset + length);
-  }
-  submit(): void {
-    throw new Error("recovery changes nothing");
-  }
-  freeBytes(): number {
-    return 0;
-  }
-}
-
-interface Small {
-  readonly files: Map<string, Uint8Array>;
-  /** Every entry, oldest first. */
-  readonly all: readonly Zxid[];
-  /** Of them, those of the last batch, when nothing proves it. */
-  readonly unproven: readonly Zxid[];
-  /** Ranges of segment bytes that must not be bad. */
-  readonly proven: readonly { readonly file: string; readonly from: number; readonly to: number }[];
-}
-
-/** Five batches of two, so that the log rolls over once, then a cut inside the fifth and two batches more. */
-function smallLog(marked: boolean): Small {
-  const disk = makeDisk(1);
-  const process = start(disk, limits);
-  const ranges: { file: string; from: number; to: number }[] = [];
-  const write = (epoch: number, counter: number): void => {
-    process.append(zxid(epoch, counter), 150);
-    process.append(zxid(epoch, counter + 1), 150);
-    process.settle();
-    ranges.push(lastBatch(process));
-  };
-  for (let index = 0; index < 5; index += 1) write(1, 1 + index * 2);
-  process.log.truncate(zxid(1, 9), process.nowMs);
-  // The second record of the fifth batch belongs to nobody now.
-  const fifth = ranges.pop();
-  if (fifth !== undefined) ranges.push({ ...fifth, to: fifth.from + 48 + 24 + 150 });
-  process.settle();
-  write(2, 1);
-  write(2, 3);
-  if (marked) process.settle(true);
-  else ranges.pop();
-  const all = entriesOf(process.log).map((entry) => entry.zxid);
-  return { files: disk.snapshotFiles(), all, unproven: marked ? [] : all.slice(-2), proven: ranges };
-}
-
-/** Where the newest batch is: found by its payload, since the log tells nobody. */
-function lastBatch(process: Process): { file: string; from: number; to: number } {
-  const wanted = Buffer.from(payloadOf(process.log.lastZxid, 150));
-  for (const [file, content] of process.disk.snapshotFiles()) {
-    const at = Buffer.from(content).indexOf(wanted);
-    if (at >= 0) return { file, from: at - 48 - 24 - 174, to: at + 150 };
-  }
-  throw new Error("not written");
-}
-
-type Found = "damaged" | readonly Zxid[];
-
-/** What recovery says, every payload checked. */
-function read(disk: Disk): Found {
-  const recovery = recover(disk, directory);
-  if (recovery.type === "damaged") return "damaged";
-  if (recovery.type === "empty") return [];
-  const entries = readHistory(disk, recovery.segments, { after: recovery.base, until: recovery.last, bytesMax: 1e9 });
-  for (const entry of entries) {
-    if (!Buffer.from(entry.payload).equals(payloadOf(entry.zxid, entry.payload.length)))
-      throw new Error(`wrong bytes for ${entry.zxid}`);
-  }
-  return entries.map((entry) => entry.zxid);
-}
-
-function equalZxids(a: readonly Zxid[], b: readonly Zxid[]): boolean {
-  return a.length === b.length && a.every((value, index) => value === b[index]);
-}
-
-/** What is wrong with the finding, or "". */
-function judge(small: Small, found: Found, mustBeFound: boolean): string {
-  if (mustBeFound) return found === "damaged" ? "" : "damage was not found";
-  if (found === "damaged") return "damage was reported where there is none";
-  if (equalZxids(found, small.all)) return "";
-  const cut = small.all.slice(0, small.all.length - small.unproven.length);
-  return small.unproven.length > 0 && equalZxids(found, cut) ? "" : `wrong entries: ${found.join()}`;
-}
-
-function isProven(small: Small, file: string, offset: number): boolean {
-  return small.proven.some((range) => range.file === file && range.from <= offset && offset < range.to);
-}
-
-for (const marked of [false, true]) {
-  t.test(`every single-bit flip, last batch ${marked ? "marked" : "not marked"}`, async (t) => {
-    const small = smallLog(marked);
-    const disk = new FrozenDisk(small.files);
-    t.equal(judge(small, read(disk), false), "", "untouched");
-    const files = [...small.files.keys()].filter((file) => file.includes("segment") || file.includes("manifest"));
-    t.ok(small.proven.length >= (marked ? 7 : 6));
-    let flips = 0;
-    let damaged = 0;
-    for (const file of files) {
-      const content = small.files.get(file) ?? new Uint8Array(0);
-      for (let offset = 0; offset < content.length; offset += 1) {
-        const mustBeFound = file.includes("manifest") || isProven(small, file, offset);
-        // Of the zeros behind a batch, where nothing tells one bit from another, one bit a byte.
-        const bits = content[offset] === 0 && !mustBeFound ? [offset & 7] : [0, 1, 2, 3, 4, 5, 6, 7];
-        for (const bit of bits) {
-          const before = content[offset] ?? 0;
-          content[offset] = before ^ (1 << bit);
-          const found = read(disk);
-          content[offset] = before;
-          flips += 1;
-          if (found === "damaged") damaged += 1;
-          const problem = judge(small, found, mustBeFound);
-          if (problem !== "") return void t.fail(`${file} byte ${offset} bit ${bit}: ${problem}`);
-        }
-      }
-    }
-    t.ok(damaged > 8_000, `${damaged} of ${flips} flips were damage`);
-  });
-
-  t.test(`every cut of every file, last batch ${marked ? "marked" : "not marked"}`, async (t) => {
-    const small = smallLog(marked);
-    for (const [file, content] of small.files) {
-      for (let length = 0; length < content.length; length += 1) {
-        const disk = new FrozenDisk(new Map([...small.files, [file, content.subarray(0, length)]]));
-        const named = file.includes("manifest") || small.proven.some((range) => range.file === file);
-        const found = read(disk);
-        const problem = judge(small, found, named);
-        if (problem !== "") return void t.fail(`${file} cut to ${length}: ${problem}`);
-      }
-      const without = new Map(small.files);
-      without.delete(file);
-      if (small.proven.some((range) => range.file === file) || file.includes("manifest"))
-        t.equal(read(new FrozenDisk(without)), "damaged", `${file} missing`);
-    }
+for (const ending of endings) {
+  t.test(`every single-bit flip and every cut of a log that ends ${ending}`, async (t) => {
+    const small = smallLog(ending);
+    t.equal(judge(small, read(new FrozenDisk(small.files)), false), "", "untouched");
+    t.ok(small.files.size >= 4 && small.proven.length >= 5);
+    const flips = sweepFlips(small, everyBit ? "every" : ending.startsWith("torn") ? "one a byte" : "telling");
+    t.equal(flips.problem, "");
+    t.ok(flips.damaged > 1_500, `flips: ${JSON.stringify(flips)}`);
+    t.equal(flips.cut > 0, small.unproven.length > 0, "only an unproven batch is cut");
+    const cuts = sweepCuts(small);
+    t.equal(cuts.problem, "");
+    t.ok(cuts.damaged > 5_000, `cuts: ${JSON.stringify(cuts)}`);
   });
 }
+
+t.test("the sweep finds planted bugs", async (t) => {
+  t.teardown(() => setMutant(""));
+  const small = smallLog("marked");
+  setMutant("damage is taken for the end of the log");
+  t.match(sweepFlips(small, "one a byte").problem, /damage was not found/);
+  setMutant("bytes behind a cut count again");
+  t.not(judge(small, read(new FrozenDisk(small.files)), false), "");
+});
 
 t.test("zeros instead of a sector: damage where proven, a cut in the last batch", async (t) => {
-  for (const marked of [false, true]) {
-    const small = smallLog(marked);
+  for (const ending of endings) {
+    const small = smallLog(ending);
     for (const [file, content] of small.files) {
       for (let offset = 0; offset < content.length; offset += 512) {
         const holed = content.slice();

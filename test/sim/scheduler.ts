@@ -16,6 +16,8 @@ export class Scheduler {
   /** True time, ms. Never falls. */
   now = 0;
   events = 0;
+  /** Called after each event, for explorations that must know of every state between two. */
+  onEvent: (() => void) | undefined;
   #heap: Item[] = [];
   #seq = 0;
 
@@ -53,6 +55,7 @@ export class Scheduler {
       this.events += 1;
       if (this.events > eventsMax) throw new Error(`a run without an end: ${eventsMax} events`);
       next.run();
+      this.onEvent?.();
       if (stop?.()) return;
     }
     if (time > this.now) this.now = time;
