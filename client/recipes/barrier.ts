@@ -1,4 +1,5 @@
 /** A barrier: while its node is there, those who wait are held; when it is removed, all go on. Anybody sets and removes it. */
+import { mutant } from "../../src/model/mutant.ts";
 import { parentOf } from "../../src/model/path.ts";
 import type { Client } from "../client.ts";
 import { unless } from "../error.ts";
@@ -30,7 +31,8 @@ export class Barrier {
   /** Lets all go on. Resolves to whether it was set before. */
   remove(options: WaitOptions = {}): Promise<boolean> {
     return withLimit(this.#client, this.path, options, async (signal) => {
-      return (await unless("NO_NODE", this.#client.delete(this.path, { ...untilSessionEnds, signal }))) !== undefined;
+      const removed = await unless("NO_NODE", this.#client.delete(this.path, { ...untilSessionEnds, signal }));
+      return removed !== undefined || mutant("each who removes is told that it was set");
     });
   }
 
@@ -42,7 +44,8 @@ export class Barrier {
   }
 
   async #isOpen(signal: AbortSignal): Promise<true | undefined> {
-    const found = await this.#client.exists(this.path, { ...untilSessionEnds, signal });
+    const level = mutant("a barrier is looked at without a quorum") ? "session" : "linearizable";
+    const found = await this.#client.exists(this.path, { ...untilSessionEnds, level, signal });
     return found === undefined ? true : undefined;
   }
 }

@@ -32,7 +32,8 @@ export class Claim extends Grant {
    * may be doing the work again.
    */
   async ack(): Promise<void> {
-    const done = this.#client.transaction().delete(this.path).delete(this.item.path);
+    const done = this.#client.transaction().delete(this.path);
+    if (!mutant("an ack leaves its item")) done.delete(this.item.path);
     await done.commit(mutant("an ack without its guard") ? untilSessionEnds : { ...untilSessionEnds, guard: this.guard });
     this.#node.forget();
     await this[Symbol.asyncDispose]();

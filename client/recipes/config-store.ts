@@ -11,6 +11,7 @@
  */
 
 import { productionLimits } from "../../src/model/limits.ts";
+import { mutant } from "../../src/model/mutant.ts";
 import { joinPath, nameOf } from "../../src/model/path.ts";
 import type { Stat } from "../../src/model/stat.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
@@ -195,6 +196,9 @@ export class ConfigStore {
     if (found.root === undefined) await this.#client.ensurePath(this.path, options);
     if (found.history.length === 0) await this.#client.ensurePath(historyPath(this.path), options);
     const transaction = this.#client.transaction();
+    if (mutant("keys are written one by one") && isObject(value))
+      for (const [name, one] of Object.entries(value))
+        await unless("NO_NODE", this.#client.set(joinPath(this.path, name), JSON.stringify(one), options));
     this.#putValue(transaction, found, value);
     const added = this.#putHistory(transaction, found, value, note);
     const excess = Math.max(0, found.history.length + added - this.#keep);
@@ -239,7 +243,7 @@ export class ConfigStore {
     const unrecorded = found.value !== undefined && differences(found.history.at(-1)?.value, found.value).length > 0;
     const wasEmpty = layout === "keys" && found.keys.size === 0;
     if (unrecorded && !wasEmpty) put({ value: found.value, note: "written without the recipe" });
-    put({ value, note });
+    if (!mutant("a value is not kept")) put({ value, note });
     return unrecorded && !wasEmpty ? 2 : 1;
   }
 }

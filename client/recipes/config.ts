@@ -228,7 +228,7 @@ export class Config<Value> {
 
   /** One at a time, so that an older value never comes after a newer. */
   async #judge(): Promise<void> {
-    if (this.#judging) return;
+    if (this.#judging && !mutant("two values are judged at once")) return;
     this.#judging = true;
     while (!this.signal.aborted) {
       const raw = this.#reading.raw();

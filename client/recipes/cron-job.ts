@@ -13,6 +13,7 @@
  * say when a tick is due. Work outside of Zabra is safe from a leader that stood still only if it checks the `token` (or writes
  * with `guard`); `signal` tells a leader that runs that it leads no more.
  */
+import { mutant } from "../../src/model/mutant.ts";
 import { joinPath, nameOf } from "../../src/model/path.ts";
 import type { Guard } from "../../src/model/request.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
@@ -165,6 +166,8 @@ export class CronJob {
     const kept = [...(await this.history(untilSessionEnds))];
     await this.#reportInterrupted(kept, term);
     let position = await this.#position();
+    if (mutant("a new leader forgets what was missed"))
+      position = { ...position, state: { ...position.state, lastMs: this.#wallMs() } };
     while (!signal.aborted) {
       const dueMs = this.#options.next(position.state.lastMs);
       if (dueMs === undefined) return untilAborted(signal);
@@ -200,9 +203,11 @@ export class CronJob {
       token: term.token,
       result: "",
     };
-    await this.#start(run, started, version, kept, term);
+    const early = mutant("a run begins before it is recorded");
+    if (!early) await this.#start(run, started, version, kept, term);
     this.#options.onEvent?.({ type: "started", run });
     await this.#run(run, term, signal);
+    if (early) await this.#start(run, started, version, kept, term);
     return { state: started, version: version + 1 };
   }
 
@@ -237,7 +242,8 @@ export class CronJob {
       const result = await this.#options.run({ atMs: run.atMs, run: run.run, token, guard, signal });
       ended = { ...run, status: "done", result: toShortText(result) };
     } catch (error) {
-      const status = signal.aborted || !term.held ? "interrupted" : "failed";
+      const end = signal.aborted || !term.held ? "interrupted" : "failed";
+      const status = mutant("a run that was ended is told as done") ? "done" : end;
       ended = { ...run, status, result: toShortText(error instanceof Error ? error.message : String(error)) };
     }
     // Not guarded: it did end. A next leader that was faster has called it interrupted, and that stays.
@@ -251,7 +257,7 @@ export class CronJob {
   /** What a leader before us began and did not end. */
   async #reportInterrupted(kept: readonly CronRun[], term: Term): Promise<void> {
     for (const run of kept) {
-      if (run.status !== "running") continue;
+      if (run.status !== "running" || mutant("a run that was cut off stays running")) continue;
       const interrupted: CronRun = { ...run, status: "interrupted" };
       const write = this.#client.set(this.#entry(run), encodeRun(interrupted), {
         ...untilSessionEnds,

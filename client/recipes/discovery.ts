@@ -9,6 +9,7 @@
  * stays (`stale`). Unhealthy and draining instances are listed and not chosen. When all that are neither draining nor gone are unhealthy,
  * those are chosen all the same: a health check that fails everywhere must not stop everything.
  */
+import { mutant } from "../../src/model/mutant.ts";
 import { joinPath, nameOf } from "../../src/model/path.ts";
 import type { Client } from "../client.ts";
 import { ZabraError } from "../error.ts";
@@ -76,6 +77,7 @@ export class Discovery {
 
   /** All that are listed, by id. */
   get instances(): readonly Instance[] {
+    if (this.stale && mutant("a list is empty without a connection")) return [];
     return this.#instances;
   }
 

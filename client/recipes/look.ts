@@ -4,6 +4,7 @@
  * Why no change is missed: the stream that is waited on begins at a zxid that this client had seen before the look, so whatever the
  * look did not see is delivered. A change that the look did see only makes it look once more. So also a history that is gone.
  */
+import { mutant } from "../../src/model/mutant.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
 import { unless, ZabraError } from "../error.ts";
@@ -24,6 +25,7 @@ export async function lookUntil<T>(
       const found = await look();
       if (found !== undefined) return found;
       await nextChange(client, path, from, signal);
+      if (mutant("who is woken does not look again")) await client.sleep(60_000, { signal });
     } catch (thrown) {
       const error = ZabraError.from(thrown, path);
       if (signal.aborted || !(goesOn(client, error) || error.code === "COMPACTED")) throw error;

@@ -140,7 +140,7 @@ export class MultiLock {
     if (signal.aborted) stop();
     let whole: MultiGrant | undefined;
     try {
-      for (const lock of this.#locks) {
+      for (const lock of mutant("a part is handed out as the whole") ? this.#locks.slice(0, 2) : this.#locks) {
         const grant = await take(lock, lost.signal);
         if (grant === undefined) return undefined;
         grants.set(lock.path, grant);

@@ -104,7 +104,7 @@ export class PersistentEphemeral {
   async #run(): Promise<void> {
     while (!this.signal.aborted) {
       try {
-        if (mutant("a keeper does not come back") && this.#sessions.length > 0)
+        if ((mutant("a keeper does not come back") || mutant("a keeper believes in a lost session")) && this.#sessions.length > 0)
           await this.#client.sleep(60_000, { signal: this.signal });
         await this.#create();
         if (this.#state === "held") await this.#hold();
@@ -127,8 +127,9 @@ export class PersistentEphemeral {
 
   async #createHere(data: DataInput): Promise<Stat> {
     this.#remember();
+    const kind = mutant("a member outlives its process") ? "persistent" : "ephemeral";
     const create = (): Promise<Stat> =>
-      this.#client.create(this.path, data, { ...untilSessionEnds, kind: "ephemeral" }).then(({ stat }) => stat);
+      this.#client.create(this.path, data, { ...untilSessionEnds, kind }).then(({ stat }) => stat);
     const created = await unless("NO_NODE", create());
     if (created !== undefined) return created;
     await this.#client.ensurePath(parentOf(this.path) ?? "/", { kind: "container", ...untilSessionEnds });
@@ -214,6 +215,7 @@ export class PersistentEphemeral {
   }
 
   #lose(): void {
+    if (mutant("a keeper believes in a lost session")) return;
     this.#czxid = undefined;
     this.#become("absent");
   }

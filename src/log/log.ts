@@ -166,7 +166,13 @@ export class Log {
 
   /** Nothing is buffered or in flight that touches entries; the creation of a spare segment and a trim do not. */
   get idle(): boolean {
-    return this.#opened && this.#write === undefined && this.#turnover === undefined && this.#batches.length === 0;
+    return this.quiet && this.#write === undefined;
+  }
+
+  /** As `idle`, but that a marker may be on its way to the disk: a log that was idle becomes so by time alone. */
+  get quiet(): boolean {
+    const writes = this.#write !== undefined && this.#write.batch?.entries !== 0;
+    return this.#opened && !writes && this.#turnover === undefined && this.#batches.length === 0;
   }
 
   /** When the oldest operation that holds up durability was submitted. */
@@ -222,9 +228,9 @@ export class Log {
     return batch;
   }
 
-  /** Cuts all entries after `to`. Done at once in memory, and on the disk when the log is idle again. */
+  /** Cuts all entries after `to`. Done at once in memory, and on the disk when the log is idle again; a marker in flight is waited for. */
   truncate(to: Zxid, nowMs: number): void {
-    assert(this.idle, "only an idle log is truncated");
+    assert(this.quiet, "only a log without entries in flight is truncated");
     assert(this.contains(to), "a log is truncated to an entry that it has");
     if (to === this.#last) return;
     this.#cut(to);

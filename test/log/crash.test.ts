@@ -41,7 +41,7 @@ class Model {
   branch = 0;
 }
 
-const counts = { crashes: 0, kills: 0, torn: 0, cuts: 0, trims: 0, lostTails: 0, revivedCuts: 0, segments: 0 };
+const counts = { crashes: 0, kills: 0, torn: 0, cuts: 0, cutsAtMarkers: 0, trims: 0, lostTails: 0, revivedCuts: 0, segments: 0 };
 
 class Run {
   readonly #random: Random;
@@ -81,11 +81,12 @@ class Run {
   #truncate(): void {
     const { log } = this.#process;
     const model = this.#model;
-    if (!log.idle || model.entries.length === 0) return;
+    if (!log.quiet || model.entries.length === 0) return;
     const back = this.#random.below(Math.min(12, model.entries.length + 1));
     const to = model.entries.at(-1 - back)?.zxid ?? log.base;
     if (back === 0 || !log.contains(to)) return;
     counts.cuts += 1;
+    if (!log.idle) counts.cutsAtMarkers += 1;
     model.beforeCut = model.entries.slice();
     model.entries = model.entries.filter((entry) => entry.zxid <= to);
     // The same zxids come again with other bytes: nothing of the old ones may ever be read as the new ones.

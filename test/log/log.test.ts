@@ -175,6 +175,24 @@ t.test("truncate: inside a batch, at a segment's start, to the base, to the end"
   }
 });
 
+t.test("truncate while a marker is in flight: what was cut stays away, and what was kept stays", async (t) => {
+  const disk = makeDisk(21);
+  const process = start(disk);
+  process.write(1, 1, 9);
+  const before = disk.submitted;
+  process.turn(process.nowMs + tinyLimits.log_marker_idle_ms);
+  t.equal(disk.submitted, before + 1, "a marker");
+  t.equal(process.log.idle, false);
+  t.equal(process.log.quiet, true);
+  process.log.truncate(zxid(1, 4), process.nowMs);
+  t.equal(process.log.quiet, false);
+  process.append(zxid(2, 1));
+  process.settle();
+  const wanted = [...counters(1, 1, 4), zxid(2, 1)];
+  t.same(zxidsOf(process.log), wanted);
+  t.same(zxidsOf(start(disk, tinyLimits, process.nowMs).log), wanted);
+});
+
 t.test("truncate wants an idle log and an entry that it has", async (t) => {
   const process = start(makeDisk(10));
   process.write(1, 1, 5);

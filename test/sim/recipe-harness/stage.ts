@@ -5,6 +5,7 @@
  * A workload loops with `repeat` while `going`; what faults may do to a call ends that round, not the run.
  */
 import { type Client, type ErrorCode, ZabraError } from "../../../client/index.ts";
+import type * as recipes from "../../../client/recipes/index.ts";
 import { Violation } from "../check/violation.ts";
 import type { Random } from "../random.ts";
 import type { VirtualEnsemble } from "../virtual/ensemble.ts";
@@ -22,6 +23,8 @@ export interface PlantedBug {
 export interface RecipeWorkload {
   /** As `--recipe` names it. */
   readonly name: string;
+  /** What of `client/recipes/index.ts` it plays, be it what those hand out or rest on. */
+  readonly plays: readonly (keyof typeof recipes)[];
   /** Processes that play it and meet the faults, 1 to 8. Default 3. */
   readonly clients?: number;
   /** Default 500. */

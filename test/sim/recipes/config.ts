@@ -64,6 +64,12 @@ async function play(stage: RecipeStage): Promise<void> {
 
 export const recipe: RecipeWorkload = {
   name: "config",
-  bugs: [{ name: "a bad value is passed on", seed: 3 }],
+  plays: ["Config", "ConfigStore", "watchConfig", "differences"],
+  bugs: [
+    { name: "a bad value is passed on", seed: 3 },
+    { name: "two values are judged at once", seed: 3 },
+    { name: "keys are written one by one", seed: 1 },
+    { name: "a value is not kept", seed: 3 },
+  ],
   play,
 };

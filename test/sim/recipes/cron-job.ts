@@ -89,7 +89,14 @@ class CronWork {
 
 export const recipe: RecipeWorkload = {
   name: "cron-job",
+  plays: ["CronJob", "everyMs"],
   marks: ["a run done", "a run interrupted"],
-  bugs: [{ name: "a run without its guard", seed: 5 }],
+  bugs: [
+    { name: "a run without its guard", seed: 5 },
+    { name: "a run begins before it is recorded", seed: 1 },
+    { name: "a new leader forgets what was missed", seed: 1 },
+    { name: "a run that was cut off stays running", seed: 1 },
+    { name: "a run that was ended is told as done", seed: 1 },
+  ],
   play: (stage) => new CronWork(stage).play(),
 };

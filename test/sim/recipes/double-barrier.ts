@@ -29,12 +29,21 @@ async function play(stage: RecipeStage): Promise<void> {
     if (!lost.has(client)) outside.add(client);
   };
   await stage.repeat(round);
+  const last = Promise.all(
+    clients.map(async (client) => (await new DoubleBarrier(client, path, clients.length).enter()).leave()),
+  );
+  const together = await Promise.race([last.then(() => true), stage.ensemble.sleep(8_000).then(() => false)]);
+  stage.check("double barrier: after quiet all go in and come out", together);
   // Nobody waits for ever, and no node stays, not even when the last to leave died.
   await stage.ensemble.until(async () => ((await stage.witness.exists(path))?.numChildren ?? 0) <= 1, 10_000);
 }
 
 export const recipe: RecipeWorkload = {
   name: "double-barrier",
-  bugs: [{ name: "a barrier opens one early", seed: 4 }],
+  plays: ["DoubleBarrier", "Inside"],
+  bugs: [
+    { name: "a barrier opens one early", seed: 3 },
+    { name: "who is woken does not look again", seed: 1 },
+  ],
   play,
 };

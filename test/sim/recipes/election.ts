@@ -1,6 +1,7 @@
 /** Election: never two leaders at one true time, tokens rise, a former leader's guarded write is refused, and observers see every leader once, in order, or are told of a gap. */
 import type { Client } from "../../../client/index.ts";
 import { Election } from "../../../client/recipes/index.ts";
+import { mutant } from "../../../src/model/mutant.ts";
 import { Holders } from "../recipe-harness/holders.ts";
 import type { RecipeStage, RecipeWorkload } from "../recipe-harness/stage.ts";
 
@@ -55,7 +56,7 @@ class ElectionWork {
     this.#led.push(term.token);
     try {
       await client.sleep(random.chance(0.15) ? random.between(200, 800) : random.between(0, 30));
-      await client.set(plan, String(term.token), { guard: term.guard });
+      await client.set(plan, String(term.token), mutant("an unguarded write") ? {} : { guard: term.guard });
       const { text } = await client.get(plan);
       if (term.held)
         this.#stage.check("election: a leader reads its own plan", text === String(term.token), `${text}, not ${term.token}`);
@@ -90,9 +91,12 @@ class ElectionWork {
 
 export const recipe: RecipeWorkload = {
   name: "election",
+  plays: ["Election", "Term"],
   clients: 4,
   bugs: [
-    { name: "a grant outlives its deadline", seed: 3 },
+    { name: "an unguarded write", seed: 12 },
+    { name: "the predecessor's end is a turn", seed: 1 },
+    { name: "a grant outlives its deadline", seed: 5 },
     { name: "an observer is told the last of a batch", seed: 1 },
   ],
   play: (stage) => new ElectionWork(stage).play(),

@@ -56,6 +56,7 @@ class LeaseWork {
 
 export const recipe: RecipeWorkload = {
   name: "leader-lease",
+  plays: ["LeaderLease", "LeaseTerm"],
   marks: ["outlived a session"],
   bugs: [{ name: "a lease outlives its deadline", seed: 1 }],
   play: (stage) => new LeaseWork(stage).play(),

@@ -87,6 +87,7 @@ class LockWork {
 
 export const recipe: RecipeWorkload = {
   name: "lock",
+  plays: ["Lock", "Grant", "withLock"],
   clients: 4,
   bugs: [
     { name: "a resource takes any token", seed: 2 },

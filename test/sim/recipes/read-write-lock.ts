@@ -88,6 +88,7 @@ class ReadWriteWork {
 
 export const recipe: RecipeWorkload = {
   name: "read-write-lock",
+  plays: ["ReadWriteLock"],
   clients: 4,
   marks: ["read", "several read", "written"],
   bugs: [

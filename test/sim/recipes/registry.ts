@@ -52,8 +52,10 @@ async function play(stage: RecipeStage): Promise<void> {
 
 export const recipe: RecipeWorkload = {
   name: "registry",
+  plays: ["register", "Registration", "discover", "Discovery", "PersistentEphemeral"],
   marks: ["a free name was taken"],
   bugs: [
+    { name: "a list is empty without a connection", seed: 4 },
     { name: "a keeper does not come back", seed: 1 },
     { name: "a keeper takes another's node", seed: 4 },
   ],

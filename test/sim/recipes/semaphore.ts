@@ -49,6 +49,7 @@ class SemaphoreWork {
 
 export const recipe: RecipeWorkload = {
   name: "semaphore",
+  plays: ["Semaphore", "SharedGrant"],
   clients: 5,
   bugs: [
     { name: "a semaphore counts one too few", seed: 1 },

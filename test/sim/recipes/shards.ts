@@ -44,6 +44,7 @@ async function play(stage: RecipeStage): Promise<void> {
 
 export const recipe: RecipeWorkload = {
   name: "shards",
+  plays: ["ownShards", "ShardOwner"],
   bugs: [{ name: "a shard is taken from its owner", seed: 14 }],
   play,
 };

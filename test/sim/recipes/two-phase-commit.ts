@@ -78,6 +78,7 @@ class CommitWork {
 
 export const recipe: RecipeWorkload = {
   name: "two-phase-commit",
+  plays: ["transact", "participate"],
   marks: ["a decision to commit", "a decision to abort"],
   bugs: [
     { name: "a timeout decides alone", seed: 4 },

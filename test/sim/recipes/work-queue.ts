@@ -95,10 +95,14 @@ class QueueWork {
 
 export const recipe: RecipeWorkload = {
   name: "work-queue",
+  plays: ["WorkQueue", "Claim"],
   clients: 4,
   bugs: [
     { name: "an ack without its guard", seed: 2 },
     { name: "a claim outlives its session", seed: 1 },
+    { name: "a grant outlives its deadline", seed: 2 },
+    { name: "an item is tried once", seed: 1 },
+    { name: "an ack leaves its item", seed: 1 },
   ],
   play: (stage) => new QueueWork(stage).play(),
 };

@@ -1,0 +1,144 @@
+/**
+ * The party: no list is ever empty; who says to be here, and whose session is sure to last, is here; after quiet everybody sees
+ * the live members, each once and with what it last said, and nobody who left or whose process died.
+ */
+import type { Client } from "../../../client/index.ts";
+import { type Member, type Membership, Party } from "../../../client/recipes/index.ts";
+import type { RecipeStage, RecipeWorkload } from "../recipe-harness/stage.ts";
+
+const path = "/parties/p";
+
+/** One participant's stay; `said` names it and counts what it said. */
+interface Stay {
+  readonly membership: Membership;
+  said: string;
+  told: readonly Member[];
+}
+
+class PartyWork {
+  readonly #stage: RecipeStage;
+  readonly #stays = new Map<Client, Stay>();
+  #saying = 0;
+
+  constructor(stage: RecipeStage) {
+    this.#stage = stage;
+  }
+
+  async play(): Promise<void> {
+    const stage = this.#stage;
+    const { witness, random, ensemble } = stage;
+    await this.#join(witness);
+    const mortal = await ensemble.client({ name: "mortal", sessionTimeoutMs: 500 });
+    await new Party(mortal, path).join({ name: "mortal", data: "mortal" });
+    const dying = ensemble.sleep(random.between(0, 1_500)).then(() => ensemble.kill(mortal));
+    const rounds = Promise.all([stage.repeat((client) => this.#round(client)), this.#lookOutside(), dying]);
+    await stage.during(
+      rounds.then(() => {}),
+      () => this.#look(),
+    );
+    for (const client of stage.clients) await (random.chance(0.7) ? this.#join(client) : this.#leave(client));
+    await this.#settle();
+    await Promise.all([...this.#stays.keys()].map((client) => this.#leave(client)));
+  }
+
+  async #round(client: Client): Promise<void> {
+    const stay = this.#stays.get(client);
+    const { random } = this.#stage;
+    if (stay === undefined) await this.#join(client);
+    else if (random.chance(0.25)) await this.#leave(client);
+    else await stay.membership.set(this.#say(client, stay), { timeoutMs: 3_000 });
+  }
+
+  #say(client: Client, stay?: Stay): string {
+    this.#saying += 1;
+    const said = `${this.#stage.nameOf(client)} says ${this.#saying}`;
+    if (stay !== undefined) stay.said = said;
+    return said;
+  }
+
+  /** Under a name of its own, or that of the session. */
+  async #join(client: Client): Promise<void> {
+    if (this.#stays.has(client)) return;
+    const { random } = this.#stage;
+    const said = this.#say(client);
+    const name = random.chance(0.7) ? this.#stage.nameOf(client) : undefined;
+    const membership = await new Party(client, path).join({ name, data: said, timeoutMs: this.#stage.going ? 3_000 : 10_000 });
+    const stay: Stay = { membership, said, told: membership.members };
+    membership.onChange((members) => {
+      stay.told = members;
+    });
+    this.#stays.set(client, stay);
+    this.#stage.spotlight = client;
+  }
+
+  async #leave(client: Client): Promise<void> {
+    const stay = this.#stays.get(client);
+    this.#stays.delete(client);
+    await stay?.membership.leave();
+  }
+
+  #look(): void {
+    for (const { membership } of this.#stays.values())
+      this.#stage.check("party: a list is never empty", membership.members.length > 0);
+  }
+
+  /** The tree, read by the witness, against what the members say before and after. */
+  async #lookOutside(): Promise<void> {
+    const { witness, ensemble } = this.#stage;
+    while (this.#stage.going) {
+      const before = this.#present();
+      const names: string[] = [];
+      for await (const { path: at } of witness.list(path)) names.push(at.slice(path.length + 1));
+      const after = this.#present();
+      for (const [stay, session] of before) {
+        if (after.get(stay) !== session) continue;
+        const { name } = stay.membership;
+        this.#stage.check(
+          "party: who says to be here is here",
+          names.includes(name),
+          () => `${name} is not in ${names.join(", ")}`,
+        );
+      }
+      await ensemble.sleep(20);
+    }
+  }
+
+  /** Who says to be here, with a session that is sure to last, by its clock. */
+  #present(): Map<Stay, number | undefined> {
+    const present = new Map<Stay, number | undefined>();
+    for (const [client, stay] of this.#stays) {
+      if (this.#stage.ensemble.isSuspended(client)) continue;
+      if (stay.membership.present && client.nowMs() < (client.validUntilMs ?? 0)) present.set(stay, client.session?.id);
+    }
+    return present;
+  }
+
+  async #settle(): Promise<void> {
+    const stage = this.#stage;
+    const expected = [...this.#stays.values()].map(({ said }) => said).sort();
+    const fits = (members: readonly Member[]): boolean =>
+      String(members.map(({ text }) => text).sort()) === String(expected) &&
+      members.every(({ czxid }, i) => czxid > (members[i - 1]?.czxid ?? 0));
+    const stays = [...this.#stays.values()];
+    const settled = (): boolean => stays.every(({ membership, told }) => fits(membership.members) && fits(told));
+    const limit = stage.ensemble.nowMs + 8_000;
+    while (!settled() && stage.ensemble.nowMs < limit) await stage.ensemble.sleep(5);
+    const asked = await new Party(stage.witness, path).members();
+    stage.check("party: after quiet all see the live members, each once", settled() && fits(asked), () =>
+      asked.map(({ text }) => text).join(", "),
+    );
+  }
+}
+
+export const recipe: RecipeWorkload = {
+  name: "party",
+  plays: ["Party", "Membership", "PersistentEphemeral"],
+  bugs: [
+    { name: "who leaves stays listed", seed: 1 },
+    { name: "a member outlives its process", seed: 1 },
+    { name: "a keeper does not come back", seed: 1 },
+    { name: "a list is empty without a connection", seed: 1 },
+    { name: "a keeper believes in a lost session", seed: 4 },
+  ],
+  play: (stage) => new PartyWork(stage).play(),
+};
