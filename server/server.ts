@@ -27,6 +27,7 @@ import { LmdbKeyValue } from "./lmdb.ts";
 import { type Logger, makeLogger } from "./log.ts";
 import { NodeLoop, type PeerPort } from "./node.ts";
 import { PeerTransport } from "./peer-transport.ts";
+import { configVersion } from "./reconfig.ts";
 import { version } from "./version.ts";
 import { WebSocketListener } from "./websocket-listener.ts";
 import { ZooKeeperListener } from "./zookeeper-listener.ts";
@@ -287,7 +288,7 @@ function memberLine(member: ConfiguredMember): string {
 
 /** What /zookeeper/config shows. A server alone shows nothing, as a standalone ZooKeeper. */
 function configText(ensemble: readonly ConfiguredMember[]): string {
-  return ensemble.length === 1 ? "" : [...ensemble.map(memberLine), "version=0"].join("\n");
+  return ensemble.length === 1 ? "" : [...ensemble.map(memberLine), `version=${configVersion}`].join("\n");
 }
 
 function replicaOptions(config: Config): ReplicaOptions {
