@@ -42,6 +42,7 @@ export interface ServerHooks {
 export interface BoundAddresses {
   readonly http: Address;
   readonly zookeeper: Address | undefined;
+  readonly zookeeperTls: Address | undefined;
   readonly peer: Address | undefined;
 }
 
@@ -97,12 +98,20 @@ export class ZabraServer {
     try {
       const peer = await this.#peers?.start();
       const zookeeper = await this.#zookeeper?.listen();
+      const zookeeperTls = await this.#zookeeper?.listenSecurely();
       const http = await this.#http.listen();
       this.logger.info(
-        { pid: process.pid, http: http.port, zookeeper: zookeeper?.port, peer: peer?.port, version },
+        {
+          pid: process.pid,
+          http: http.port,
+          zookeeper: zookeeper?.port,
+          zookeeperTls: zookeeperTls?.port,
+          peer: peer?.port,
+          version,
+        },
         "server started",
       );
-      return { http, zookeeper, peer };
+      return { http, zookeeper, zookeeperTls, peer };
     } catch (error) {
       await this.kill();
       throw error;
@@ -208,23 +217,23 @@ export class ZabraServer {
   }
 
   #makeZooKeeper(): ZooKeeperListener | undefined {
-    if (this.config.zookeeper === undefined) return undefined;
-    return new ZooKeeperListener(this.config.zookeeper, this.#clients, {
+    const { zookeeper, zookeeperTls } = this.config;
+    if (zookeeper === undefined && zookeeperTls === undefined) return undefined;
+    return new ZooKeeperListener(zookeeper, zookeeperTls, this.#clients, {
       status: () => this.status(),
       inspect: () => this.#replica.inspect(),
       voters: this.#voters(),
       observers: this.config.ensemble.length - this.#voters(),
       uptimeMs: () => this.#uptimeMs(),
       words: new Set(this.config.zookeeperWords),
-      settings: this.#wordSettings(this.config.zookeeper.port),
+      settings: this.#wordSettings(),
     });
   }
 
-  #wordSettings(port: number): WordSettings {
+  #wordSettings(): Omit<WordSettings, "port" | "securePort"> {
     const { id, dataDirectory, limits, ensemble } = this.config;
     return {
       id,
-      port,
       dataDirectory,
       logBytes: () => directoryBytes(dataDirectory, "log-"),
       storeBytes: () => directoryBytes(dataDirectory, "store-"),
