@@ -3,6 +3,7 @@
  * the key of the JSON configuration file. Every mistake names the setting, where it came from and what
  * is allowed; a mistake on the command line is bad usage (exit 64), any other is bad configuration (78).
  */
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { checkLimits, type Limits, productionLimits } from "../src/model/limits.ts";
 import { epochMax, type ServerId } from "../src/model/zxid.ts";
@@ -36,6 +37,17 @@ export interface ConfiguredMember {
   readonly observer: boolean;
 }
 
+/** What a port with TLS listens with; texts in PEM. */
+export interface TlsFiles {
+  /** The server's certificate, then those between it and its authority. */
+  readonly cert: string;
+  readonly key: string;
+  /** Clients must show a certificate of one of these authorities; undefined: they need none. */
+  readonly ca: string | undefined;
+}
+
+export interface SecureAddress extends Address, TlsFiles {}
+
 export interface Config {
   readonly id: ServerId;
   readonly dataDirectory: string;
@@ -47,6 +59,8 @@ export interface Config {
   readonly http: Address;
   /** undefined: off. */
   readonly zookeeper: Address | undefined;
+  /** ZooKeeper's protocol over TLS; undefined: off. */
+  readonly zookeeperTls: SecureAddress | undefined;
   /** undefined: an ensemble of one. */
   readonly peer: Address | undefined;
   readonly logLevel: LogLevel;
@@ -90,6 +104,10 @@ export const settings: readonly Setting[] = [
   },
   { name: "http", argument: "<host:port>", description: "client protocol and status (default 127.0.0.1:2180)" },
   { name: "zk", argument: "<host:port|off>", description: "ZooKeeper's wire protocol (default 127.0.0.1:2181)" },
+  { name: "zk-tls", argument: "<host:port>", description: "ZooKeeper's wire protocol over TLS 1.2 and up (default: off)" },
+  { name: "tls-cert", argument: "<file>", description: "certificate for --zk-tls, PEM, with those between it and its authority" },
+  { name: "tls-key", argument: "<file>", description: "private key of --tls-cert, PEM, without a passphrase" },
+  { name: "tls-ca", argument: "<file>", description: "authorities, PEM: clients of --zk-tls must show a certificate of one" },
   {
     name: "peer",
     argument: "<host:port>",
@@ -189,6 +207,7 @@ function buildConfig(sources: Sources, limits: Limits): Config {
     foundAboveEpoch: requiredInteger(sources, "found-above-epoch", 0, epochMax - 1, "0"),
     http: readAddress(sources, "http") ?? { host: "127.0.0.1", port: 2180 },
     zookeeper: isOff(sources, "zk") ? undefined : (readAddress(sources, "zk") ?? { host: "127.0.0.1", port: 2181 }),
+    zookeeperTls: readSecureAddress(sources),
     peer: alone || own === undefined ? undefined : (readAddress(sources, "peer") ?? { host: own.host, port: own.port }),
     logLevel: readLogLevel(sources),
     allowOrigins: readOrigins(sources),
@@ -328,6 +347,49 @@ function readSaslUsers(sources: Sources): ReadonlyMap<string, string> {
     users.set(user, password);
   }
   return users;
+}
+
+// ---- TLS
+
+function readSecureAddress(sources: Sources): SecureAddress | undefined {
+  if (sources.get("zk-tls") === undefined || isOff(sources, "zk-tls")) {
+    for (const name of ["tls-cert", "tls-key", "tls-ca"]) {
+      const given = sources.get(name);
+      if (given !== undefined) throw new ConfigError(given.field, "is of no use without --zk-tls HOST:PORT", given.exitCode);
+    }
+    return undefined;
+  }
+  const address = readAddress(sources, "zk-tls") ?? { host: "", port: 0 };
+  const [cert, certificate] = readPem(sources, "tls-cert", (pem) => new X509Certificate(pem));
+  const [key, privateKey] = readPem(sources, "tls-key", (pem) => createPrivateKey(pem));
+  const given = sources.get("tls-key");
+  if (given !== undefined && !certificate.checkPrivateKey(privateKey))
+    throw wrong(given, "must be the key of the certificate in --tls-cert");
+  const ca = sources.get("tls-ca") === undefined ? undefined : readPem(sources, "tls-ca", (pem) => new X509Certificate(pem))[0];
+  return { ...address, cert, key, ca };
+}
+
+/** The text and what it says; of several certificates, the first. */
+function readPem<T extends KeyObject | X509Certificate>(
+  sources: Sources,
+  name: string,
+  parse: (pem: string) => T,
+): readonly [pem: string, parsed: T] {
+  const given = sources.get(name);
+  if (given === undefined) throw new ConfigError(`--${name}`, "is required with --zk-tls: a file in PEM", exitCodes.usage);
+  const fail = (reason: string): ConfigError => new ConfigError(given.field, `${given.text} ${reason}`, given.exitCode);
+  let pem: string;
+  try {
+    pem = readFileSync(given.text, "utf8");
+  } catch (error) {
+    throw fail(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  try {
+    return [pem, parse(pem)];
+  } catch {
+    // The reason might quote a secret, and says little.
+    throw fail(name === "tls-key" ? "must hold a private key in PEM, without a passphrase" : "must hold a certificate in PEM");
+  }
 }
 
 interface ConfigFile {

@@ -40,7 +40,9 @@ export interface ConnectionFacts {
 
 export interface WordSettings {
   readonly id: number;
-  readonly port: number;
+  /** undefined: not open. */
+  readonly port: number | undefined;
+  readonly securePort: number | undefined;
   readonly dataDirectory: string;
   readonly logBytes: () => number;
   readonly storeBytes: () => number;
@@ -209,8 +211,8 @@ function environment(): (readonly [string, string])[] {
 
 function configurationLines({ settings, voters, observers }: WordFacts): string[] {
   const lines = [
-    `clientPort=${settings.port}`,
-    "secureClientPort=-1",
+    `clientPort=${settings.port ?? -1}`,
+    `secureClientPort=${settings.securePort ?? -1}`,
     `dataDir=${settings.dataDirectory}`,
     `dataDirSize=${settings.storeBytes()}`,
     `dataLogDir=${settings.dataDirectory}`,

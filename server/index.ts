@@ -9,7 +9,7 @@ import { join } from "node:path";
 import type { Limits } from "../src/model/limits.ts";
 import type { Halt } from "../src/replica/effects.ts";
 import type { Status } from "../src/replica/status.ts";
-import { type Address, type Config, type ConfiguredMember, formatAddress, readLimits } from "./config.ts";
+import { type Address, type Config, type ConfiguredMember, formatAddress, readLimits, type SecureAddress } from "./config.ts";
 import { defaultWords, words } from "./four-letter-words.ts";
 import type { HttpRoute } from "./http.ts";
 import { type LogLevel, makeLogger } from "./log.ts";
@@ -20,6 +20,16 @@ export type { Status } from "../src/replica/status.ts";
 export type { ConfiguredMember } from "./config.ts";
 export { ConfigError } from "./config.ts";
 export type { HttpRoute } from "./http.ts";
+
+/** Texts in PEM. */
+export interface ZooKeeperTls {
+  readonly port?: number;
+  /** The server's certificate, then those between it and its authority. */
+  readonly cert: string;
+  readonly key: string;
+  /** Clients must show a certificate of one of these authorities. Default: they need none. */
+  readonly ca?: string;
+}
 
 export interface ServerOptions {
   readonly id?: number;
@@ -36,6 +46,8 @@ export interface ServerOptions {
   readonly port?: number;
   /** Default 0: any free port; `false`: off. */
   readonly zookeeperPort?: number | false;
+  /** ZooKeeper's protocol over TLS besides; port 0, the default, is any free port. Default: off. */
+  readonly zookeeperTls?: ZooKeeperTls;
   readonly leaseReads?: boolean;
   readonly superDigest?: string;
   /** Users and passwords for SASL DIGEST-MD5 on the ZooKeeper port. Default: none, and no SASL. */
@@ -61,6 +73,8 @@ export interface Server {
   readonly httpUrl: string;
   /** `host:port` for ZooKeeper clients; undefined when it is off. */
   readonly zookeeper: string | undefined;
+  /** The same over TLS. */
+  readonly zookeeperTls: string | undefined;
   status(): Status;
   /** Resolves when the server serves requests. */
   ready(): Promise<void>;
@@ -82,6 +96,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     url: `ws://${formatAddress(bound.http)}`,
     httpUrl: `http://${formatAddress(bound.http)}`,
     zookeeper: bound.zookeeper === undefined ? undefined : formatAddress(bound.zookeeper),
+    zookeeperTls: bound.zookeeperTls === undefined ? undefined : formatAddress(bound.zookeeperTls),
     status: () => server.status(),
     ready: () => until(() => server.status().serving),
     kill: () => server.kill(),
@@ -100,7 +115,8 @@ async function openServer(
   return { server, bound: await server.start() };
 }
 
-export interface EnsembleOptions extends Omit<ServerOptions, "id" | "ensemble" | "port" | "zookeeperPort" | "rejoin"> {
+export interface EnsembleOptions
+  extends Omit<ServerOptions, "id" | "ensemble" | "port" | "zookeeperPort" | "zookeeperTls" | "rejoin"> {
   /** Default 3. */
   readonly servers?: number;
   /** Each server's data is in a directory below it. Default: a temporary one, removed by `close`. */
@@ -239,6 +255,7 @@ function makeConfig(options: ServerOptions, directory: string): Config {
     foundAboveEpoch: options.foundAboveEpoch ?? 0,
     http: { host, port: options.port ?? 0 },
     zookeeper: options.zookeeperPort === false ? undefined : { host, port: options.zookeeperPort ?? 0 },
+    zookeeperTls: secureAddress(host, options.zookeeperTls),
     peer,
     logLevel: options.logLevel ?? "warn",
     allowOrigins: options.allowOrigins ?? [],
@@ -250,6 +267,10 @@ function makeConfig(options: ServerOptions, directory: string): Config {
     zookeeperWords: options.zookeeperWords === "*" ? words : [...defaultWords, ...(options.zookeeperWords ?? [])],
     limits: readLimits({ ...embeddedLimits, ...options.limits }),
   };
+}
+
+function secureAddress(host: string, tls: ZooKeeperTls | undefined): SecureAddress | undefined {
+  return tls === undefined ? undefined : { host, port: tls.port ?? 0, cert: tls.cert, key: tls.key, ca: tls.ca };
 }
 
 function makeHooks(options: ServerOptions): { onHalt: (halt: Halt) => void; routes?: ReadonlyMap<string, HttpRoute> } {

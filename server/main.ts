@@ -28,9 +28,9 @@ async function startProcess(config: Config, routes: ReadonlyMap<string, HttpRout
   const server = new ZabraServer(config, routes === undefined ? hooks : { ...hooks, routes }, logger);
   stopOnSignal(server);
   const bound = await server.start();
-  process.stdout.write(
-    `zabra server ${config.id}: ws://${formatAddress(bound.http)}${bound.zookeeper === undefined ? "" : `, ZooKeeper ${formatAddress(bound.zookeeper)}`}\n`,
-  );
+  const plain = bound.zookeeper === undefined ? "" : `, ZooKeeper ${formatAddress(bound.zookeeper)}`;
+  const secure = bound.zookeeperTls === undefined ? "" : `, ZooKeeper over TLS ${formatAddress(bound.zookeeperTls)}`;
+  process.stdout.write(`zabra server ${config.id}: ws://${formatAddress(bound.http)}${plain}${secure}\n`);
 }
 
 function stopOnSignal(server: ZabraServer): void {

@@ -27,6 +27,7 @@ import { LmdbKeyValue } from "./lmdb.ts";
 import { type Logger, makeLogger } from "./log.ts";
 import { NodeLoop, type PeerPort } from "./node.ts";
 import { PeerTransport } from "./peer-transport.ts";
+import { configVersion } from "./reconfig.ts";
 import { version } from "./version.ts";
 import { WebSocketListener } from "./websocket-listener.ts";
 import { ZooKeeperListener } from "./zookeeper-listener.ts";
@@ -41,6 +42,7 @@ export interface ServerHooks {
 export interface BoundAddresses {
   readonly http: Address;
   readonly zookeeper: Address | undefined;
+  readonly zookeeperTls: Address | undefined;
   readonly peer: Address | undefined;
 }
 
@@ -96,12 +98,20 @@ export class ZabraServer {
     try {
       const peer = await this.#peers?.start();
       const zookeeper = await this.#zookeeper?.listen();
+      const zookeeperTls = await this.#zookeeper?.listenSecurely();
       const http = await this.#http.listen();
       this.logger.info(
-        { pid: process.pid, http: http.port, zookeeper: zookeeper?.port, peer: peer?.port, version },
+        {
+          pid: process.pid,
+          http: http.port,
+          zookeeper: zookeeper?.port,
+          zookeeperTls: zookeeperTls?.port,
+          peer: peer?.port,
+          version,
+        },
         "server started",
       );
-      return { http, zookeeper, peer };
+      return { http, zookeeper, zookeeperTls, peer };
     } catch (error) {
       await this.kill();
       throw error;
@@ -207,23 +217,23 @@ export class ZabraServer {
   }
 
   #makeZooKeeper(): ZooKeeperListener | undefined {
-    if (this.config.zookeeper === undefined) return undefined;
-    return new ZooKeeperListener(this.config.zookeeper, this.#clients, {
+    const { zookeeper, zookeeperTls } = this.config;
+    if (zookeeper === undefined && zookeeperTls === undefined) return undefined;
+    return new ZooKeeperListener(zookeeper, zookeeperTls, this.#clients, {
       status: () => this.status(),
       inspect: () => this.#replica.inspect(),
       voters: this.#voters(),
       observers: this.config.ensemble.length - this.#voters(),
       uptimeMs: () => this.#uptimeMs(),
       words: new Set(this.config.zookeeperWords),
-      settings: this.#wordSettings(this.config.zookeeper.port),
+      settings: this.#wordSettings(),
     });
   }
 
-  #wordSettings(port: number): WordSettings {
+  #wordSettings(): Omit<WordSettings, "port" | "securePort"> {
     const { id, dataDirectory, limits, ensemble } = this.config;
     return {
       id,
-      port,
       dataDirectory,
       logBytes: () => directoryBytes(dataDirectory, "log-"),
       storeBytes: () => directoryBytes(dataDirectory, "store-"),
@@ -287,7 +297,7 @@ function memberLine(member: ConfiguredMember): string {
 
 /** What /zookeeper/config shows. A server alone shows nothing, as a standalone ZooKeeper. */
 function configText(ensemble: readonly ConfiguredMember[]): string {
-  return ensemble.length === 1 ? "" : [...ensemble.map(memberLine), "version=0"].join("\n");
+  return ensemble.length === 1 ? "" : [...ensemble.map(memberLine), `version=${configVersion}`].join("\n");
 }
 
 function replicaOptions(config: Config): ReplicaOptions {

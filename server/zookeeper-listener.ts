@@ -1,14 +1,18 @@
 /**
- * ZooKeeper's own wire protocol on a TCP port, for unmodified ZooKeeper clients. The first four bytes
+ * ZooKeeper's own wire protocol on a TCP port and, over TLS, on another, for unmodified ZooKeeper clients. The first four bytes
  * tell a four-letter word from a session. Requests become the same messages as the native protocol's,
  * with `session` reads and without numbers of the client's (its reconnects do not resend).
+ *
+ * A TLS handshake has handshakeMs, and there are at most handshakesMax of them at a time: they cost more than anything
+ * else that a stranger can ask for. Behind it both ports are the same.
  */
 import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import type { Inspection } from "../src/replica/inspection.ts";
 import type { Status } from "../src/replica/status.ts";
 import { Writer } from "../src/wire/cursor.ts";
 import { type ClientConnections, handshakeMs, normalAddress } from "./client-connection.ts";
-import type { Address } from "./config.ts";
+import type { Address, SecureAddress } from "./config.ts";
 import { answerFourLetterWord, isFourLetterWord, type WordSettings } from "./four-letter-words.ts";
 import { listenOn } from "./http.ts";
 import { RequestMeter } from "./request-meter.ts";
@@ -22,43 +26,95 @@ export interface ZooKeeperFacts {
   uptimeMs(): number;
   /** Four-letter words that are answered. */
   readonly words: ReadonlySet<string>;
-  readonly settings: WordSettings;
+  readonly settings: Omit<WordSettings, "port" | "securePort">;
 }
 
+const handshakesMax = 256;
 const wordBytes = 4;
 const wordLingerMs = 1_000;
 
 export class ZooKeeperListener {
-  readonly #address: Address;
+  readonly #address: Address | undefined;
+  readonly #secureAddress: SecureAddress | undefined;
   readonly #clients: ClientConnections;
   readonly #facts: ZooKeeperFacts;
   readonly #server: Server;
-  /** Every socket, from accept on. */
+  readonly #secureServer: Server;
+  /** Every socket that speaks the protocol, from accept or the end of its handshake on. */
   readonly #sockets = new Set<Socket>();
+  /** What carries TLS, from accept on. */
+  readonly #carriers = new Set<Socket>();
+  /** Those of `#sockets` that are carried. */
+  #secured = 0;
   readonly #writer = new Writer();
   readonly #transports = new Set<ZooKeeperTransport>();
   readonly #meter = new RequestMeter();
 
-  constructor(address: Address, clients: ClientConnections, facts: ZooKeeperFacts) {
+  constructor(
+    address: Address | undefined,
+    secureAddress: SecureAddress | undefined,
+    clients: ClientConnections,
+    facts: ZooKeeperFacts,
+  ) {
     this.#address = address;
+    this.#secureAddress = secureAddress;
     this.#clients = clients;
     this.#facts = facts;
-    this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) =>
-      this.#accept(socket),
-    );
-    this.#server.maxConnections = clients.host.limits.connections_max;
+    const { connections_max } = clients.host.limits;
+    this.#server = makeServer(connections_max, (socket) => this.#accept(socket));
+    const shake = this.#handshaker();
+    this.#secureServer = makeServer(connections_max, (socket) => this.#carry(socket, shake));
   }
 
-  listen(): Promise<Address> {
-    return listenOn(this.#server, this.#address, "zk");
+  /** The plain port; undefined: it is off. */
+  async listen(): Promise<Address | undefined> {
+    return this.#address === undefined ? undefined : listenOn(this.#server, this.#address, "zk");
+  }
+
+  /** The port with TLS; undefined: it is off. */
+  async listenSecurely(): Promise<Address | undefined> {
+    return this.#secureAddress === undefined ? undefined : listenOn(this.#secureServer, this.#secureAddress, "zk-tls");
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
+    const closed = [this.#server, this.#secureServer].map((server) => new Promise((resolve) => server.close(resolve)));
+    for (const socket of [...this.#sockets, ...this.#carriers]) socket.destroy();
+    await Promise.all(closed);
+  }
+
+  /** Begins a handshake on a socket; what comes of it is accepted. */
+  #handshaker(): (socket: Socket) => void {
+    if (this.#secureAddress === undefined) return (socket) => socket.destroy();
+    const { cert, key, ca } = this.#secureAddress;
+    const demanded = ca !== undefined;
+    const options = { cert, key, ca, requestCert: demanded, rejectUnauthorized: demanded, minVersion: "TLSv1.2" } as const;
+    const server = createTlsServer({ ...options, handshakeTimeout: handshakeMs });
+    server.on("secureConnection", (socket: TLSSocket) => this.#acceptSecured(socket));
+    server.on("tlsClientError", (error, socket) => {
+      const { logger } = this.#clients.host;
+      logger.info({ remote: normalAddress(socket.remoteAddress), reason: error.message }, "TLS handshake failed");
+      socket.destroy();
     });
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
+    return (socket) => server.emit("connection", socket);
+  }
+
+  #carry(socket: Socket, shake: (socket: Socket) => void): void {
+    if (this.#carriers.size - this.#secured >= handshakesMax) {
+      socket.destroy();
+      return;
+    }
+    this.#carriers.add(socket);
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => this.#carriers.delete(socket));
+    shake(socket);
+  }
+
+  #acceptSecured(socket: Socket): void {
+    this.#secured += 1;
+    socket.on("close", () => {
+      this.#secured -= 1;
+    });
+    this.#accept(socket);
   }
 
   #accept(socket: Socket): void {
@@ -90,17 +146,12 @@ export class ZooKeeperListener {
         meter: this.#meter,
         connections: [...this.#transports].map((transport) => transport.facts()),
         inspect: () => this.#facts.inspect(),
-        settings: { ...settings, port: this.#port() },
+        settings: { ...settings, port: boundPort(this.#server), securePort: boundPort(this.#secureServer) },
         readOnly: this.#facts.status().readOnly,
       }),
     );
     socket.resume();
     socket.setTimeout(wordLingerMs, () => socket.destroy());
-  }
-
-  #port(): number {
-    const address = this.#server.address();
-    return typeof address === "object" && address !== null ? address.port : this.#address.port;
   }
 
   #openSession(socket: Socket, bytes: Buffer): void {
@@ -121,4 +172,16 @@ export class ZooKeeperListener {
     socket.on("close", () => this.#transports.delete(transport));
     transport.data(bytes);
   }
+}
+
+function makeServer(connectionsMax: number, accept: (socket: Socket) => void): Server {
+  const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, accept);
+  server.maxConnections = connectionsMax;
+  return server;
+}
+
+/** undefined: it does not listen. */
+function boundPort(server: Server): number | undefined {
+  const address = server.address();
+  return typeof address === "object" && address !== null ? address.port : undefined;
 }

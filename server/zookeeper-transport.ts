@@ -19,6 +19,7 @@ import {
   decodeZkConnect,
   decodeZkRequest,
   type ZkConnectRequest,
+  type ZkReconfig,
   type ZkReplyForm,
   type ZkRequest,
 } from "../src/wire/zookeeper-codec.ts";
@@ -33,6 +34,7 @@ import {
 } from "../src/wire/zookeeper-reply.ts";
 import { type ClientConnection, type ClientConnections, type ClientTransport, identitiesOf } from "./client-connection.ts";
 import type { ConnectionFacts } from "./four-letter-words.ts";
+import { judgeReconfig, neverWritten, reconfigOutcome } from "./reconfig.ts";
 import { RequestMeter } from "./request-meter.ts";
 import { DigestMd5 } from "./sasl-digest.ts";
 
@@ -52,6 +54,7 @@ type Reply = Extract<ServerMessage, { readonly type: "reply" }>;
 const sessionLevel: ReadLevel = { type: "session" };
 const passwordBytes = 16;
 const authOpcode = 100;
+const reconfigOpcode = 16;
 const saslOpcode = 102;
 
 export class ZooKeeperTransport implements ClientTransport {
@@ -146,11 +149,18 @@ export class ZooKeeperTransport implements ClientTransport {
         return this.#ask(request, body.request);
       case "refused":
         return this.#answerHere(request, body.outcome, false);
+      case "reconfig":
+        return this.#onReconfig(request, body.asked);
       case "sasl":
         return this.#onSasl(request, body.token);
       case "unknown":
         return this.#answerHere(request, "unimplemented", true);
     }
+  }
+
+  #onReconfig(form: ZkReplyForm, asked: ZkReconfig): void {
+    const { xid, opcode, path, opcodes } = form;
+    this.#ask({ xid, opcode, path, opcodes, fault: judgeReconfig(asked) }, neverWritten);
   }
 
   /** The last token leaves with the answer to addAuth, so nothing that follows is judged without the identity. */
@@ -252,6 +262,8 @@ export class ZooKeeperTransport implements ClientTransport {
     this.#lastZxid = reply.zxid;
     this.#countAnswer(head);
     if (head.form.opcode === authOpcode) encodeZkAuth(this.#writer, head.form.xid, reply.outcome.code === "OK");
+    else if (head.form.opcode === reconfigOpcode)
+      this.#encodeReply(head.form, reply.zxid, reconfigOutcome(reply.outcome, head.form.fault));
     else this.#encodeReply(head.form, reply.zxid, reply.outcome);
     if (head.closing) return this.#endAfter("authentication failed");
     this.#writeLocal();

@@ -17,6 +17,12 @@ export function readString(r: Reader): string {
   return length < 0 ? "" : r.text(length, utf8ReadLenient);
 }
 
+/** Null is undefined. */
+export function readOptionalString(r: Reader): string | undefined {
+  const length = readLength(r);
+  return length < 0 ? undefined : r.text(length, utf8ReadLenient);
+}
+
 /** Where ZooKeeper cannot do without one: null is an error. */
 export function readPresentString(r: Reader): string {
   const length = readLength(r);

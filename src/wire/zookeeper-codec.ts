@@ -9,6 +9,7 @@
  * - `refused`: no request, or none that can be read; `outcome` goes to `encodeZkReply` in its turn among the
  *   connection's replies.
  * - `unknown`: `encodeZkUnimplemented` in its turn, then close (probing clients count on it).
+ * - `reconfig`: to be judged by the server; the fault that it finds goes into the reply form.
  * - `sasl`: the next token goes into the reply form, or the request is refused and the connection closed.
  * - `ping`: `encodeZkPing`. `auth`: resolve to an identity, `addAuth` to the replica, `encodeZkAuth`.
  *
@@ -16,6 +17,7 @@
  * path, create2 15, createContainer 19 and createTTL 21 a path and a Stat; getChildren 8 answers names,
  * getChildren2 12 names and a Stat; a multi's operations keep their opcodes for its results.
  */
+import type { ErrorCode } from "../model/error.ts";
 import type { Limits } from "../model/limits.ts";
 import type {
   CreateRequest,
@@ -30,7 +32,7 @@ import type {
 import { failure } from "../model/request.ts";
 import type { SessionId, Zxid } from "../model/zxid.ts";
 import { ProtocolError, Reader } from "./cursor.ts";
-import { readAcl, readBoolean, readBuffer, readPresentString, readString, readStrings } from "./jute.ts";
+import { readAcl, readBoolean, readBuffer, readOptionalString, readPresentString, readString, readStrings } from "./jute.ts";
 import { watcherTypes } from "./read-codec.ts";
 
 /** What a reply's form depends on; keep it until the reply. */
@@ -44,6 +46,8 @@ export interface ZkReplyForm {
   readonly opcodes: readonly number[];
   /** What a sasl request is answered. */
   readonly token?: Uint8Array;
+  /** Of a reconfig: what is wrong with it. */
+  readonly fault?: ErrorCode | undefined;
 }
 
 export type ZkBody =
@@ -52,8 +56,18 @@ export type ZkBody =
   | { readonly type: "ping" }
   | { readonly type: "auth"; readonly scheme: string; readonly credentials: Uint8Array }
   | { readonly type: "sasl"; readonly token: Uint8Array }
+  | { readonly type: "reconfig"; readonly asked: ZkReconfig }
   | { readonly type: "refused"; readonly outcome: Outcome }
   | { readonly type: "unknown" };
+
+/** A change of membership; what is undefined is not asked. */
+export interface ZkReconfig {
+  readonly joining: string | undefined;
+  readonly leaving: string | undefined;
+  readonly members: string | undefined;
+  /** The version of the membership that it builds on; −1: any. */
+  readonly configId: number;
+}
 
 export interface ZkRequest extends ZkReplyForm {
   readonly body: ZkBody;
@@ -154,7 +168,7 @@ function decodeBody(r: Reader, opcode: number): ZkBody {
     case 11:
       return ping;
     case 16:
-      return refused(failure("RECONFIG_DISABLED"));
+      return { type: "reconfig", asked: decodeReconfig(r) };
     case 17:
       return decodeWatcherBody(r, "checkWatches");
     case 18:
@@ -197,6 +211,10 @@ function decodeAuth(r: Reader): ZkBody {
 function decodeGetEphemerals(r: Reader): ZkBody {
   const prefix = readString(r);
   return request({ type: "getEphemerals", prefix: prefix === "" ? "/" : prefix });
+}
+
+function decodeReconfig(r: Reader): ZkReconfig {
+  return { joining: readOptionalString(r), leaving: readOptionalString(r), members: readOptionalString(r), configId: r.int64() };
 }
 
 // ---- create

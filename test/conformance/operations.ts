@@ -174,12 +174,17 @@ export function closeSession(): Operation {
   return operation("write", -11, "closeSession", []);
 }
 
-export function reconfig(joining: string | undefined, leaving: string | undefined, members: string | undefined): Operation {
+export function reconfig(
+  joining: string | undefined,
+  leaving: string | undefined,
+  members: string | undefined,
+  configId = -1,
+): Operation {
   return operation(
     "write",
     16,
-    `reconfig ${joining}/${leaving}/${members}`,
-    [text(joining), text(leaving), text(members), long(-1)],
+    `reconfig ${joining}/${leaving}/${members}${configId === -1 ? "" : ` v${configId}`}`,
+    [text(joining), text(leaving), text(members), long(configId)],
     (r) => `${quoted(r.buffer())} ${readStat(r)}`,
   );
 }

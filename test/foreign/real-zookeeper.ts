@@ -88,6 +88,7 @@ export class RealZooKeeper {
       "admin.enableServer=false",
       "4lw.commands.whitelist=*",
       "standaloneEnabled=false",
+      "reconfigEnabled=true",
       ...servers,
       "",
     ].join("\n");

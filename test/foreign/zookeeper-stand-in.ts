@@ -3,6 +3,7 @@
  * themselves: reads that configuration and runs a Zabra server as it says, in this process, until SIGTERM.
  * Called by a script named `java` that stands first on the suite's PATH.
  */
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -33,6 +34,30 @@ function members(properties: ReadonlyMap<string, string>): readonly string[] {
     });
 }
 
+/** Writes the first key of a Java keystore, its certificate, and the certificates that are trusted, as PEM. */
+const keystoreToPem = `
+import base64, jks, sys, textwrap
+def pem(name, der):
+    return "-----BEGIN %s-----\\n%s\\n-----END %s-----\\n" % (name, "\\n".join(textwrap.wrap(base64.b64encode(der).decode(), 64)), name)
+keys, password, trusted, password_of_trusted, folder = sys.argv[1:]
+key = list(jks.KeyStore.load(keys, password).private_keys.values())[0]
+open(folder + "/key.pem", "w").write(pem("PRIVATE KEY", key.pkey_pkcs8))
+open(folder + "/cert.pem", "w").write("".join(pem("CERTIFICATE", der) for _, der in key.cert_chain))
+certs = jks.KeyStore.load(trusted, password_of_trusted).certs.values()
+open(folder + "/ca.pem", "w").write("".join(pem("CERTIFICATE", entry.cert) for entry in certs))
+`;
+
+/** Java's stores of keys are read by Python's pyjks, which the suite wrote them with. */
+function secureArguments(properties: ReadonlyMap<string, string>, folder: string): readonly string[] {
+  const port = properties.get("secureClientPort");
+  if (port === undefined) return [];
+  const names = ["ssl.keyStore.location", "ssl.keyStore.password", "ssl.trustStore.location", "ssl.trustStore.password"];
+  const python = process.env["ZABRA_PYTHON"] ?? "python3";
+  execFileSync(python, ["-c", keystoreToPem, ...names.map((name) => required(properties, name)), folder]);
+  const files = ["cert", "key", "ca"].flatMap((name) => [`--tls-${name}`, join(folder, `${name}.pem`)]);
+  return ["--zk-tls", `127.0.0.1:${port}`, ...files];
+}
+
 function serverArguments(words: readonly string[]): readonly string[] {
   const properties = readProperties(words.at(-1) ?? "zoo.cfg");
   const directory = required(properties, "dataDir");
@@ -49,6 +74,7 @@ function serverArguments(words: readonly string[]): readonly string[] {
     ...(ensemble.length > 1 ? ["--ensemble", ensemble.join(",")] : []),
     ...["--http", `127.0.0.1:${properties.get("admin.serverPort") ?? 0}`],
     ...["--zk", `127.0.0.1:${required(properties, "clientPort")}`],
+    ...secureArguments(properties, directory),
     ...(secret === undefined ? [] : ["--super-digest", secret]),
   ];
 }

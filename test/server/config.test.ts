@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import t from "tap";
 import { ConfigError, parseAddress, readConfig, readLimits } from "../../server/config.ts";
 
@@ -20,6 +21,10 @@ function file(content: unknown): string {
 }
 
 const base = file(goodLimits);
+const [certificate = "", key = "", otherKey = ""] = ["server.pem", "server.key", "client.key"].map((name) =>
+  fileURLToPath(new URL(`../../../test/server/certificates/${name}`, import.meta.url)),
+);
+const secure = { ...valid, "zk-tls": "a:1", "tls-cert": certificate, "tls-key": key };
 
 function read(flags: Record<string, string | boolean>, environment: NodeJS.ProcessEnv = {}) {
   return readConfig({ config: base, ...flags }, environment);
@@ -38,6 +43,17 @@ t.test("defaults", async (t) => {
     logLevel: "info",
   });
   t.equal(config.peer, undefined);
+});
+
+t.test("TLS: what the files hold", async (t) => {
+  t.equal(read(valid).zookeeperTls, undefined);
+  t.match(read({ ...secure, "tls-ca": certificate }).zookeeperTls, {
+    host: "a",
+    port: 1,
+    cert: /^-----BEGIN/,
+    ca: /^-----BEGIN/,
+  });
+  t.equal(read({ ...secure, zk: "off" }).zookeeperTls?.ca, undefined);
 });
 
 t.test("an ensemble, sorted; its own address is where it listens for peers", async (t) => {
@@ -102,6 +118,50 @@ const mistakes: readonly (readonly [title: string, run: () => unknown, message: 
     "super digest",
     () => read({ ...valid, "super-digest": "super:secret" }),
     /--super-digest: must be super: and the base64 of a SHA-1$/,
+    64,
+  ],
+  ["TLS nowhere", () => readConfig({ ...valid, "zk-tls": ":1" }, {}), /--zk-tls: must be HOST:PORT/, 64],
+  ["TLS without a certificate", () => readConfig({ ...valid, "zk-tls": "a:1" }, {}), /--tls-cert: is required with --zk-tls/, 64],
+  [
+    "TLS without a key",
+    () => readConfig({ ...valid, "zk-tls": "a:1", "tls-cert": certificate }, {}),
+    /--tls-key: is required with --zk-tls/,
+    64,
+  ],
+  [
+    "TLS from no file",
+    () => readConfig({ ...secure, "tls-cert": "/nowhere.pem" }, {}),
+    /--tls-cert: \/nowhere.pem cannot be read/,
+    64,
+  ],
+  [
+    "TLS with no certificate",
+    () => readConfig({ ...secure, "tls-cert": key }, {}),
+    /--tls-cert: .* must hold a certificate in PEM/,
+    64,
+  ],
+  [
+    "TLS with no key",
+    () => readConfig({ ...secure, "tls-key": file("secret") }, {}),
+    /--tls-key: .* must hold a private key in PEM/,
+    64,
+  ],
+  [
+    "TLS with another's key",
+    () => readConfig({ ...secure, "tls-key": otherKey }, {}),
+    /--tls-key: must be the key of the certificate/,
+    64,
+  ],
+  [
+    "TLS with no authority",
+    () => readConfig({ ...secure }, { ZABRA_TLS_CA: key }),
+    /ZABRA_TLS_CA: .* must hold a certificate/,
+    78,
+  ],
+  [
+    "a certificate and no TLS",
+    () => readConfig({ ...valid, "tls-cert": certificate }, {}),
+    /--tls-cert: is of no use without/,
     64,
   ],
   ["file missing", () => readConfig({ ...valid, config: "/nowhere.json" }, {}), /--config: \/nowhere.json cannot be read/, 78],

@@ -143,6 +143,7 @@ const facts: WordFacts = {
   settings: {
     id: 1,
     port: 2181,
+    securePort: undefined,
     dataDirectory: "/d",
     logBytes: () => 1,
     storeBytes: () => 2,

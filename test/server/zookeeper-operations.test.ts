@@ -2,7 +2,7 @@
 import t from "tap";
 import { type Server, startServer } from "../../server/index.ts";
 import { NativeClient } from "./native-client.ts";
-import { type AclEntry, Body, createBody, openAcl, PortClient } from "./port-client.ts";
+import { type AclEntry, Body, createBody, openAcl, type Packet, PortClient } from "./port-client.ts";
 
 let server: Server;
 let client: PortClient;
@@ -283,9 +283,25 @@ t.test("multiRead 22: each read by itself, all at one zxid, no watches", async (
   t.equal((await client.multi([[1, createBody("/mr/x", "", 0)]], 22)).error, -5);
 });
 
-t.test("reconfig 16 tells the truth; sasl 102 where it is not set up is an empty token, as in ZooKeeper", async (t) => {
-  const reconfig = new Body().text("server.9=a:1:2;3").text(null).text(null).long(-1);
-  t.same(await errors(client.ask(16, reconfig), client.read(3, "/c")), [-123, 0]);
+t.test("reconfig 16: a version, arguments, then the right to, and it cannot be done", async (t) => {
+  const joining = "server.9=a:1:2;3";
+  const ask = (of: PortClient, joining: string, version = -1): Promise<Packet> =>
+    of.ask(16, new Body().text(joining).text(null).text(null).long(version));
+  t.same(await errors(ask(client, "some thing", 7), ask(client, "some thing"), ask(client, joining, 0)), [-103, -8, -102]);
+  const admin = await open();
+  await admin.auth("digest", "super:admin");
+  const [before, refused, config] = await Promise.all([
+    admin.set("/c", "x"),
+    ask(admin, joining),
+    admin.read(4, "/zookeeper/config"),
+  ]);
+  t.equal(refused.error, -123);
+  t.ok(refused.zxid > before.zxid, "among the session's writes");
+  t.equal(config.bytes(), null);
+  t.same(await errors(ask(admin, "some thing"), ask(admin, joining, 1)), [-8, -103]);
+});
+
+t.test("sasl 102 where it is not set up is an empty token, as in ZooKeeper", async (t) => {
   const sasl = await client.ask(102, new Body().bytes(Buffer.from("x")));
   t.same([sasl.error, sasl.zxid, sasl.bytes(), sasl.left], [0, 0, null, 0]);
   t.equal((await client.create("/sasl", "", 0, [{ perms: 31, scheme: "sasl", id: "bob" }])).error, -114);

@@ -378,6 +378,24 @@ const identityCases: readonly Case[] = [
 // ---- ZooKeeper's own nodes
 
 const ownNodes = ["/zookeeper", "/zookeeper/quota", "/zookeeper/config"];
+const badJoiners: readonly string[] = [
+  "some thing",
+  "server.9",
+  "server.9=127.0.0.1:1:2=3",
+  "server.x=127.0.0.1:1:2:observer;3",
+  "server.9=127.0.0.1:1:2:observer",
+  "server.9=127.0.0.1:1:observer;3",
+  "server.9=127.0.0.1:1:1:observer;3",
+  "server.9=127.0.0.1:1:2:judge;3",
+  "server.9=127.0.0.1:1:2:observer;3;4",
+  "server.9=127.0.0.1:1:2:observer;x",
+  "server.9=127.0.0.1:1:70000:observer;3",
+  "9=127.0.0.1:1:2:observer;3",
+  "server.9=[::1]:1:2:observer;[::1]:3",
+  "server.9=127.0.0.1:1:2: Observer ;3, ",
+];
+const badMembers: readonly string[] = ["", "some thing", "server.9=127.0.0.1:1:2:observer;3", "server.x=127.0.0.1:1:2;3"];
+
 const ownNodeCases: readonly Case[] = [
   ...ownNodes.flatMap((path) => [
     alone(`delete ${path}`, async (a) => a.do(remove(path))),
@@ -393,11 +411,23 @@ const ownNodeCases: readonly Case[] = [
   alone("setData /zookeeper/config", async (a) => a.do(setData("/zookeeper/config"))),
   alone("setACL /zookeeper/config", async (a) => a.do(setAcl("/zookeeper/config"))),
   alone("create below /zookeeper/config", async (a) => a.do(create("/zookeeper/config/x"))),
-  alone("reconfig", async (a) => a.do(reconfig("server.9=127.0.0.1:1:2;127.0.0.1:3", undefined, undefined))),
+  alone("reconfig", async (a) => a.do(reconfig("server.9=127.0.0.1:1:2:observer;127.0.0.1:3", undefined, undefined))),
   alone("reconfig by the super user", async (a) => {
     await a.authenticate("super:admin");
     await a.do(reconfig(undefined, "9", undefined));
   }),
+  alone("reconfig: a version that is not", async (a) => {
+    await a.do(reconfig(undefined, "9", undefined, 4_000_000_000), reconfig("some thing", undefined, undefined, 4_000_000_000));
+  }),
+  ...badJoiners.map((joining) =>
+    alone(`reconfig: joining ${joining}`, async (a) => a.do(reconfig(joining, undefined, undefined))),
+  ),
+  alone("reconfig: leaving no number", async (a) => a.do(reconfig(undefined, "one", undefined))),
+  ...badMembers.map((members) =>
+    alone(`reconfig: members ${members}`, async (a) => a.do(reconfig(undefined, undefined, members))),
+  ),
+  alone("reconfig: nothing asked", async (a) => a.do(reconfig(undefined, undefined, undefined))),
+  alone("reconfig: empty texts", async (a) => a.do(reconfig("", "", undefined))),
 ];
 
 // ---- quotas
