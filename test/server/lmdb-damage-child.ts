@@ -40,8 +40,8 @@ function readAll(store: WriteBehindStore): string {
     else if (!Buffer.from(data).equals(dataOf(index))) return "other data";
   }
   const listed = store.children("/a", "", nodes * 2);
-  const scrub = store.verifyAll(1_000_000);
-  if (scrub.damage !== undefined) return "told by the scrub";
+  const checked = store.verifyAll(1_000_000);
+  if (checked.damage !== undefined) return "shown by a check of every value";
   if (listed.some((name) => !/^n\d{5}$/.test(name) || Number(name.slice(1)) >= nodes)) return "a name never written";
   return absent > 0 || listed.length !== nodes ? "absent" : "right";
 }
