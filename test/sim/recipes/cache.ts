@@ -55,8 +55,8 @@ async function play(stage: RecipeStage): Promise<void> {
   const { witness, ensemble } = stage;
   await witness.create(path);
   const trees = await Promise.all(stage.clients.map((client) => cacheTree(client, path)));
-  const children = await Promise.all(stage.clients.map((client) => cacheChildren(client, path)));
-  const nodes = await Promise.all(stage.clients.map((client) => cacheNode(client, node)));
+  const children = await Promise.all(stage.clients.slice(0, 1).map((client) => cacheChildren(client, path)));
+  const nodes = await Promise.all(stage.clients.slice(1, 2).map((client) => cacheNode(client, node)));
   const caches = [...trees, ...children, ...nodes];
   for (const cache of caches) new Told(stage, cache);
   await stage.repeat((client) => change(stage, client), 2);

@@ -92,7 +92,7 @@ export const recipe: RecipeWorkload = {
   bugs: [
     { name: "a resource takes any token", seed: 2 },
     { name: "an unguarded write", seed: 20 },
-    { name: "the predecessor's end is a turn", seed: 1 },
+    { name: "the predecessor's end is a turn", seed: 4 },
     { name: "who gives up stays in the queue", seed: 1 },
     { name: "a grant outlives its deadline", seed: 2 },
   ],

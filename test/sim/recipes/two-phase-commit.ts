@@ -82,7 +82,7 @@ export const recipe: RecipeWorkload = {
   marks: ["a decision to commit", "a decision to abort"],
   bugs: [
     { name: "a timeout decides alone", seed: 4 },
-    { name: "a commit needs no votes", seed: 2 },
+    { name: "a commit needs no votes", seed: 1 },
   ],
   play: (stage) => new CommitWork(stage).play(),
 };
