@@ -22,6 +22,9 @@ const shards: readonly (readonly string[])[] = [
   [
     "test_client.py::TestAuthentication",
     "test_client.py::TestClientTransactions",
+    "test_client.py::TestSSLClient",
+    "test_client.py::TestReconfig::test_no_super_auth",
+    "test_client.py::TestReconfig::test_bad_input",
     "test_cache.py",
     "test_lease.py",
     "test_watchers.py::KazooDataWatcherTests",

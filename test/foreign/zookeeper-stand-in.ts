@@ -7,6 +7,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+const jaasProperty = "-Djava.security.auth.login.config=";
 const superProperty = "-Dzookeeper.DigestAuthenticationProvider.superDigest=";
 
 function readProperties(path: string): ReadonlyMap<string, string> {
@@ -58,6 +59,16 @@ function secureArguments(properties: ReadonlyMap<string, string>, folder: string
   return ["--zk-tls", `127.0.0.1:${port}`, ...files];
 }
 
+/** Users of the server's JAAS configuration: `user_NAME="PASSWORD"`. */
+function saslArguments(words: readonly string[], folder: string): readonly string[] {
+  const path = words.find((word) => word.startsWith(jaasProperty))?.slice(jaasProperty.length);
+  const users = path === undefined ? [] : [...readFileSync(path, "utf8").matchAll(/\buser_(\w+)="([^"]*)"/g)];
+  if (users.length === 0) return [];
+  const file = join(folder, "users.json");
+  writeFileSync(file, JSON.stringify(Object.fromEntries(users.map(([, user, password]) => [user, password]))));
+  return ["--sasl-users", file];
+}
+
 function serverArguments(words: readonly string[]): readonly string[] {
   const properties = readProperties(words.at(-1) ?? "zoo.cfg");
   const directory = required(properties, "dataDir");
@@ -75,6 +86,8 @@ function serverArguments(words: readonly string[]): readonly string[] {
     ...["--http", `127.0.0.1:${properties.get("admin.serverPort") ?? 0}`],
     ...["--zk", `127.0.0.1:${required(properties, "clientPort")}`],
     ...secureArguments(properties, directory),
+    ...saslArguments(words, directory),
+    ...(words.includes("-Dreadonlymode.enabled=true") ? ["--zk-read-only", "on"] : []),
     ...(secret === undefined ? [] : ["--super-digest", secret]),
   ];
 }
