@@ -313,7 +313,7 @@ const reaping: readonly Case[] = [
     slow: true,
     run: async (scene, t) => {
       const a = await scene.client("a");
-      await a.do(createTtl(`${t}/ttl`, { ttl: 1 }), create(`${t}/ttl/x`));
+      await a.do(createTtl(`${t}/ttl`, { ttl: 600 }), create(`${t}/ttl/x`));
       await a.do(createTtl(`${t}/clock`, { ttl: 700 }), exists(`${t}/clock`, true));
       await a.event();
       await a.do(exists(`${t}/ttl`), exists(`${t}/ttl/x`));
