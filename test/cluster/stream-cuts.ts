@@ -5,7 +5,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { type Client, connect, type StreamBatch, ZabraError } from "../../client/index.ts";
-import { TcpProxy } from "../support/tcp-proxy.ts";
+import { LinkProxy } from "../support/link-proxy.ts";
 import type { ProcessEnsemble } from "./process-ensemble.ts";
 
 export interface StreamCutsOptions {
@@ -32,7 +32,7 @@ const callTimeoutMs = 60_000;
 const multiEvery = 7;
 
 export async function streamCuts(ensemble: ProcessEnsemble, options: StreamCutsOptions): Promise<StreamCutsReport> {
-  const proxies = await Promise.all(ensemble.members.map((member) => TcpProxy.start(member.http)));
+  const proxies = await Promise.all(ensemble.members.map((member) => LinkProxy.start(member.http)));
   const writing = await connect(ensemble.urls, { sessionTimeoutMs: 60_000, callTimeoutMs });
   const reading = await connect(
     proxies.map((proxy) => `ws://127.0.0.1:${proxy.port}`),
@@ -126,7 +126,7 @@ async function perform(
 /** Cuts and restarts, spread evenly over the changes received. */
 async function disturb(
   ensemble: ProcessEnsemble,
-  proxies: readonly TcpProxy[],
+  proxies: readonly LinkProxy[],
   ledger: Ledger,
   options: StreamCutsOptions,
 ): Promise<void> {

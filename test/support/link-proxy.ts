@@ -1,5 +1,5 @@
 /**
- * The network between two servers: a TCP relay whose two directions are held, slowed or cut, each by itself. A held direction
+ * The network in front of a server: a TCP relay whose two directions are held, slowed or cut, each by itself. A held direction
  * loses nothing: its bytes wait, as behind a router that drops packets, and nobody is told. New connections
  * are taken at any time, and say nothing while they are held.
  */
@@ -63,6 +63,7 @@ export class LinkProxy {
     this.#server = createServer((inner) => this.#relay(inner, targetPort));
   }
 
+  /** In front of `127.0.0.1:targetPort`, which need not listen yet. */
   static async start(targetPort: number): Promise<LinkProxy> {
     const proxy = new LinkProxy(targetPort);
     await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
@@ -88,7 +89,7 @@ export class LinkProxy {
     this.#set("back", false);
   }
 
-  /** Resets every connection, in the middle of whatever it carries. */
+  /** Resets every connection, in the middle of whatever it carries. New ones are relayed as before. */
   cut(): void {
     for (const socket of this.#sockets) socket.resetAndDestroy();
   }
