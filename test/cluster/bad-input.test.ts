@@ -16,7 +16,7 @@ import { crc32c } from "../../src/model/crc32c.ts";
 import { makeEpoch, zeroZxid } from "../../src/model/zxid.ts";
 import { command, freePorts, ProcessEnsemble } from "./process-ensemble.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 const directory = mkdtempSync(join(tmpdir(), "zabra-bad-"));
 t.teardown(() => rmSync(directory, { recursive: true, force: true }));
 

@@ -6,7 +6,7 @@ import t from "tap";
 import { type KillReport, killRounds } from "./kill-rounds.ts";
 import { ProcessEnsemble } from "./process-ensemble.ts";
 
-t.setTimeout(170_000);
+t.setTimeout(900_000);
 
 t.test("three rounds", async (t) => {
   const ensemble = await ProcessEnsemble.start({ args: ["--log-level", "warn"] });

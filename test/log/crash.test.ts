@@ -11,7 +11,7 @@ import { SimDisk } from "../sim/disk.ts";
 import { Random } from "../sim/random.ts";
 import { entriesOf, Process, payloadOf, tryOpen, zxid } from "./support.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 
 const limits: Limits = {
   ...tinyLimits,

@@ -9,7 +9,7 @@ import { type Client, connect } from "../../../client/index.ts";
 import { type Server, startServer } from "../../../server/index.ts";
 import { LinkProxy } from "../../support/link-proxy.ts";
 
-t.setTimeout(60_000);
+t.setTimeout(900_000);
 
 interface Pair {
   readonly source: Server;
