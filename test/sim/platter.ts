@@ -4,6 +4,11 @@
  */
 import type { Disk, DiskOperation } from "../../src/log/disk.ts";
 
+interface CertainDisk extends Disk {
+  /** Without what only the page cache has and no sync will write. */
+  certain(file: string): Uint8Array;
+}
+
 export class Platter implements Disk {
   readonly #files = new Map<string, Uint8Array>();
   readonly #pending = new Map<number, DiskOperation>();
@@ -12,7 +17,7 @@ export class Platter implements Disk {
     this.#pending.set(operation.token, operation);
   }
 
-  completed(token: number, disk: Disk): void {
+  completed(token: number, disk: CertainDisk): void {
     const operation = this.#pending.get(token);
     if (operation === undefined) return;
     this.#pending.delete(token);
@@ -35,9 +40,8 @@ export class Platter implements Disk {
     for (const [file, content] of files) this.#files.set(file, content);
   }
 
-  #sync(file: string, disk: Disk): void {
-    const size = disk.size(file);
-    if (size !== undefined) this.#files.set(file, disk.read(file, 0, size));
+  #sync(file: string, disk: CertainDisk): void {
+    if (disk.size(file) !== undefined) this.#files.set(file, disk.certain(file));
   }
 
   #remove(file: string): void {

@@ -172,6 +172,10 @@ export class SimServer implements PeerHost {
     if (!this.running) return;
     if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "kill", "");
     this.#stop(false);
+    this.#endProcess();
+  }
+
+  #endProcess(): void {
     this.disk.kill();
     this.platter.forgetPending();
     for (const store of this.stores.values()) store.crash();
@@ -214,7 +218,9 @@ export class SimServer implements PeerHost {
   #halt(exitCode: number, reason: string, error: unknown): void {
     if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "halt", `${exitCode} ${reason}`);
     this.#stop(false);
-    this.#cutPower();
+    // The machine may go on: then what its failed sync left in the page cache is what the next process reads.
+    if (this.disk.cleanSectors > 0) this.#endProcess();
+    else this.#cutPower();
     this.halted = true;
     this.#parts.watcher.noticed(this, reason);
     if (this.expectHalt?.test(reason)) this.expectHalt = undefined;
@@ -267,6 +273,7 @@ export class SimServer implements PeerHost {
     this.#failing.delete(what);
     if (mutant(what === "disk" ? "a failed sync is tried again" : "a failed store commit is ignored")) return true;
     this.expectHalt = new RegExp(reason);
+    if (reason === "EIO") this.disk.failSync(this.#parts.scheduler.now);
     this.deliver(what === "disk" ? { type: "diskFailed", reason } : { type: "storeFailed", reason });
     return true;
   }
