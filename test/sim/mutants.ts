@@ -5,6 +5,7 @@
  * schedules of scenario/schedules.ts led to.
  */
 import { setMutant } from "../../src/model/mutant.ts";
+import type { PaceName } from "./pace.ts";
 import { schedules } from "./scenario/all.ts";
 import { run } from "./swarm.ts";
 
@@ -15,6 +16,8 @@ export interface Mutant {
   readonly scenario?: string;
   /** Tried first: a seed of the scenario, or of the swarm, that has killed it before. */
   readonly seed?: number;
+  /** What only time shows. */
+  readonly pace?: PaceName;
 }
 
 export const mutants: readonly Mutant[] = [
@@ -91,6 +94,8 @@ export const mutants: readonly Mutant[] = [
   { name: "old results are evicted", from: "S25", scenario: "25 " },
   { name: "streams live through SNAP", from: "S26", scenario: "26 " },
   { name: "replies overtake each other", from: "session FIFO" },
+  { name: "a write does not put off a TTL", from: "long haul", pace: "long" },
+  { name: "the log is never trimmed", from: "long haul", pace: "long" },
   { name: "a client's deadline is not shortened", from: "I-18", scenario: "clocks as far" },
 ];
 
@@ -115,7 +120,7 @@ export function kill(mutant: Mutant, seedsMax: number, knownFirst = true): Kill 
   const scenario = schedules.find((one) => mutant.scenario !== undefined && one.name.startsWith(mutant.scenario));
   const known = knownFirst && mutant.seed !== undefined ? mutant.seed : undefined;
   if (known !== undefined) {
-    const play = scenario === undefined ? () => swarm(known) : () => played(scenario.play, known);
+    const play = scenario === undefined ? () => swarm(known, mutant.pace) : () => played(scenario.play, known);
     const found = attempt(`${scenario === undefined ? "swarm" : `scenario ${scenario.name}`}, seed ${known}`, play);
     if (found !== undefined) return found;
   }
@@ -126,7 +131,7 @@ export function kill(mutant: Mutant, seedsMax: number, knownFirst = true): Kill 
     }
   }
   for (let seed = 1; tried < seedsMax; seed += 1) {
-    const found = attempt(`swarm, seed ${seed}`, () => swarm(seed));
+    const found = attempt(`swarm, seed ${seed}`, () => swarm(seed, mutant.pace));
     if (found !== undefined) return found;
   }
   return undefined;
@@ -141,8 +146,8 @@ function withMutant(name: string, play: () => string | undefined): string | unde
   }
 }
 
-function swarm(seed: number): string | undefined {
-  return run({ seed, mode: "swarm", quick: true }).violation?.message;
+function swarm(seed: number, pace: PaceName = "usual"): string | undefined {
+  return run({ seed, mode: "swarm", quick: true, pace }).violation?.message;
 }
 
 function played(play: (seed: number) => unknown, seed: number): string | undefined {
