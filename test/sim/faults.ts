@@ -32,6 +32,8 @@ export interface FaultPlan {
   readonly kinds: readonly string[];
   readonly meanGapMs: number;
   readonly durationMs: number;
+  /** Pauses may be longer than the healed world is given: they end with the faults. */
+  readonly long?: boolean;
 }
 
 const leaseFaults = ["leader split off with a client", "leader frozen with a queue", "clock rate"];
@@ -60,6 +62,7 @@ export function drawLongPlan(random: Random, minutes: number): FaultPlan {
     kinds: [...Object.keys(longFaults), ...usual],
     meanGapMs: minutes * 60_000 * random.logBetween(0.01, 0.15),
     durationMs: random.logBetween(2_000, 120_000),
+    long: true,
   };
 }
 
@@ -109,6 +112,7 @@ export class Faults implements FaultTools {
     for (const server of this.cluster.servers) {
       server.failNext("disk", undefined);
       server.failNext("store", undefined);
+      if (this.#plan.long === true) server.wake();
       this.#restart(server);
     }
   }

@@ -77,6 +77,8 @@ export class SimServer implements PeerHost {
   #turnPlanned = false;
   #busyUntil = 0;
   #paused = false;
+  /** Ends the pause that it is in. */
+  #resume: (() => void) | undefined;
   #pendingPause: { point: PausePoint; ms: number; kind: PauseKind } | undefined;
   #connections = new Map<ConnectionId, { connection: Connection; end: End }>();
   #nextConnection = 1;
@@ -417,14 +419,23 @@ export class SimServer implements PeerHost {
     this.#paused = true;
     if (kind === "suspend") this.clock.suspend(scheduler.now);
     const incarnation = this.#incarnation;
-    scheduler.after(ms, () => {
-      if (this.#incarnation !== incarnation) return;
+    const resume = (): void => {
+      if (this.#incarnation !== incarnation || this.#resume !== resume) return;
+      this.#resume = undefined;
       if (kind === "suspend") this.clock.resume(scheduler.now);
       this.#paused = false;
       if (trace.on) trace.line(this.#name, "resumed", "");
       then();
       this.#planTurn(0);
-    });
+    };
+    this.#resume = resume;
+    scheduler.after(ms, resume);
+  }
+
+  /** Ends a pause, and takes back one that was to come. */
+  wake(): void {
+    this.#pendingPause = undefined;
+    this.#resume?.();
   }
 
   #run(now: Now, events: readonly Event[]): void {

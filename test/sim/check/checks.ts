@@ -82,7 +82,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
     this.newLeader = new NewLeaderChecks(this.ghost, parts.servers, parts.voters);
     this.primaryOrder = new PrimaryOrderChecks((epoch) => this.epochs.leaderOf(epoch), parts.limits.counter_max);
     this.bounds = new BoundChecks(parts.limits);
-    this.reaping = new ReapChecks(this.ghost, this.model, this.txns, parts.limits.clock_drift_max);
+    this.reaping = new ReapChecks(this.ghost, this.model, this.txns, parts.limits.clock_drift_max, parts.voters > 1);
     this.ghost.broadcast.push((entry) => {
       const txn = decodeTxn(entry.payload);
       this.txns.set(entry.zxid, txn);

@@ -16,8 +16,11 @@ export class ReapChecks {
   readonly #model: Model;
   readonly #txns: ReadonlyMap<Zxid, Txn>;
   readonly #drift: number;
+  /** An ensemble of one broadcasts nothing: when it proposed what is known only roughly. */
+  readonly #timed: boolean;
 
-  constructor(ghost: GhostLog, model: Model, txns: ReadonlyMap<Zxid, Txn>, drift: number) {
+  constructor(ghost: GhostLog, model: Model, txns: ReadonlyMap<Zxid, Txn>, drift: number, timed: boolean) {
+    this.#timed = timed;
     this.#ghost = ghost;
     this.#model = model;
     this.#txns = txns;
@@ -43,6 +46,7 @@ export class ReapChecks {
       stamped >= node.ttlMs,
       () => `${formatZxid(txn.zxid)} reaps ${path} after ${stamped} ms of cluster time, its TTL is ${node.ttlMs} ms`,
     );
+    if (!this.#timed) return;
     this.early.hold(
       lived >= node.ttlMs / (1 + this.#drift) - 1,
       () => `${formatZxid(txn.zxid)} reaps ${path} ${lived.toFixed(1)} ms after it was written, its TTL is ${node.ttlMs} ms`,
