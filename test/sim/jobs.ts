@@ -43,7 +43,11 @@ function runHere(set: Jobs): void {
 }
 
 function runWorker(set: Jobs, take: () => number | undefined, give: (report: RunReport) => void): Promise<void> {
-  const worker = new Worker(new URL(import.meta.url), { workerData: { options: set.options, mutant: set.mutant } });
+  const worker = new Worker(new URL(import.meta.url), {
+    workerData: { options: set.options, mutant: set.mutant },
+    // Worlds are made and thrown away: with room for the young, fewer of them are copied.
+    resourceLimits: { maxYoungGenerationSizeMb: 64 },
+  });
   return new Promise((resolve, reject) => {
     const ask = (): void => {
       const seed = take();
