@@ -40,8 +40,22 @@ export function quorumReached(config: QuorumConfig, reached: (id: ServerId) => n
   let lowest = Number.POSITIVE_INFINITY;
   for (const voters of config.voterSets) {
     assert(voters.length > 0, "a voter set must not be empty");
-    const values = voters.map(reached).sort((a, b) => b - a);
+    const values = sorted(voters, reached);
     lowest = Math.min(lowest, values[majorityOf(voters.length) - 1] ?? Number.NEGATIVE_INFINITY);
   }
   return lowest;
+}
+
+/** Asked several times a turn, of a few voters: one list serves all, and is sorted while it is filled. */
+const scratch: number[] = [];
+
+function sorted(voters: readonly ServerId[], reached: (id: ServerId) => number): readonly number[] {
+  scratch.length = voters.length;
+  for (let i = 0; i < voters.length; i += 1) {
+    const value = reached(voters[i] as ServerId);
+    let at = i;
+    for (; at > 0 && (scratch[at - 1] as number) < value; at -= 1) scratch[at] = scratch[at - 1] as number;
+    scratch[at] = value;
+  }
+  return scratch;
 }

@@ -1,6 +1,6 @@
 /** The simulator's smoke test: whole worlds from fixed seeds, all checks on, and twice the same seed gives the same run. */
 import t from "tap";
-import { addReport, newSummary } from "./main.ts";
+import { addReport, newSummary } from "./summary.ts";
 import { type Mode, run } from "./swarm.ts";
 
 t.setTimeout(900_000);
@@ -50,11 +50,27 @@ t.test("worlds with faults", (t) => {
     "one lease holder in true time",
     "expiry is not early",
     "epochs never fall",
-    "what failed is in no log",
-    "messages of old links do nothing",
+    "a TTL node outlives its TTL",
+    "what is due is reaped",
+    "a session that is connected lives on in calm",
+    "logs are trimmed to their history",
   ]);
+
   const idle = [...evaluations].filter(([name, count]) => count === 0 && !rare.has(name)).map(([name]) => name);
   t.same(idle, [], "no check was vacuous");
+  t.end();
+});
+
+t.test("an hour's worth of time", (t) => {
+  const report = run({ seed: 2, mode: "swarm", quick: true, pace: "long" });
+  t.equal(report.violation?.message, undefined);
+  t.ok(report.longHaul && report.simulatedMs > 600_000, `${report.simulatedMs} ms`);
+  for (const name of [
+    "a session that is connected lives on in calm",
+    "logs are trimmed to their history",
+    "what is due is reaped",
+  ])
+    t.ok((report.evaluations.get(name) ?? 0) > 0, name);
   t.end();
 });
 
