@@ -1,5 +1,5 @@
 /** Server processes whose links run through proxies of ours, so that the network between them can fail in any shape. */
-import { LinkProxy } from "../support/link-proxy.ts";
+import { type Direction, LinkProxy } from "../support/link-proxy.ts";
 import { type EnsembleOptions, ProcessEnsemble } from "./process-ensemble.ts";
 
 interface Link {
@@ -36,12 +36,29 @@ export class PartitionedEnsemble {
     return this.#links.reduce((sum, { proxy }) => sum + proxy.accepted, 0);
   }
 
-  /** What `from` sends does not reach `to`; the other way is as it was. */
+  /** What `from` sends does not reach `to`; the other way is as it was. Undone by `heal`, or by as many `unblock`. */
   block(from: number, to: number): void {
+    const lane = this.#lane(from, to);
+    lane.proxy.hold(lane.direction);
+  }
+
+  unblock(from: number, to: number): void {
+    const lane = this.#lane(from, to);
+    lane.proxy.release(lane.direction);
+  }
+
+  /** How many chunks from one to the other were held or slowed so far. */
+  touched(from: number, to: number): number {
+    const lane = this.#lane(from, to);
+    return lane.proxy.touched(lane.direction);
+  }
+
+  #lane(from: number, to: number): { readonly proxy: LinkProxy; readonly direction: Direction } {
     for (const { dialler, listener, proxy } of this.#links) {
-      if (dialler === from && listener === to) proxy.hold("out");
-      if (dialler === to && listener === from) proxy.hold("back");
+      if (dialler === from && listener === to) return { proxy, direction: "out" };
+      if (dialler === to && listener === from) return { proxy, direction: "back" };
     }
+    throw new Error(`no link between servers ${from} and ${to}`);
   }
 
   isolate(id: number): void {
@@ -55,9 +72,16 @@ export class PartitionedEnsemble {
     for (const { proxy } of this.#links) proxy.slow(delayMs);
   }
 
-  /** Resets the connections of one server. */
-  cut(id: number): void {
-    for (const { dialler, listener, proxy } of this.#links) if (dialler === id || listener === id) proxy.cut();
+  /** Resets the connections of one server; how many those were. */
+  cut(id: number): number {
+    let reset = 0;
+    for (const { dialler, listener, proxy } of this.#links) {
+      if (dialler !== id && listener !== id) continue;
+      reset -= proxy.reset;
+      proxy.cut();
+      reset += proxy.reset;
+    }
+    return reset;
   }
 
   heal(): void {
