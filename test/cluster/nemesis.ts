@@ -209,7 +209,19 @@ export class Nemesis {
 
   #draw(faults: readonly Fault[]): readonly Fault[] {
     if (this.#options.inTurn === true) return faults.slice((this.#rounds - 1) % faults.length).slice(0, 1);
-    return shuffled(this.#random, faults).slice(0, 1 + this.#random.below(this.#options.atOnce));
+    // Kinds first: there are many more partitions than kills.
+    const kinds = shuffled(this.#random, [...new Set(faults.map(({ kind }) => kind))]);
+    const number = 1 + this.#random.below(this.#options.atOnce);
+    const turns = Array.from({ length: number }, (_, i) => kinds[i % kinds.length]);
+    const order = shuffled(this.#random, faults);
+    const chosen = turns.map(
+      (kind) =>
+        order.splice(
+          order.findIndex((fault) => fault.kind === kind),
+          1,
+        )[0],
+    );
+    return chosen.filter((fault) => fault !== undefined);
   }
 
   async #strike(chosen: readonly Fault[]): Promise<readonly (readonly [Fault, Struck])[]> {
@@ -230,7 +242,7 @@ export class Nemesis {
   async #end(struck: readonly (readonly [Fault, Struck])[]): Promise<readonly string[]> {
     const problems: string[] = [];
     const order = shuffled(this.#random, struck);
-    const patient = (fault: Fault): boolean => fault.kind === "disk" || fault.kind === "clock";
+    const patient = (fault: Fault): boolean => fault.kind === "disk" || fault.kind === "clock" || fault.kind === "failpoint";
     order.sort(([a], [b]) => Number(patient(a)) - Number(patient(b)));
     for (const [fault, one] of order) {
       const problem = await one.end();

@@ -36,7 +36,7 @@ export interface Struck {
 
 export interface Fault {
   readonly name: string;
-  readonly kind: "kill" | "pause" | "partition" | "link" | "disk" | "clock";
+  readonly kind: "kill" | "pause" | "partition" | "link" | "disk" | "clock" | "failpoint";
   /** undefined: nobody was there to be struck. */
   strike(stage: Stage): Promise<Struck | undefined>;
   /** Why it cannot be had on this stage; undefined: it can. */
