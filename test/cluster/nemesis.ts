@@ -3,10 +3,11 @@
  * three of them, holds them, ends them in another order, and waits until all servers serve and every writer gets on. A stint is some rounds
  * and the loads over them, judged at its end, each by its own account. A fault that did not bite is a failure too.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { connect } from "../../client/index.ts";
 import { LinkProxy } from "../support/link-proxy.ts";
 import { Random } from "../support/random.ts";
 import { type Fault, type Stage, type Struck, shuffled } from "./fault/fault.ts";
@@ -32,6 +33,8 @@ export interface NemesisOptions {
   readonly roundsOfStint: number;
   /** Every fault in its turn, instead of a draw. */
   readonly inTurn?: boolean;
+  /** The names of each round's faults, instead of a draw; after the last it begins again. */
+  readonly script?: readonly (readonly string[])[];
   readonly slowness?: number;
   /** Whether another round is to be played. */
   goesOn(rounds: number): boolean;
@@ -43,6 +46,8 @@ export interface RoundReport {
   readonly round: number;
   readonly faults: readonly string[];
   readonly heldMs: number;
+  /** Until each had bitten and was undone. */
+  readonly endMs: number;
   /** From the end of the faults until every writer got on. */
   readonly backMs: number;
   readonly calls: number;
@@ -106,12 +111,15 @@ export class Nemesis {
       }
       return env;
     };
+    const config = join(directory, "zabra.json");
+    writeFileSync(config, JSON.stringify({ limits: smallLog }));
     const network = await PartitionedEnsemble.start({
       servers: options.servers,
       directory: data,
-      args: ["--log-level", "warn"],
+      args: ["--log-level", "warn", "--config", config],
       envOf,
     });
+    if (wants("failpoint")) await fillHistory(network.servers.urls);
     const doors = await Promise.all(network.servers.members.map((member) => LinkProxy.start(member.http)));
     return new Nemesis(options, { network, doors, disks, clocks, directory });
   }
@@ -157,10 +165,11 @@ export class Nemesis {
       if (begin === undefined) throw new Error(`no load ${name}: ${Object.keys(loads).join(", ")}`);
       others.set(name, await begin(this.#world(name)));
     }
-    await sets.everyWriterAcked();
+    const all = new Map<string, Load>([["sets", sets], ...others]);
+    await getOn(all);
     for (let i = 0; i < this.#options.roundsOfStint && (i === 0 || this.#options.goesOn(this.#rounds)); i += 1)
-      await this.#round(faults, sets);
-    await this.#judge(new Map<string, Load>([["sets", sets], ...others]));
+      await this.#round(faults, sets, all);
+    await this.#judge(all);
   }
 
   #world(name: string): LoadWorld {
@@ -184,7 +193,7 @@ export class Nemesis {
 
   // ---- rounds
 
-  async #round(faults: readonly Fault[], sets: Sets): Promise<void> {
+  async #round(faults: readonly Fault[], sets: Sets, all: ReadonlyMap<string, Load>): Promise<void> {
     this.#rounds += 1;
     const problems: string[] = [];
     const callsBefore = sets.calls;
@@ -193,21 +202,35 @@ export class Nemesis {
     const [min, max] = this.#options.holdMs;
     const heldMs = min + this.#random.below(Math.max(1, max - min));
     await delay(heldMs);
+    const overMs = performance.now();
     problems.push(...(await this.#end(struck)));
     const endedMs = performance.now();
     this.#network.heal();
     for (const door of this.#doors) door.heal();
     await this.servers.waitServing(undefined, 60_000);
-    await sets.everyWriterAcked();
+    await getOn(all);
     const backMs = Math.round(performance.now() - endedMs);
     const calls = sets.calls - callsBefore;
     this.#underFault += calls;
     this.#problems.push(...problems.map((problem) => `round ${this.#rounds}: ${problem}`));
     const told = struck.map(([fault, { what }]) => `${fault.name} (${what})`);
-    this.#options.onRound?.({ round: this.#rounds, faults: told, heldMs, backMs, calls, problems });
+    this.#options.onRound?.({
+      round: this.#rounds,
+      faults: told,
+      heldMs,
+      endMs: Math.round(endedMs - overMs),
+      backMs,
+      calls,
+      problems,
+    });
   }
 
   #draw(faults: readonly Fault[]): readonly Fault[] {
+    const { script } = this.#options;
+    if (script !== undefined) {
+      const names = script[(this.#rounds - 1) % script.length] ?? [];
+      return names.flatMap((name) => faults.filter((fault) => fault.name === name));
+    }
     if (this.#options.inTurn === true) return faults.slice((this.#rounds - 1) % faults.length).slice(0, 1);
     // Kinds first: there are many more partitions than kills.
     const kinds = shuffled(this.#random, [...new Set(faults.map(({ kind }) => kind))]);
@@ -279,6 +302,30 @@ export class Nemesis {
   async #epoch(): Promise<number> {
     return (await this.servers.status(await this.servers.leader()))?.epoch ?? 0;
   }
+}
+
+/** Segments come and go, the store is flushed often, and who comes back empty is too far behind for the log. */
+const smallLog = {
+  log_segment_bytes: 256 * 1024,
+  history_txns_min: 10_000,
+  history_bytes_min: 1 << 20,
+  history_bytes_max: 8 << 20,
+  snapshot_chunk_bytes: 32 * 1024,
+  flush_interval_ms: 500,
+};
+
+/** More than the log keeps. */
+async function fillHistory(urls: readonly string[]): Promise<void> {
+  const client = await connect(urls, { callTimeoutMs: 60_000 });
+  await client.ensurePath("/filler");
+  const filler = new Uint8Array(100);
+  for (let left = smallLog.history_txns_min * 1.5; left > 0; left -= 500)
+    await Promise.all(Array.from({ length: 500 }, () => client.set("/filler", filler)));
+  await client.close();
+}
+
+async function getOn(all: ReadonlyMap<string, Load>): Promise<void> {
+  await Promise.all([...all.values()].map((load) => load.getsOn()));
 }
 
 interface NemesisParts {

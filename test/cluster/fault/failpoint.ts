@@ -37,14 +37,15 @@ const places: readonly Place[] = [
   ...(["manifestBeforeSync", "manifestBeforeRename", "manifestBeforeDirectorySync", "manifestAfterDirectorySync"] as const).map(
     (name): Place => ({ name, where: "comes back empty" }),
   ),
-  ...(["removeBefore", "removeAfter"] as const).map((name): Place => ({ name, where: "comes back empty" })),
+  ...(["removeBefore", "removeAfter"] as const).map((name): Place => ({ name, where: "comes back" })),
   ...(["storeBeforeCommit", "storeAfterCommit", "replyBeforeSend", "replyAfterSend"] as const).map(
     (name): Place => ({ name, where: "comes back" }),
   ),
   ...(["followerInfoBeforeSend", "leaderInfoAfterReceive", "ackEpochBeforeSend", "newLeaderAfterReceive"] as const).map(
     (name): Place => ({ name, where: "comes back" }),
   ),
-  ...(["ackBeforeSend", "upToDateAfterReceive", "proposalAfterReceive", "commitAfterReceive"] as const).map(
+  { name: "upToDateAfterReceive", where: "comes back" },
+  ...(["ackBeforeSend", "proposalAfterReceive", "commitAfterReceive"] as const).map(
     (name): Place => ({ name, where: "comes back", hit: 2 }),
   ),
   ...(["voteBeforeSend", "followerInfoAfterReceive", "leaderInfoBeforeSend", "ackEpochAfterReceive"] as const).map(

@@ -73,12 +73,14 @@ const grudge: Shape = (ids, leader, stage) => {
   return [[leader, oneOf(stage, others(ids, leader))], ...pairs.filter(() => stage.random.chance(0.4))];
 };
 
-/** With `deposes`, a leader whom it finds alone must be followed by another. */
-function partition(name: string, shape: Shape, deposes = false): Fault {
-  return { name, kind: "partition", strike: (stage) => strike(stage, shape, deposes) };
+/** What must be seen of it when no other fault is at work: another leader; or that who is cut off knows that nobody follows it, or is there. */
+type Effect = "another leads" | "who is cut off stands aside";
+
+function partition(name: string, shape: Shape, effects: readonly Effect[] = []): Fault {
+  return { name, kind: "partition", strike: (stage) => strike(stage, shape, effects) };
 }
 
-async function strike(stage: Stage, shape: Shape, deposes: boolean): Promise<Struck> {
+async function strike(stage: Stage, shape: Shape, effects: readonly Effect[]): Promise<Struck> {
   const { network } = stage;
   const leader = await leaderNow(stage);
   const pairs = shape(network.ids, leader ?? oneOf(stage, network.ids), stage);
@@ -92,11 +94,18 @@ async function strike(stage: Stage, shape: Shape, deposes: boolean): Promise<Str
       const isUp = (id: number): boolean => !stage.taken.has(id) && stage.servers.pid(id) !== 0;
       const speak = pairs.some(([from, to]) => isUp(from) && isUp(to));
       let problem = speak ? await within("nothing was held", () => touched() > before) : undefined;
-      if (deposes && stage.alone && leader !== undefined) problem ??= await anotherLeads(stage, leader);
+      if (stage.alone && leader !== undefined) {
+        if (effects.includes("another leads")) problem ??= await anotherLeads(stage, leader);
+        if (effects.includes("who is cut off stands aside")) problem ??= await standsAside(stage, pairs[0]?.[0] ?? 0);
+      }
       for (const [from, to] of pairs) network.unblock(from, to);
       return problem;
     },
   };
+}
+
+function standsAside({ servers }: Stage, id: number): Promise<string | undefined> {
+  return within(`server ${id} is cut off and does not notice`, async () => (await servers.status(id))?.role === "looking");
 }
 
 /** One link after the other, and back in another order (FoundationDB's swizzle). */
@@ -153,15 +162,22 @@ const clientsCutOff: Fault = {
 };
 
 export const partitions: readonly Fault[] = [
-  partition("isolate-leader", (ids, leader) => between([[leader], others(ids, leader)]), true),
-  partition("isolate-follower", (ids, leader, stage) => {
-    const victim = oneOf(stage, others(ids, leader));
-    return between([[victim], others(ids, victim)]);
-  }),
-  partition("deaf-leader", (ids, leader) => others(ids, leader).map((id): Pair => [id, leader]), true),
-  partition("mute-leader", (ids, leader) => others(ids, leader).map((id): Pair => [leader, id]), true),
+  partition("isolate-leader", (ids, leader) => between([[leader], others(ids, leader)]), [
+    "another leads",
+    "who is cut off stands aside",
+  ]),
+  partition(
+    "isolate-follower",
+    (ids, leader, stage) => {
+      const victim = oneOf(stage, others(ids, leader));
+      return between([[victim], others(ids, victim)]);
+    },
+    ["who is cut off stands aside"],
+  ),
+  partition("deaf-leader", (ids, leader) => others(ids, leader).map((id): Pair => [id, leader]), ["another leads"]),
+  partition("mute-leader", (ids, leader) => others(ids, leader).map((id): Pair => [leader, id]), ["another leads"]),
   partition("one-way", (ids, leader, stage) => [[leader, oneOf(stage, others(ids, leader))]]),
-  partition("minority-with-leader", minorityWithLeader, true),
+  partition("minority-with-leader", minorityWithLeader, ["another leads"]),
   partition("majority-with-leader", majorityWithLeader),
   partition("majorities-ring", majoritiesRing),
   partition("one-way-ring", oneWayRing),

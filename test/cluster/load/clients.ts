@@ -1,4 +1,5 @@
 /** Clients of a load, and what befell their sessions. */
+import { setTimeout as delay } from "node:timers/promises";
 import { type Client, connect } from "../../../client/index.ts";
 import { callTimeoutMs, type LoadWorld } from "./load.ts";
 
@@ -25,6 +26,16 @@ export class LoadClients {
     const client = this.all[index];
     if (client === undefined) throw new Error(`no client ${index}`);
     return client;
+  }
+
+  async allConnected(): Promise<void> {
+    const untilMs = performance.now() + callTimeoutMs;
+    for (const client of this.all) {
+      while (client.state.type !== "connected") {
+        if (performance.now() > untilMs) throw new Error(`a client is ${client.state.type} ${callTimeoutMs} ms after all faults`);
+        await delay(5);
+      }
+    }
   }
 
   async close(): Promise<void> {

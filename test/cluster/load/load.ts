@@ -5,6 +5,8 @@
 export interface Load {
   /** Calls that were answered so far. */
   readonly calls: number;
+  /** Resolves once it makes headway, or could: rounds must not follow each other faster than clients come back. */
+  getsOn(): Promise<void>;
   /** No new calls; resolves when all that were made have ended. */
   end(): Promise<void>;
   /** What is wrong, in words. After `end`, while all servers serve. */

@@ -1,6 +1,7 @@
 /** Contenders on one lock: never two at once, as tokens at a resource tell, and nobody is left in the queue. */
+import { setTimeout as delay } from "node:timers/promises";
 import { Contention, type ContentionReport, MemoryResource } from "../lock-contention.ts";
-import type { BeginLoad, Load, LoadWorld } from "./load.ts";
+import { type BeginLoad, callTimeoutMs, type Load, type LoadWorld } from "./load.ts";
 
 const contenders = 4;
 
@@ -14,6 +15,16 @@ class Locks implements Load {
 
   get calls(): number {
     return this.#contention.handovers;
+  }
+
+  /** A turn, of whomever. */
+  async getsOn(): Promise<void> {
+    const before = this.calls;
+    const untilMs = performance.now() + callTimeoutMs;
+    while (this.calls === before) {
+      if (performance.now() > untilMs) throw new Error(`nobody got the lock for ${callTimeoutMs} ms after all faults`);
+      await delay(5);
+    }
   }
 
   async end(): Promise<void> {

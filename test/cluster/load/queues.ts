@@ -32,6 +32,10 @@ class Queues implements Load {
     return this.#put.size + this.#done.size;
   }
 
+  getsOn(): Promise<void> {
+    return this.#clients.allConnected();
+  }
+
   async end(): Promise<void> {
     this.#running = false;
     await this.#putting;

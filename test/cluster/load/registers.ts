@@ -28,6 +28,10 @@ class Registers implements Load {
     return this.#judged + this.#register.calls;
   }
 
+  getsOn(): Promise<void> {
+    return this.#clients.allConnected();
+  }
+
   async end(): Promise<void> {
     clearInterval(this.#timer);
     await this.#changing;

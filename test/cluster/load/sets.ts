@@ -27,7 +27,7 @@ export class Sets implements Load {
   }
 
   /** Resolves once every writer has had a write acknowledged after this call. */
-  everyWriterAcked(): Promise<void> {
+  getsOn(): Promise<void> {
     return this.#workload.everyWriterAcked();
   }
 

@@ -16,6 +16,10 @@ class Streams implements Load {
     return this.#streamed.ledger.received;
   }
 
+  getsOn(): Promise<void> {
+    return this.#clients.allConnected();
+  }
+
   async end(): Promise<void> {
     await this.#streamed.end();
     await this.#clients.close();

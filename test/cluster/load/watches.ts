@@ -30,6 +30,10 @@ class Watches implements Load {
     this.#loops = clients.all.slice(1).map((client, index) => this.#follow(client, index));
   }
 
+  getsOn(): Promise<void> {
+    return this.#clients.allConnected();
+  }
+
   async end(): Promise<void> {
     this.#running = false;
     await this.#writer;

@@ -64,9 +64,9 @@ async function play(): Promise<void> {
   }
 }
 
-function show({ round, faults, heldMs, backMs, calls, problems }: RoundReport): void {
+function show({ round, faults, heldMs, endMs, backMs, calls, problems }: RoundReport): void {
   console.log(
-    `round ${round}: ${faults.join(" + ") || "nobody to strike"}; held ${heldMs} ms, back in ${backMs} ms, ${calls} writes`,
+    `round ${round}: ${faults.join(" + ") || "nobody to strike"}; held ${heldMs} ms, ended in ${endMs} ms, back in ${backMs} ms, ${calls} writes`,
   );
   for (const problem of problems) console.log(`    PROBLEM ${problem}`);
 }
