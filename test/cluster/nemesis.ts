@@ -14,6 +14,8 @@ import { type Fault, type Stage, type Struck, shuffled } from "./fault/fault.ts"
 import { loads } from "./load/all.ts";
 import type { Load, LoadWorld } from "./load/load.ts";
 import { Sets } from "./load/sets.ts";
+import { NamespacedEnsemble } from "./namespaced-ensemble.ts";
+import type { Network } from "./network.ts";
 import { PartitionedEnsemble } from "./partitioned-ensemble.ts";
 import type { ProcessEnsemble } from "./process-ensemble.ts";
 import { DiskShim } from "./shim/disk-shim.ts";
@@ -21,6 +23,8 @@ import { FakeClocks } from "./shim/fake-clocks.ts";
 
 export interface NemesisOptions {
   readonly servers: number;
+  /** Each server is a host of its own, in a network namespace. */
+  readonly hosts?: boolean;
   readonly seed: number;
   readonly faults: readonly Fault[];
   /** Names of `loads`; `sets` is always there. */
@@ -69,7 +73,7 @@ export interface NemesisReport {
 
 export class Nemesis {
   readonly #options: NemesisOptions;
-  readonly #network: PartitionedEnsemble;
+  readonly #network: Network;
   readonly #doors: readonly LinkProxy[];
   readonly #disks: DiskShim | string;
   readonly #clocks: FakeClocks | string;
@@ -113,14 +117,17 @@ export class Nemesis {
     };
     const config = join(directory, "zabra.json");
     writeFileSync(config, JSON.stringify({ limits: smallLog }));
-    const network = await PartitionedEnsemble.start({
+    const ensemble = options.hosts === true ? NamespacedEnsemble : PartitionedEnsemble;
+    const network: Network = await ensemble.start({
       servers: options.servers,
       directory: data,
       args: ["--log-level", "warn", "--config", config],
       envOf,
     });
     if (wants("failpoint")) await fillHistory(network.servers.urls);
-    const doors = await Promise.all(network.servers.members.map((member) => LinkProxy.start(member.http)));
+    const doors = await Promise.all(
+      network.servers.members.map((member) => LinkProxy.start(member.http, network.servers.host(member.id))),
+    );
     return new Nemesis(options, { network, doors, disks, clocks, directory });
   }
 
@@ -265,7 +272,7 @@ export class Nemesis {
   async #end(struck: readonly (readonly [Fault, Struck])[]): Promise<readonly string[]> {
     const problems: string[] = [];
     const order = shuffled(this.#random, struck);
-    const patient = (fault: Fault): boolean => fault.kind === "disk" || fault.kind === "clock" || fault.kind === "failpoint";
+    const patient = (fault: Fault): boolean => !["kill", "pause", "partition"].includes(fault.kind);
     order.sort(([a], [b]) => Number(patient(a)) - Number(patient(b)));
     for (const [fault, one] of order) {
       const problem = await one.end();
@@ -329,7 +336,7 @@ async function getOn(all: ReadonlyMap<string, Load>): Promise<void> {
 }
 
 interface NemesisParts {
-  readonly network: PartitionedEnsemble;
+  readonly network: Network;
   readonly doors: readonly LinkProxy[];
   readonly disks: DiskShim | string;
   readonly clocks: FakeClocks | string;

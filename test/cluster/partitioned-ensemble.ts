@@ -1,5 +1,6 @@
 /** Server processes whose links run through proxies of ours, so that the network between them can fail in any shape. */
 import { type Direction, LinkProxy } from "../support/link-proxy.ts";
+import type { Network } from "./network.ts";
 import { type EnsembleOptions, ProcessEnsemble } from "./process-ensemble.ts";
 
 interface Link {
@@ -8,7 +9,7 @@ interface Link {
   readonly proxy: LinkProxy;
 }
 
-export class PartitionedEnsemble {
+export class PartitionedEnsemble implements Network {
   readonly servers: ProcessEnsemble;
   readonly #links: readonly Link[];
 
@@ -31,12 +32,6 @@ export class PartitionedEnsemble {
     return this.servers.members.map((member) => member.id);
   }
 
-  /** Connections made between servers so far. */
-  get connections(): number {
-    return this.#links.reduce((sum, { proxy }) => sum + proxy.accepted, 0);
-  }
-
-  /** What `from` sends does not reach `to`; the other way is as it was. Undone by `heal`, or by as many `unblock`. */
   block(from: number, to: number): void {
     const lane = this.#lane(from, to);
     lane.proxy.hold(lane.direction);
@@ -47,7 +42,7 @@ export class PartitionedEnsemble {
     lane.proxy.release(lane.direction);
   }
 
-  /** How many chunks from one to the other were held or slowed so far. */
+  /** In chunks. */
   touched(from: number, to: number): number {
     const lane = this.#lane(from, to);
     return lane.proxy.touched(lane.direction);
@@ -61,18 +56,10 @@ export class PartitionedEnsemble {
     throw new Error(`no link between servers ${from} and ${to}`);
   }
 
-  isolate(id: number): void {
-    for (const other of this.ids) {
-      this.block(id, other);
-      this.block(other, id);
-    }
-  }
-
   slow(delayMs: number): void {
     for (const { proxy } of this.#links) proxy.slow(delayMs);
   }
 
-  /** Resets the connections of one server; how many those were. */
   cut(id: number): number {
     let reset = 0;
     for (const { dialler, listener, proxy } of this.#links) {

@@ -77,18 +77,16 @@ export class LinkProxy {
     back: { holds: 0, delayMs: 0, pipes: new Set(), withheld: 0, delayed: 0 },
   };
   readonly #sockets = new Set<Socket>();
-  /** Connections relayed so far. */
-  accepted = 0;
 
   /** Connections reset so far. */
   reset = 0;
 
-  private constructor(targetPort: number) {
-    this.#server = createServer((inner) => this.#relay(inner, targetPort));
+  private constructor(targetPort: number, targetHost: string) {
+    this.#server = createServer((inner) => this.#relay(inner, targetPort, targetHost));
   }
 
-  static async start(targetPort: number): Promise<LinkProxy> {
-    const proxy = new LinkProxy(targetPort);
+  static async start(targetPort: number, targetHost = "127.0.0.1"): Promise<LinkProxy> {
+    const proxy = new LinkProxy(targetPort, targetHost);
     await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
     return proxy;
   }
@@ -139,9 +137,8 @@ export class LinkProxy {
     for (const pipe of lane.pipes) pipe.settle();
   }
 
-  #relay(inner: Socket, targetPort: number): void {
-    this.accepted += 1;
-    const outer = connect(targetPort, "127.0.0.1");
+  #relay(inner: Socket, targetPort: number, targetHost: string): void {
+    const outer = connect(targetPort, targetHost);
     const out = new Pipe(inner, outer, this.#lanes.out);
     const back = new Pipe(outer, inner, this.#lanes.back);
     this.#lanes.out.pipes.add(out);

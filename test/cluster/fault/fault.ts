@@ -5,14 +5,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { LinkProxy } from "../../support/link-proxy.ts";
 import type { Random } from "../../support/random.ts";
-import type { PartitionedEnsemble } from "../partitioned-ensemble.ts";
+import type { Network } from "../network.ts";
 import type { ProcessEnsemble } from "../process-ensemble.ts";
 import type { DiskShim } from "../shim/disk-shim.ts";
 import type { FakeClocks } from "../shim/fake-clocks.ts";
 
 export interface Stage {
   readonly servers: ProcessEnsemble;
-  readonly network: PartitionedEnsemble;
+  readonly network: Network;
   /** Between clients and server `i + 1`. */
   readonly doors: readonly LinkProxy[];
   /** A sentence: why there is none. */

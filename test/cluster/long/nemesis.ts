@@ -1,11 +1,12 @@
 /**
  * `npm run nemesis -- [--seed 1] [--rounds 20 | --seconds 60] [--servers 3] [--faults kill,pause,isolate-leader] [--loads registers,locks]
- * [--at-once 3] [--in-turn] [--list]`: real servers under every load and combined faults. Exit code 1 when anything was lost, doubled,
+ * [--at-once 3] [--in-turn] [--hosts] [--list]`: real servers under every load and combined faults. Exit code 1 when anything was lost, doubled,
  * stale or unexplained, or a fault did not bite. The last lines are totals, in JSON, for `docs/testing.md`.
  */
 import { parseArgs } from "node:util";
 import { catalogue, faultsBy } from "../fault/catalogue.ts";
 import { loads } from "../load/all.ts";
+import { NamespacedEnsemble } from "../namespaced-ensemble.ts";
 import { Nemesis, type RoundReport } from "../nemesis.ts";
 
 const { values } = parseArgs({
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     "in-turn": { type: "boolean", default: false },
     hold: { type: "string", default: "300,3000" },
     session: { type: "string", default: "15000" },
+    hosts: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
   },
 });
@@ -38,6 +40,7 @@ async function play(): Promise<void> {
   const nemesis = await Nemesis.start({
     seed,
     servers: Number(values.servers),
+    hosts: values.hosts && isPossible(NamespacedEnsemble.missing()),
     faults: faultsBy(values.faults),
     loads: values.loads.split(",").filter((name) => name !== ""),
     atOnce: Number(values["at-once"]),
@@ -62,6 +65,11 @@ async function play(): Promise<void> {
   } finally {
     await nemesis.close();
   }
+}
+
+function isPossible(missing: string | undefined): boolean {
+  if (missing !== undefined) console.log(`SKIPPED --hosts: ${missing}; proxies are the network instead`);
+  return missing === undefined;
 }
 
 function show({ round, faults, heldMs, endMs, backMs, calls, problems }: RoundReport): void {
