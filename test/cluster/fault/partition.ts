@@ -90,10 +90,7 @@ async function strike(stage: Stage, shape: Shape, effects: readonly Effect[]): P
   return {
     what: `${pairs.map(([from, to]) => `${from}↛${to}`).join(" ")}${leader === undefined ? "" : `, ${leader} led`}`,
     end: async () => {
-      // Who is down says nothing that could be held, and nobody speaks to it.
-      const isUp = (id: number): boolean => !stage.taken.has(id) && stage.servers.pid(id) !== 0;
-      const speak = pairs.some(([from, to]) => isUp(from) && isUp(to));
-      let problem = speak ? await within("nothing was held", () => touched() > before) : undefined;
+      let problem = await somethingHeld(stage, pairs, () => touched() > before);
       if (stage.alone && leader !== undefined) {
         if (effects.includes("another leads")) problem ??= await anotherLeads(stage, leader);
         if (effects.includes("who is cut off stands aside")) problem ??= await standsAside(stage, pairs[0]?.[0] ?? 0);
@@ -102,6 +99,13 @@ async function strike(stage: Stage, shape: Shape, effects: readonly Effect[]): P
       return problem;
     },
   };
+}
+
+/** Who is down says nothing that could be held, and nobody speaks to it. */
+async function somethingHeld(stage: Stage, pairs: readonly Pair[], held: () => boolean): Promise<string | undefined> {
+  const isUp = (id: number): boolean => !stage.taken.has(id) && stage.servers.pid(id) !== 0;
+  if (!pairs.some(([from, to]) => isUp(from) && isUp(to))) return undefined;
+  return within("nothing was held", held);
 }
 
 function standsAside({ servers }: Stage, id: number): Promise<string | undefined> {
@@ -124,7 +128,7 @@ const swizzle: Fault = {
     return {
       what: "all links, one by one",
       end: async () => {
-        const problem = await within("nothing was held", () => touched() > before);
+        const problem = await somethingHeld(stage, all, () => touched() > before);
         for (const [from, to] of shuffled(random, all)) {
           network.unblock(from, to);
           await delay(random.below(60));
