@@ -133,7 +133,7 @@ export class Nemesis {
       args: ["--log-level", "warn", "--config", config],
       envOf,
     });
-    if (wants("failpoint")) await fillHistory(network.servers.urls);
+    if (options.faults.some(({ longHistory }) => longHistory === true)) await fillHistory(network.servers.urls);
     const doors = await Promise.all(
       network.servers.members.map((member) => LinkProxy.start(member.http, network.servers.host(member.id))),
     );

@@ -41,6 +41,8 @@ export interface Fault {
   readonly kind: "kill" | "pause" | "partition" | "link" | "disk" | "clock" | "failpoint";
   /** undefined: nobody was there to be struck. */
   strike(stage: Stage): Promise<Struck | undefined>;
+  /** Bites only when the log has let go of its beginning. */
+  readonly longHistory?: boolean;
   /** Takes preparations that change all others: played only when its name is given. */
   readonly byNameOnly?: boolean;
   /** Why it cannot be had on this stage; undefined: it can. */
