@@ -103,12 +103,19 @@ export class Contention {
       contention.#clients.push(await connect(options.urls, { sessionTimeoutMs: options.sessionTimeoutMs }));
     contention.#startedMs = performance.now();
     const working = contention.#clients.map((client, i) => contention.#contend(client, i));
-    contention.#working = Promise.all(working).catch((error: unknown) => contention.#problems.push(String(error)));
+    contention.#working = Promise.all(
+      working.map((one, i) => one.catch((error: unknown) => contention.#problems.push(`contender ${i}: ${String(error)}`))),
+    );
     return contention;
   }
 
   get handovers(): number {
     return this.#turns.reduce((sum, one) => sum + one, 0);
+  }
+
+  /** So far. */
+  get problems(): readonly string[] {
+    return this.#problems;
   }
 
   /** Lets the last turns end, and says how it was. */
@@ -135,12 +142,24 @@ export class Contention {
     const lock = new Lock(client, this.#path, { data: `contender ${index}` });
     for (let turn = 0; this.#going; turn += 1) {
       const askedMs = performance.now();
-      const grant = await lock.acquire();
+      const grant = await this.#acquire(lock);
       this.#longestWaitMs = Math.max(this.#longestWaitMs, performance.now() - askedMs);
       await this.#work(grant, `${index}/${turn}`);
       this.#turns[index] = (this.#turns[index] ?? 0) + 1;
       await grant.release();
       await delay(this.#options.pauseMs ?? 0);
+    }
+  }
+
+  /** A full disk refuses writes; that is told, and passes. */
+  async #acquire(lock: Lock): Promise<Grant> {
+    for (;;) {
+      try {
+        return await lock.acquire();
+      } catch (error) {
+        if (!(error instanceof ZabraError) || error.code !== "READ_ONLY") throw error;
+        await delay(100);
+      }
     }
   }
 

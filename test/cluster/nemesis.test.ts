@@ -14,11 +14,10 @@ const rounds = [
   ["kill-leader"],
   ["isolate-leader"],
   ["pause-leader", "slow-links"],
-  ["log-sync-error"],
+  ["log-sync-error", "at-ackBeforeSend-2"],
   ["at-epochBeforeRename-2-all"],
   ["one-way-ring", "flapping-clients"],
   ["pause-follower", "kill-leader", "store-sync-error"],
-  ["at-logBeforeSync-30-all"],
   ["kill-all", "swizzle"],
 ];
 

@@ -20,6 +20,7 @@ import { PartitionedEnsemble } from "./partitioned-ensemble.ts";
 import type { ProcessEnsemble } from "./process-ensemble.ts";
 import { DiskShim } from "./shim/disk-shim.ts";
 import { FakeClocks } from "./shim/fake-clocks.ts";
+import { SmallDisks } from "./shim/small-disks.ts";
 
 export interface NemesisOptions {
   readonly servers: number;
@@ -77,6 +78,7 @@ export class Nemesis {
   readonly #doors: readonly LinkProxy[];
   readonly #disks: DiskShim | string;
   readonly #clocks: FakeClocks | string;
+  readonly #smallDisks: SmallDisks | string;
   readonly #directory: string;
   readonly #random: Random;
   readonly #taken = new Set<number>();
@@ -94,6 +96,7 @@ export class Nemesis {
     this.#doors = parts.doors;
     this.#disks = parts.disks;
     this.#clocks = parts.clocks;
+    this.#smallDisks = parts.smallDisks;
     this.#directory = parts.directory;
     this.#random = new Random(options.seed);
   }
@@ -104,6 +107,9 @@ export class Nemesis {
     const data = join(directory, "data");
     const disks = wants("disk") ? DiskShim.make(join(directory, "shim"), data) : "not wanted";
     const clocks = wants("clock") ? FakeClocks.make(join(directory, "clocks")) : "not wanted";
+    const ids = Array.from({ length: options.servers }, (_, i) => i + 1);
+    const wantsSmall = options.faults.some(({ name }) => name === "full-disk");
+    const smallDisks = wantsSmall ? SmallDisks.make(ids, (id) => join(data, String(id))) : "not wanted";
     const envs = new Map<number, Readonly<Record<string, string>>>();
     const envOf = (id: number): Readonly<Record<string, string>> => {
       let env = envs.get(id);
@@ -116,7 +122,10 @@ export class Nemesis {
       return env;
     };
     const config = join(directory, "zabra.json");
-    writeFileSync(config, JSON.stringify({ limits: smallLog }));
+    writeFileSync(
+      config,
+      JSON.stringify({ limits: wantsSmall ? { ...smallLog, free_space_reserve_bytes: 16 << 20 } : smallLog }),
+    );
     const ensemble = options.hosts === true ? NamespacedEnsemble : PartitionedEnsemble;
     const network: Network = await ensemble.start({
       servers: options.servers,
@@ -124,11 +133,11 @@ export class Nemesis {
       args: ["--log-level", "warn", "--config", config],
       envOf,
     });
-    if (wants("failpoint")) await fillHistory(network.servers.urls);
+    if (options.faults.some(({ longHistory }) => longHistory === true)) await fillHistory(network.servers.urls);
     const doors = await Promise.all(
       network.servers.members.map((member) => LinkProxy.start(member.http, network.servers.host(member.id))),
     );
-    return new Nemesis(options, { network, doors, disks, clocks, directory });
+    return new Nemesis(options, { network, doors, disks, clocks, smallDisks, directory });
   }
 
   get servers(): ProcessEnsemble {
@@ -159,6 +168,7 @@ export class Nemesis {
   async close(): Promise<void> {
     await this.#network.close();
     await Promise.all(this.#doors.map((door) => door.close()));
+    if (typeof this.#smallDisks !== "string") this.#smallDisks.close();
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
@@ -289,6 +299,7 @@ export class Nemesis {
       doors: this.#doors,
       disks: this.#disks,
       clocks: this.#clocks,
+      smallDisks: this.#smallDisks,
       random: this.#random,
       taken: this.#taken,
       alone,
@@ -340,6 +351,7 @@ interface NemesisParts {
   readonly doors: readonly LinkProxy[];
   readonly disks: DiskShim | string;
   readonly clocks: FakeClocks | string;
+  readonly smallDisks: SmallDisks | string;
   readonly directory: string;
 }
 

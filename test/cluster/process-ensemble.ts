@@ -3,7 +3,7 @@
  * paused, wiped and restarted by id. Ports come from the operating system at first start and stay.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -232,7 +232,9 @@ export class ProcessEnsemble {
   }
 
   wipe(id: number): void {
-    rmSync(this.dataDirectory(id), { recursive: true, force: true });
+    // The directory itself stays: it may be a disk of its own.
+    const directory = this.dataDirectory(id);
+    for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true });
   }
 
   outputs(): string {

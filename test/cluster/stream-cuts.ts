@@ -158,6 +158,10 @@ async function perform(
     else ledger.wrote((await client.delete(path)).zxid, changes);
   } catch (error) {
     if (!(error instanceof ZabraError)) throw error;
+    if (error.code === "READ_ONLY") {
+      await delay(100);
+      return perform(client, ledger, operation, path, pair);
+    }
     ledger.failed(`${operation} ${path}: ${error.message}`);
   }
 }

@@ -133,8 +133,9 @@ export class Workload {
     this.#acks += 1;
   }
 
-  /** True: the call's outcome is unknown. No call should end so, or fail, within its deadline. */
+  /** True: the call's outcome is unknown. No call should end so, or fail, within its deadline; but a full disk is told at once. */
   #failed(what: string, error: unknown): boolean {
+    if (error instanceof ZabraError && error.code === "READ_ONLY") return false;
     this.#problems.push(`${what}: ${String(error)}`);
     if (!(error instanceof ZabraError)) throw error;
     return error.outcome === "unknown";
@@ -170,6 +171,7 @@ export class Workload {
         }
       } catch (error) {
         if (this.#failed(`set ${account.lastSet} of writer ${index}`, error)) account.setsUnknown += 1;
+        else account.lastSet -= 1;
       }
       if (this.#pace.setPauseMs > 0) await delay(this.#pace.setPauseMs);
     }

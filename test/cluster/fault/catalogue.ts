@@ -24,5 +24,8 @@ export function faultsBy(words: string): readonly Fault[] {
   for (const word of chosen)
     if (!catalogue.some(({ name, kind }) => name === word || kind === word))
       throw new Error(`no fault or kind of faults is named ${word}`);
-  return chosen.length === 0 ? catalogue : catalogue.filter(({ name, kind }) => chosen.includes(name) || chosen.includes(kind));
+  return catalogue.filter(
+    ({ name, kind, byNameOnly }) =>
+      chosen.includes(name) || (byNameOnly !== true && (chosen.length === 0 || chosen.includes(kind))),
+  );
 }

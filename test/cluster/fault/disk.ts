@@ -81,6 +81,37 @@ function slow(name: string, ms: (stage: Stage) => number, count: (stage: Stage) 
   };
 }
 
+/**
+ * A disk without a byte left. The server says so before it is too late: a leader refuses writes, a follower ends with exit code 70 when
+ * its log or tree needs more; whoever ends comes back when there is room.
+ */
+const full: Fault = {
+  name: "full-disk",
+  kind: "disk",
+  byNameOnly: true,
+  missing: ({ smallDisks }) => (typeof smallDisks === "string" ? smallDisks : undefined),
+  strike: async (stage) => {
+    const { smallDisks, servers } = stage;
+    if (typeof smallDisks === "string") throw new Error(smallDisks);
+    const [victim] = free(stage).filter((id) => servers.pid(id) !== 0);
+    if (victim === undefined) return undefined;
+    stage.taken.add(victim);
+    smallDisks.fill(victim);
+    const wasFull = smallDisks.isFull(victim);
+    return {
+      what: `server ${victim}`,
+      end: async () => {
+        const code = servers.pid(victim) === 0 ? servers.member(victim).exit : undefined;
+        smallDisks.empty(victim);
+        stage.taken.delete(victim);
+        if (servers.pid(victim) === 0) servers.startServer(victim);
+        if (code !== undefined && code !== 70) return `server ${victim} ended with ${code} on a full disk`;
+        return wasFull ? undefined : "there was room left";
+      },
+    };
+  },
+};
+
 export const disks: readonly Fault[] = [
   failing({ name: "log-sync-error", of: "sync", error: "EIO", files: diskFiles.log }),
   failing({ name: "store-sync-error", of: "sync", error: "EIO", files: diskFiles.store }),
@@ -102,4 +133,5 @@ export const disks: readonly Fault[] = [
     () => 10_000,
     () => 1,
   ),
+  full,
 ];

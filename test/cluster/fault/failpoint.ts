@@ -103,5 +103,6 @@ async function strike(stage: Stage, { name, where, hit = 1 }: Place): Promise<St
 export const failpointFaults: readonly Fault[] = places.map((place) => ({
   name: `at-${place.name}${place.hit === undefined ? "" : `-${place.hit}`}${place.where === "comes back" ? "" : place.where === "all come back" ? "-all" : "-empty"}`,
   kind: "failpoint",
+  longHistory: place.where === "comes back empty" || place.name.startsWith("remove"),
   strike: (stage) => strike(stage, place),
 }));

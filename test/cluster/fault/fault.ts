@@ -9,6 +9,7 @@ import type { Network } from "../network.ts";
 import type { ProcessEnsemble } from "../process-ensemble.ts";
 import type { DiskShim } from "../shim/disk-shim.ts";
 import type { FakeClocks } from "../shim/fake-clocks.ts";
+import type { SmallDisks } from "../shim/small-disks.ts";
 
 export interface Stage {
   readonly servers: ProcessEnsemble;
@@ -18,6 +19,7 @@ export interface Stage {
   /** A sentence: why there is none. */
   readonly disks: DiskShim | string;
   readonly clocks: FakeClocks | string;
+  readonly smallDisks: SmallDisks | string;
   readonly random: Random;
   /** Servers whose process is in a fault's hands. */
   readonly taken: Set<number>;
@@ -39,6 +41,10 @@ export interface Fault {
   readonly kind: "kill" | "pause" | "partition" | "link" | "disk" | "clock" | "failpoint";
   /** undefined: nobody was there to be struck. */
   strike(stage: Stage): Promise<Struck | undefined>;
+  /** Bites only when the log has let go of its beginning. */
+  readonly longHistory?: boolean;
+  /** Takes preparations that change all others: played only when its name is given. */
+  readonly byNameOnly?: boolean;
   /** Why it cannot be had on this stage; undefined: it can. */
   missing?(stage: Stage): string | undefined;
 }

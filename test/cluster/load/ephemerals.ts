@@ -7,7 +7,7 @@ import { type Client, connect } from "../../../client/index.ts";
 import { openAcl } from "../../../src/model/acl.ts";
 import { NativeClient } from "../../server/native-client.ts";
 import { LoadClients } from "./clients.ts";
-import { type BeginLoad, callTimeoutMs, calmMs, type Load, type LoadWorld } from "./load.ts";
+import { type BeginLoad, callTimeoutMs, calmMs, isReadOnly, type Load, type LoadWorld } from "./load.ts";
 
 const keepers = 3;
 const abandonedTimeoutMs = 4_000;
@@ -95,10 +95,14 @@ class Ephemerals implements Load {
     const { urls, sessionTimeoutMs, directory } = this.#world;
     while (this.#running) {
       const client = await connect(urls, { sessionTimeoutMs, callTimeoutMs, connectTimeoutMs: callTimeoutMs });
-      const { path } = await client.create(`${directory}/guest-`, "", { kind: "ephemeral", sequential: true });
+      try {
+        const { path } = await client.create(`${directory}/guest-`, "", { kind: "ephemeral", sequential: true });
+        // `close` waits for a moment only: without a leader the session is left to expire.
+        this.#abandoned.unshift({ path, aliveMs: 0 });
+      } catch (error) {
+        if (!isReadOnly(error)) throw error;
+      }
       await client.close();
-      // `close` waits for a moment only: without a leader the session is left to expire.
-      this.#abandoned.unshift({ path, aliveMs: 0 });
       await this.#pause(200);
     }
   }

@@ -2,6 +2,8 @@
  * What clients do while the nemesis is at work: each load keeps its own account of what it was told, and says afterwards what does not fit. One
  * load a file; `all.ts` has them by name.
  */
+import { ZabraError } from "../../../client/index.ts";
+
 export interface Load {
   /** Calls that were answered so far. */
   readonly calls: number;
@@ -27,6 +29,11 @@ export interface LoadWorld {
 }
 
 export type BeginLoad = (world: LoadWorld) => Promise<Load>;
+
+/** A full disk refuses writes at once, and says that nothing was written; that is no fault. */
+export function isReadOnly(error: unknown): boolean {
+  return error instanceof ZabraError && error.code === "READ_ONLY";
+}
 
 /** Long enough that a call which does not end is a fault of ours and not of a slow machine. */
 export const callTimeoutMs = 60_000;

@@ -22,7 +22,8 @@ class Locks implements Load {
     const before = this.calls;
     const untilMs = performance.now() + callTimeoutMs;
     while (this.calls === before) {
-      if (performance.now() > untilMs) throw new Error(`nobody got the lock for ${callTimeoutMs} ms after all faults`);
+      if (performance.now() > untilMs)
+        throw new Error(`nobody got the lock for ${callTimeoutMs} ms after all faults: ${this.#contention.problems.join("; ")}`);
       await delay(5);
     }
   }

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { WorkQueue } from "../../../client/recipes/index.ts";
 import { LoadClients } from "./clients.ts";
-import { type BeginLoad, callTimeoutMs, calmMs, type Load, type LoadWorld } from "./load.ts";
+import { type BeginLoad, callTimeoutMs, calmMs, isReadOnly, type Load, type LoadWorld } from "./load.ts";
 
 const consumers = 3;
 
@@ -69,7 +69,7 @@ class Queues implements Load {
         await this.#queues[0]?.put(id, { id, timeoutMs: callTimeoutMs });
         this.#put.add(id);
       } catch (error) {
-        this.#problems.push(`putting ${id}: ${String(error)}`);
+        if (!isReadOnly(error)) this.#problems.push(`putting ${id}: ${String(error)}`);
       }
       await delay(80 * this.#world.slowness);
     }
@@ -85,12 +85,15 @@ class Queues implements Load {
       this.#done.add(text);
     };
     const onError = (error: unknown): void => {
-      this.#problems.push(`consumer ${who}: ${String(error)}`);
+      if (!isReadOnly(error)) this.#problems.push(`consumer ${who}: ${String(error)}`);
     };
-    try {
-      await queue.consume(work, { signal: this.#stop.signal, onError });
-    } catch (error) {
-      onError(error);
+    while (!this.#stop.signal.aborted) {
+      try {
+        await queue.consume(work, { signal: this.#stop.signal, onError });
+      } catch (error) {
+        onError(error);
+        await delay(100);
+      }
     }
   }
 }

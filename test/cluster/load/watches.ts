@@ -5,7 +5,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "../../../client/index.ts";
 import { LoadClients } from "./clients.ts";
-import { type BeginLoad, callTimeoutMs, calmMs, type Load, type LoadWorld } from "./load.ts";
+import { type BeginLoad, callTimeoutMs, calmMs, isReadOnly, type Load, type LoadWorld } from "./load.ts";
 
 const watchers = 3;
 
@@ -52,7 +52,7 @@ class Watches implements Load {
         this.#version = stat.version;
         this.calls += 1;
       } catch (error) {
-        this.#problems.push(`watches: a set failed: ${String(error)}`);
+        if (!isReadOnly(error)) this.#problems.push(`watches: a set failed: ${String(error)}`);
       }
       await delay(40 * this.#world.slowness);
     }
