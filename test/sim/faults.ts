@@ -182,6 +182,11 @@ export class Faults implements FaultTools {
     server.start(lost);
   }
 
+  /** Some tree was changed in this run. */
+  get disputed(): boolean {
+    return this.#tampered;
+  }
+
   mayLoseData(server: SimServer): boolean {
     const { ensemble, servers } = this.cluster;
     if (this.#tampered || !server.voter || ensemble.filter((member) => !member.observer).length < 3) return false;

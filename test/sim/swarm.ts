@@ -146,16 +146,21 @@ function phases(
   if (pace !== undefined) cluster.run(pace.minutes * 60_000);
   else cluster.run(options.quick ? 5_000 : 15_000);
   faults.healAll();
-  heal(cluster, workload);
+  heal(cluster, workload, faults.disputed);
   if (pace !== undefined) afterLong(cluster, pace);
 }
 
 /** Phase B and C: bounded recovery, then everything alike. */
-export function heal(cluster: Cluster, workload: Workload): void {
+export function heal(cluster: Cluster, workload: Workload, disputed = false): void {
   const { liveness } = cluster.checks;
   const { slow } = cluster;
   const random = cluster.random.fork("heal");
   liveness.oneLeader(cluster, 15_000 * slow);
+  if (disputed) {
+    // A leader whose tree was changed finds out by the first heartbeats, and goes.
+    cluster.run(300 * slow);
+    liveness.oneLeader(cluster, 15_000 * slow);
+  }
   liveness.staysCalm(cluster, 700 * slow);
   workload.stop();
   const lost = random.chance(0.2) ? leave(cluster) : undefined;

@@ -6,9 +6,9 @@ import { regressions } from "./seeds.ts";
 
 t.setTimeout(900_000);
 
-for (const { seed, what, scenario } of regressions) {
+for (const { seed, what, scenario, pace } of regressions) {
   t.test(`${seed}: ${what}`, (t) => {
-    t.equal(run({ seed, mode: "swarm", quick: true, pace: "usual" }).violation?.message, undefined);
+    t.equal(run({ seed, mode: "swarm", quick: true, pace: pace ?? "usual" }).violation?.message, undefined);
     if (scenario !== undefined)
       t.ok(
         schedules.some((one) => one.name === scenario),
