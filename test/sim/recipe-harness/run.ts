@@ -9,7 +9,7 @@ import { Violation } from "../check/violation.ts";
 import { Random } from "../random.ts";
 import { virtualEnsemble } from "../virtual/ensemble.ts";
 import { RecipeFaults } from "./faults.ts";
-import { RecipeStage, type RecipeWorkload } from "./stage.ts";
+import { RecipeStage, type RecipeWorkload, runInvariants } from "./stage.ts";
 
 export interface RecipeReport {
   readonly seed: number;
@@ -72,7 +72,7 @@ async function play(workload: RecipeWorkload, stage: RecipeStage, random: Random
   await Promise.race([playing, faults.play()]);
   stage.stop();
   const late = stage.ensemble.sleep(calmMs).then(() => {
-    throw new Violation("liveness", `the workload did not end within ${calmMs} ms of calm\n${stage.ensemble.describe()}`);
+    throw new Violation(runInvariants.ends, `not within ${calmMs} ms\n${stage.ensemble.describe()}`);
   });
   await Promise.race([playing, late]);
   late.catch(() => {});

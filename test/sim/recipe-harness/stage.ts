@@ -16,6 +16,8 @@ const expected: ReadonlySet<ErrorCode> = new Set(["SESSION_EXPIRED", "TIMEOUT", 
 export interface PlantedBug {
   /** Of `mutant(name)`, asked for in the recipe, or in the workload itself. */
   readonly name: string;
+  /** The invariant that it breaks, as `check` names it, or one of `runInvariants`. Every invariant of a workload has such a bug. */
+  readonly breaks: string;
   /** One that catches it, tried first: `npm run sim:recipes -- --recipe R --bug NAME --seeds 100` finds one. */
   readonly seed: number;
 }
@@ -37,7 +39,14 @@ export interface RecipeWorkload {
   play(stage: RecipeStage): Promise<void>;
 }
 
+/** What holds of every workload. */
+export const runInvariants = {
+  ends: "when all is calm the work ends",
+  explained: "only what faults explain ends a call",
+} as const;
+
 const notesMax = 40;
+const lookMs = 5;
 
 export class RecipeStage {
   readonly ensemble: VirtualEnsemble;
@@ -105,6 +114,24 @@ export class RecipeStage {
     throw this.#violation;
   }
 
+  /** An invariant that comes to hold within `ms` of now, looked at every few ms of true time. */
+  async eventually(
+    invariant: string,
+    ms: number,
+    holds: () => boolean | Promise<boolean>,
+    story: string | (() => string) = "",
+  ): Promise<void> {
+    let late = false;
+    const end = this.ensemble.sleep(ms).then(() => {
+      late = true;
+    });
+    for (;;) {
+      const held = await Promise.race([holds(), end]);
+      if (held === true || late) return this.check(invariant, held === true, story);
+      await this.ensemble.sleep(lookMs);
+    }
+  }
+
   /** Judges where a throw would end in somebody else's hands, such as in a listener: a violation then ends the run when its work has ended. */
   quietly(judge: () => void): void {
     try {
@@ -161,12 +188,12 @@ export class RecipeStage {
   #asViolation(error: unknown): unknown {
     if (error instanceof Violation) return error;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#violation ??= new Violation("only what faults explain ends a call", text);
+    this.#violation ??= new Violation(runInvariants.explained, text);
     return this.#violation;
   }
 
   /** Calls `look` every `ms` of true time until `work` has ended, for invariants that hold at any moment. */
-  async during(work: Promise<void>, look: () => void, ms = 5): Promise<void> {
+  async during(work: Promise<void>, look: () => void, ms = lookMs): Promise<void> {
     const state = { ended: false };
     const ended = work.finally(() => {
       state.ended = true;
