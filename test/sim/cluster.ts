@@ -111,6 +111,7 @@ export class Cluster {
           random: this.random.fork(`server ${id}`),
           trace: this.trace,
           watcher: this.checks,
+          keepsPlatter: true,
         }),
       );
       this.checks.promises.add(id, clock);

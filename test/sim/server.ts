@@ -57,6 +57,8 @@ export interface ServerParts {
   readonly random: Random;
   readonly trace: Trace;
   readonly watcher: ServerWatcher;
+  /** Whether checks look at `platter`. Each sync copies a file there. */
+  readonly keepsPlatter: boolean;
 }
 
 export class SimServer implements PeerHost {
@@ -248,7 +250,7 @@ export class SimServer implements PeerHost {
   #submit(operation: DiskOperation): void {
     if (operation.type === "remove") this.stores.delete(operation.file);
     if (this.slowDiskMs > 0) this.disk.stall(this.#parts.scheduler.now + this.#parts.random.float() * 2 * this.slowDiskMs);
-    this.platter.submitted(operation);
+    if (this.#parts.keepsPlatter) this.platter.submitted(operation);
     this.disk.submit(operation);
   }
 

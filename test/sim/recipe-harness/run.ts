@@ -69,14 +69,13 @@ async function play(workload: RecipeWorkload, stage: RecipeStage, random: Random
   await stage.set(workload.clients ?? 3, sessionTimeoutMs);
   const playing = workload.play(stage);
   const faults = new RecipeFaults(stage, random.fork("faults"), sessionTimeoutMs);
-  await Promise.race([playing, faults.play()]);
+  await Promise.race([playing, faults.play(), stage.failed]);
   stage.stop();
   const late = stage.ensemble.sleep(calmMs).then(() => {
     throw new Violation(runInvariants.ends, `not within ${calmMs} ms\n${stage.ensemble.describe()}`);
   });
-  await Promise.race([playing, late]);
+  await Promise.race([playing, late, stage.failed]);
   late.catch(() => {});
-  if (stage.violation !== undefined) throw stage.violation;
 }
 
 function asViolation(error: unknown): Violation {

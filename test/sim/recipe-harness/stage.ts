@@ -47,6 +47,7 @@ export const runInvariants = {
 
 const notesMax = 40;
 const lookMs = 5;
+const lookEventuallyMs = 20;
 
 export class RecipeStage {
   readonly ensemble: VirtualEnsemble;
@@ -55,8 +56,14 @@ export class RecipeStage {
   readonly marks = new Map<string, number>();
   readonly notes: string[] = [];
   readonly clients: Client[] = [];
+  /** Resolves when `going` ends. */
+  readonly calm: Promise<void>;
+  /** Rejects with the first violation: there is nothing to go on for. */
+  readonly failed: Promise<never>;
   #witness: Client | undefined;
   #going = true;
+  #onCalm: () => void = () => {};
+  #onFailed: (violation: Violation) => void = () => {};
   #violation: Violation | undefined;
   readonly #names = new Map<Client, string>();
   /** Faults prefer this client, such as the one that holds a lock. */
@@ -65,6 +72,13 @@ export class RecipeStage {
   constructor(ensemble: VirtualEnsemble, random: Random) {
     this.ensemble = ensemble;
     this.random = random;
+    this.calm = new Promise((resolve) => {
+      this.#onCalm = resolve;
+    });
+    this.failed = new Promise((_, reject) => {
+      this.#onFailed = reject;
+    });
+    this.failed.catch(() => {});
   }
 
   /** Until all faults have been played and healed. Workers end their round then. */
@@ -100,6 +114,7 @@ export class RecipeStage {
   stop(): void {
     this.note("no more faults");
     this.#going = false;
+    this.#onCalm();
   }
 
   // ---- judging
@@ -110,8 +125,7 @@ export class RecipeStage {
     if (holds) return;
     const text = typeof story === "string" ? story : story();
     this.note(`VIOLATION ${invariant}: ${text}`);
-    this.#violation ??= new Violation(invariant, text);
-    throw this.#violation;
+    throw this.#fail(new Violation(invariant, text));
   }
 
   /** An invariant that comes to hold within `ms` of now, looked at every few ms of true time. */
@@ -128,7 +142,7 @@ export class RecipeStage {
     for (;;) {
       const held = await Promise.race([holds(), end]);
       if (held === true || late) return this.check(invariant, held === true, story);
-      await this.ensemble.sleep(lookMs);
+      await this.ensemble.sleep(lookEventuallyMs);
     }
   }
 
@@ -188,7 +202,12 @@ export class RecipeStage {
   #asViolation(error: unknown): unknown {
     if (error instanceof Violation) return error;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#violation ??= new Violation(runInvariants.explained, text);
+    return this.#fail(new Violation(runInvariants.explained, text));
+  }
+
+  #fail(violation: Violation): Violation {
+    this.#violation ??= violation;
+    this.#onFailed(this.#violation);
     return this.#violation;
   }
 

@@ -96,7 +96,7 @@ export const recipe: RecipeWorkload = {
   bugs: [
     { name: "a cache misses a deletion", breaks: "cache: told what fits what was told before", seed: 2 },
     { name: "a cache keeps what a snapshot lacks", breaks: "cache: it holds what was told", seed: 2 },
-    { name: "a snapshot has no zxid", breaks: "cache: its zxid never falls", seed: 1 },
+    { name: "a snapshot has no zxid", breaks: "cache: its zxid never falls", seed: 2 },
     { name: "a cache misses a change of data", breaks: "cache: it equals the tree after quiet", seed: 2 },
   ],
   play,

@@ -21,14 +21,14 @@ class CronWork {
 
   async play(): Promise<void> {
     const stage = this.#stage;
-    const { witness, ensemble } = stage;
+    const { witness } = stage;
     await witness.create(effects);
     const stop = new AbortController();
     const serving = stage.clients.map((client) =>
       new CronJob(client, path, this.#options(client)).serve({ signal: stop.signal }),
     );
     const job = new CronJob(witness, path, this.#options(witness));
-    await ensemble.until(() => !stage.going, 60_000);
+    await stage.calm;
     const before = (await job.history()).at(-1)?.run ?? 0;
     const isLater = async (): Promise<boolean> =>
       (await job.history()).some(({ run, status }) => run > before + 1 && status === "done");

@@ -86,13 +86,12 @@ class PartyWork {
       this.#stage.check("party: a list is never empty", membership.members.length > 0);
   }
 
-  /** The tree, read by the witness, against what the members say before and after. */
+  /** What the witness is told, against what the members say before and after. */
   async #lookOutside(): Promise<void> {
     const { witness, ensemble } = this.#stage;
     while (this.#stage.going) {
       const before = this.#present();
-      const names: string[] = [];
-      for await (const { path: at } of witness.list(path)) names.push(at.slice(path.length + 1));
+      const names = (await new Party(witness, path).members()).map(({ name }) => name);
       const after = this.#present();
       for (const [stay, session] of before) {
         if (after.get(stay) !== session) continue;
@@ -140,6 +139,7 @@ export const recipe: RecipeWorkload = {
     { name: "who leaves stays listed", breaks: "party: after quiet all see the live members, each once", seed: 1 },
     { name: "a member outlives its process", breaks: "party: after quiet all see the live members, each once", seed: 2 },
     { name: "a list is empty without a connection", breaks: "party: a list is never empty", seed: 1 },
+    { name: "members are asked without a quorum", breaks: "party: who says to be here is here", seed: 57 },
     { name: "a keeper believes in a lost session", breaks: "party: who says to be here is here", seed: 10 },
   ],
   play: (stage) => new PartyWork(stage).play(),

@@ -64,7 +64,7 @@ export const recipe: RecipeWorkload = {
   name: "shards",
   plays: ["ownShards", "ShardOwner"],
   bugs: [
-    { name: "a shard is taken from its owner", breaks: "shard: at most 1 hold", seed: 13 },
+    { name: "a shard is taken from its owner", breaks: "shard: at most 1 hold", seed: 14 },
     { name: "a token forgets the epoch", breaks: "shard: tokens rise", seed: 1 },
     { name: "a share is never given up", breaks: "shards: all are owned, evenly, after quiet, and all know by whom", seed: 1 },
   ],
