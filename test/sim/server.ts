@@ -60,6 +60,8 @@ export interface ServerParts {
   readonly watcher: ServerWatcher;
   /** How many times the usual a tick takes. */
   readonly slow?: number;
+  /** Whether checks look at `platter`. Each sync copies a file there. */
+  readonly keepsPlatter: boolean;
 }
 
 export class SimServer implements PeerHost {
@@ -266,7 +268,7 @@ export class SimServer implements PeerHost {
   #submit(operation: DiskOperation): void {
     if (operation.type === "remove") this.stores.delete(operation.file);
     if (this.slowDiskMs > 0) this.disk.stall(this.#parts.scheduler.now + this.#parts.random.float() * 2 * this.slowDiskMs);
-    this.platter.submitted(operation);
+    if (this.#parts.keepsPlatter) this.platter.submitted(operation);
     this.disk.submit(operation);
   }
 
