@@ -140,6 +140,7 @@ export class ProcessEnsemble {
     child.on("exit", (code, signal) => {
       if (member.child === child) member.child = undefined;
       member.exit = code ?? (signal === null ? 1 : 128);
+      if (signal !== null) keep(Buffer.from(`(ended by ${signal})\n`));
     });
   }
 

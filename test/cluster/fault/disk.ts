@@ -44,7 +44,8 @@ function failing({ name, of, error, files }: Failure): Fault {
             () => stage.servers.pid(victim) === 0 && stage.servers.member(victim).exit !== undefined,
           );
           const code = stage.servers.member(victim).exit;
-          if (problem === undefined && code !== 70) problem = `server ${victim} ended with ${code} after ${error}`;
+          if (problem === undefined && code !== 70)
+            problem = `server ${victim} ended with ${code} after ${error}: ${stage.servers.member(victim).output.slice(-300)}`;
           shim.heal(victim);
           stage.taken.delete(victim);
           if (stage.servers.pid(victim) === 0) stage.servers.startServer(victim);
