@@ -89,10 +89,13 @@ export class PersistentEphemeral {
     await withLimit(this.#client, this.path, options, (signal) => orAborted(this.#write(), signal));
   }
 
-  /** Deletes the node and keeps it no longer. Resolves when it is gone, be it with its session; never rejects. */
+  /** Deletes the node and keeps it no longer. Resolves when it is gone, be it with its session, which may be while no server can be reached; never rejects. */
   async close(): Promise<void> {
     this.#end(new ZabraError("CLOSED", { path: this.path, detail: "the keeper was closed" }));
-    await this.#ran;
+    const wait = new AbortController();
+    const sessionEnds = until({ onChange: this.#onState, signal: wait.signal }, () => !this.#hasSession, wait.signal);
+    await Promise.race([this.#ran, sessionEnds.catch(() => {})]);
+    wait.abort();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -104,6 +107,7 @@ export class PersistentEphemeral {
   async #run(): Promise<void> {
     while (!this.signal.aborted) {
       try {
+        await this.#session();
         if ((mutant("a keeper does not come back") || mutant("a keeper believes in a lost session")) && this.#sessions.length > 0)
           await this.#client.sleep(60_000, { signal: this.signal });
         await this.#create();
@@ -115,6 +119,18 @@ export class PersistentEphemeral {
     }
     await this.#leave();
   }
+
+  /** What is asked for without a session would be made in the next one, after `close` has told that it is gone. */
+  #session(): Promise<void> {
+    const isOver = (): boolean => this.#client.state.type === "closed" || this.#client.state.type === "lost";
+    return until({ onChange: this.#onState, signal: this.signal }, () => this.#hasSession || isOver(), this.signal);
+  }
+
+  get #hasSession(): boolean {
+    return this.#client.session !== undefined;
+  }
+
+  readonly #onState = (listener: () => void): (() => void) => this.#client.onState(listener);
 
   /** Its create has no deadline of its own: exactly-once retries carry it to an answer, or the session ends. */
   async #create(): Promise<void> {
