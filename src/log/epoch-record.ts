@@ -62,7 +62,6 @@ const magic = 0x4542_415a;
 /** 1 had no floorZxid. */
 const version = 2;
 const headBytes = 16;
-const queueMax = 64;
 export const epochRecordFiles: readonly string[] = ["epoch-record-1", "epoch-record-2"];
 
 export class EpochRecordFile {
@@ -71,7 +70,7 @@ export class EpochRecordFile {
   #sequence: number;
   #record: EpochRecord;
   #durable: EpochRecord;
-  /** The first one is under way. */
+  /** The first one is under way; one more may wait. */
   readonly #queue: Save[] = [];
   /** Of the copies being replaced. */
   #pending: number[] = [];
@@ -131,10 +130,11 @@ export class EpochRecordFile {
     this.#enqueue(record);
   }
 
+  /** What waits is overtaken: epochs never fall, so whoever waits for it is served by what comes after it. A disk may hang for longer than many epochs last. */
   #enqueue(record: EpochRecord): void {
-    assert(this.#queue.length < queueMax, "epoch record saves pile up");
     this.#record = record;
     this.#sequence += 1;
+    if (this.#queue.length > 1) this.#queue.pop();
     this.#queue.push({ record, sequence: this.#sequence });
     if (this.#queue.length === 1) this.#submit();
   }

@@ -82,7 +82,8 @@ export function getBatchHeader(
   sequence: number,
   salt: number,
 ): BatchHeader | undefined {
-  if (at + batchHeaderBytes > bytes.length) return undefined;
+  // Most places that are looked at hold no batch: they need no view.
+  if (at + batchHeaderBytes > bytes.length || bytes[at] !== (batchMagic & 0xff)) return undefined;
   const view = viewOf(bytes);
   if (view.getUint32(at, true) !== batchMagic) return undefined;
   if (view.getUint32(at + 4, true) !== crc32cOf(bytes, at + 8, at + batchHeaderBytes, salt)) return undefined;

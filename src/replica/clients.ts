@@ -458,7 +458,7 @@ export class Clients {
   /** End of turn: answers everything that can be answered. */
   endTurn(): void {
     const waiting = this.#waitingApply;
-    this.#waitingApply = new Set();
+    if (waiting.size > 0) this.#waitingApply = new Set();
     for (const connection of waiting) {
       this.#maybeOpen(connection);
       this.#ready.add(connection);

@@ -378,6 +378,7 @@ export class Running implements ZabHost {
 
   /** The log is kept from the flushed zxid (not the applied one: a flush that is only visible may be lost), and for learners. */
   #trim(): void {
+    if (mutant("the log is never trimmed")) return;
     const pinned = this.#zab.pinnedZxid;
     const flushed = mutant("the log is cut below what the store has synced")
       ? this.#machine.appliedZxid

@@ -4,6 +4,7 @@
  * is applied cannot differ. `descendants`, `bytesBelow` and the hash belong to the committed tree alone, and are
  * set in apply.ts. All nodes come from one literal, so all share a hidden class.
  */
+import { mutant } from "../model/mutant.ts";
 import type { Stat } from "../model/stat.ts";
 import type { SessionId, Zxid } from "../model/zxid.ts";
 import { zeroZxid } from "../model/zxid.ts";
@@ -105,7 +106,7 @@ export function dataSet(before: Znode, data: Uint8Array | undefined, moment: Mom
   node.data = owned(data);
   node.mzxid = moment.zxid;
   node.mtimeMs = moment.wallMs;
-  node.stampMs = moment.stampMs;
+  if (!mutant("a write does not put off a TTL")) node.stampMs = moment.stampMs;
   node.version = nextVersion(before.version);
   return node;
 }

@@ -235,7 +235,7 @@ export class SimClient implements AnyClient {
     const wanted = this.pinned ?? random.pick(servers).id;
     const server = servers.find((s) => s.id === wanted);
     if (server === undefined || !server.running || !network.canConnect(this.id, server.id)) {
-      scheduler.after(random.between(10, 60), () => this.#dial());
+      scheduler.after(random.between(10, 60) * network.patience, () => this.#dial());
       return;
     }
     this.#open(server);

@@ -33,6 +33,8 @@ export interface ClusterOptions {
   readonly callMs?: number;
   /** The part of the clients that are the real client library. */
   readonly sdkShare?: number;
+  /** How many times the usual the protocol's times are (the limits have it already). */
+  readonly slow?: number;
   readonly trace?: (line: string) => void;
   readonly haltExpected?: (server: number, exitCode: number, reason: string) => boolean;
 }
@@ -46,6 +48,7 @@ export class Cluster {
   readonly limits: Limits;
   readonly drift: number;
   readonly sessionTimeoutMs: number;
+  readonly slow: number;
   readonly network: Network;
   readonly peers: PeerLinks;
   readonly servers: SimServer[] = [];
@@ -65,8 +68,10 @@ export class Cluster {
     this.limits = options.limits ?? tinyLimits;
     this.drift = options.drift ?? 0;
     this.sessionTimeoutMs = options.sessionTimeoutMs ?? this.limits.session_timeout_ms_default;
+    this.slow = options.slow ?? 1;
     this.trace = new Trace(this.scheduler, options.trace);
     this.network = new Network(this.scheduler, this.random.fork("net"), options.network ?? calmNetwork);
+    this.network.patience = this.slow;
     this.peers = new PeerLinks(this.network, this.scheduler, this.random.fork("dial"), {
       encode: encodePeer,
       decode: decodePeer,
@@ -111,6 +116,7 @@ export class Cluster {
           random: this.random.fork(`server ${id}`),
           trace: this.trace,
           watcher: this.checks,
+          slow: this.slow,
           keepsPlatter: true,
         }),
       );
@@ -184,7 +190,7 @@ export class Cluster {
     const end = this.scheduler.now + ms;
     while (this.scheduler.now < end) {
       if (condition()) return;
-      this.run(1);
+      this.run(this.slow);
     }
     if (!condition()) throw new Violation("liveness", `${what}: not within ${ms} ms\n${this.describe()}`);
   }

@@ -51,6 +51,8 @@ interface SimFile {
   /** What the platter has, of sectors where that differs from `content`. */
   readonly platter: Map<number, Uint8Array>;
   platterSize: number;
+  /** The same of sectors whose sync has failed: they count as clean, so only another write of theirs brings them to the platter. */
+  readonly clean: Map<number, Uint8Array>;
   unsynced: UnsyncedWrite[];
   /** The platter may have this instead, whole: a `replace` that is not known to be durable. Undefined inside: no file. */
   previous: { readonly content: Uint8Array | undefined } | undefined;
@@ -147,8 +149,10 @@ export class SimDisk implements Disk {
 
   #checkNoConflict(operation: DiskOperation): void {
     for (const other of this.#pending) {
+      // Only a removal is of a directory.
       const inside =
-        other.operation.file.startsWith(`${operation.file}/`) || operation.file.startsWith(`${other.operation.file}/`);
+        (operation.type === "remove" && other.operation.file.startsWith(`${operation.file}/`)) ||
+        (other.operation.type === "remove" && operation.file.startsWith(`${other.operation.file}/`));
       if (inside)
         throw new Error(`${operation.type} ${operation.file} while ${other.operation.type} ${other.operation.file} is pending`);
       if (other.operation.file === operation.file && operation.type === "write" && other.operation.type === "replace") {
@@ -175,7 +179,10 @@ export class SimDisk implements Disk {
   /** Keeps the platter's bytes of the sectors that are about to differ from it. */
   #save(file: SimFile, offset: number, length: number): void {
     for (let sector = Math.floor(offset / sectorBytes); sector * sectorBytes < offset + length; sector += 1) {
-      if (!file.platter.has(sector)) file.platter.set(sector, sectorOf(file.content, sector));
+      const clean = file.clean.get(sector);
+      if (clean !== undefined) file.platter.set(sector, clean);
+      else if (!file.platter.has(sector)) file.platter.set(sector, sectorOf(file.content, sector));
+      file.clean.delete(sector);
     }
   }
 
@@ -184,7 +191,8 @@ export class SimDisk implements Disk {
   /** Moves the clock. Returns the tokens of the operations that are complete by then, in the order of their completion. */
   advance(nowMs: number): number[] {
     this.#nowMs = Math.max(this.#nowMs, nowMs);
-    const done = this.#pending.filter((pending) => pending.atMs <= nowMs && this.#stalledUntilMs <= nowMs);
+    if (this.#pending.length === 0 || this.#stalledUntilMs > nowMs) return [];
+    const done = this.#pending.filter((pending) => pending.atMs <= nowMs);
     done.sort((a, b) => a.atMs - b.atMs || a.order - b.order);
     if (done.length === 0) return [];
     this.#pending = this.#pending.filter((pending) => !done.includes(pending));
@@ -243,7 +251,7 @@ export class SimDisk implements Disk {
   }
 
   #completeWrite(pending: Pending, operation: WriteOperation): void {
-    if (!equal(join(operation.chunks), pending.bytes)) throw new Error(`a buffer being written to ${operation.file} was changed`);
+    if (!isJoined(operation.chunks, pending.bytes)) throw new Error(`a buffer being written to ${operation.file} was changed`);
     const file = this.#files.get(operation.file);
     if (file === undefined) return;
     for (const write of file.unsynced) if (write.order === pending.order) write.done = true;
@@ -272,6 +280,41 @@ export class SimDisk implements Disk {
     const done = this.#pending.filter((pending) => pending.atMs <= nowMs);
     this.#pending = this.#pending.filter((pending) => !done.includes(pending));
     return done.map((pending) => pending.operation.token);
+  }
+
+  /**
+   * An fdatasync that is due fails. What it should have written stays in the page cache and counts as clean (fsyncgate, 2018). False when
+   * no such operation is due.
+   */
+  failSync(nowMs: number): boolean {
+    const due = this.#pending.find(({ operation, atMs }) => operation.type === "write" && operation.sync && atMs <= nowMs);
+    const file = due === undefined ? undefined : this.#files.get(due.operation.file);
+    if (due === undefined || file === undefined) return false;
+    this.#pending.splice(this.#pending.indexOf(due), 1);
+    for (const [sector, platter] of file.platter) file.clean.set(sector, platter);
+    file.platter.clear();
+    file.unsynced = [];
+    file.platterSize = file.content.length;
+    return true;
+  }
+
+  /** Sectors whose sync has failed and that nothing has written since. */
+  get cleanSectors(): number {
+    let count = 0;
+    for (const file of this.#files.values()) count += file.clean.size;
+    return count;
+  }
+
+  /** A part of the file as after a power cut that keeps no more than it must. */
+  certain(name: string, from: number, to: number): Uint8Array {
+    const file = this.#file(name);
+    const bytes = file.content.slice(from, to);
+    for (const [sector, platter] of file.clean) {
+      const start = sector * sectorBytes - from;
+      const kept = platter.subarray(Math.max(0, -start), Math.max(0, Math.min(platter.length, bytes.length - start)));
+      if (kept.length > 0) bytes.set(kept, Math.max(0, start));
+    }
+    return bytes;
   }
 
   // ---- faults
@@ -322,6 +365,7 @@ export class SimDisk implements Disk {
     const writing = new Set<number>();
     for (const write of file.unsynced) if (!write.done) addSectors(writing, write.offset, write.bytes.length);
     for (const [sector, platter] of file.platter) this.#crashSector(file, sector, platter, writing.has(sector));
+    for (const [sector, platter] of file.clean) this.#crashSector(file, sector, platter, false);
     // The length of a file that grew is itself not synced.
     const grown = file.content.length - file.platterSize;
     if (grown > 0 && file.unsynced.length > 0)
@@ -460,10 +504,12 @@ export class SimDisk implements Disk {
 }
 
 function makeFile(content: Uint8Array, previous: SimFile["previous"]): SimFile {
-  return { content, platter: new Map(), platterSize: content.length, unsynced: [], previous };
+  return { content, platter: new Map(), platterSize: content.length, clean: new Map(), unsynced: [], previous };
 }
 
 function join(chunks: readonly Uint8Array[]): Uint8Array {
+  const [only] = chunks;
+  if (chunks.length === 1 && only !== undefined) return only.slice();
   const joined = new Uint8Array(chunks.reduce((total, chunk) => total + chunk.length, 0));
   let at = 0;
   for (const chunk of chunks) {
@@ -473,18 +519,29 @@ function join(chunks: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+/** The chunks, one after the other, are still these bytes. */
+function isJoined(chunks: readonly Uint8Array[], bytes: Uint8Array): boolean {
+  let at = 0;
+  for (const chunk of chunks) {
+    if (Buffer.compare(chunk, bytes.subarray(at, at + chunk.length)) !== 0) return false;
+    at += chunk.length;
+  }
+  return at === bytes.length;
 }
 
 function clip(bytes: Uint8Array, length: number): Uint8Array {
   return bytes.subarray(0, Math.max(0, Math.min(bytes.length, length)));
 }
 
+/** Buffers of sectors that have become durable, to be used again. */
+const spareSectors: Uint8Array[] = [];
+
 /** The sector's bytes, zeros behind the end of the file. */
 function sectorOf(content: Uint8Array, sector: number): Uint8Array {
-  const bytes = new Uint8Array(sectorBytes);
-  bytes.set(content.subarray(sector * sectorBytes, (sector + 1) * sectorBytes));
+  const bytes = spareSectors.pop() ?? new Uint8Array(sectorBytes);
+  const found = content.subarray(sector * sectorBytes, (sector + 1) * sectorBytes);
+  bytes.set(found);
+  if (found.length < sectorBytes) bytes.fill(0, found.length);
   return bytes;
 }
 
@@ -509,8 +566,10 @@ function sync(file: SimFile, order: number): void {
   const dirty = new Set<number>();
   for (const write of file.unsynced) addSectors(dirty, write.offset, write.bytes.length);
   for (const [sector, platter] of file.platter) {
-    if (!dirty.has(sector)) file.platter.delete(sector);
-    else for (const write of covered) overlay(platter, sector, write, write.bytes.length);
+    if (!dirty.has(sector)) {
+      file.platter.delete(sector);
+      spareSectors.push(platter);
+    } else for (const write of covered) overlay(platter, sector, write, write.bytes.length);
   }
   const end = covered.reduce((most, write) => Math.max(most, write.offset + write.bytes.length), 0);
   file.platterSize = file.unsynced.length === 0 ? file.content.length : Math.max(file.platterSize, end);
@@ -547,6 +606,7 @@ function rollBack(file: SimFile, order: number, kept: number): void {
 /** What is there is on the platter. */
 function settle(file: SimFile): void {
   file.platter.clear();
+  file.clean.clear();
   file.unsynced = [];
   file.platterSize = file.content.length;
 }

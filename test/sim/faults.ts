@@ -8,6 +8,7 @@ import { clientFaults } from "./fault/clients.ts";
 import { clockFaults } from "./fault/clocks.ts";
 import { diskFaults } from "./fault/disks.ts";
 import { linkFaults } from "./fault/links.ts";
+import { longFaults } from "./fault/long.ts";
 import { processFaults } from "./fault/processes.ts";
 import type { CrashKind, Fault, FaultTools } from "./fault/tools.ts";
 import type { Random } from "./random.ts";
@@ -20,7 +21,9 @@ export const faults: Readonly<Record<string, Fault>> = {
   ...clientFaults,
   ...clockFaults,
 };
+/** What runs at the usual pace draw from. */
 export const faultKinds: readonly string[] = Object.keys(faults);
+const all: Readonly<Record<string, Fault>> = { ...faults, ...longFaults };
 
 /** Dear ones: each takes much of a run. */
 const rare = new Set(["wipe", "bit flip", "other tree", "crash all", "kill all"]);
@@ -29,6 +32,8 @@ export interface FaultPlan {
   readonly kinds: readonly string[];
   readonly meanGapMs: number;
   readonly durationMs: number;
+  /** Pauses may be longer than the healed world is given: they end with the faults. */
+  readonly long?: boolean;
 }
 
 const leaseFaults = ["leader split off with a client", "leader frozen with a queue", "clock rate"];
@@ -45,6 +50,19 @@ export function drawPlan(random: Random, few: boolean): FaultPlan {
     kinds: few ? kinds.slice(0, 2) : kinds,
     meanGapMs: random.logBetween(80, 2_000),
     durationMs: random.logBetween(10, 2_500),
+  };
+}
+
+/** Far apart, and long; two that are about milliseconds are left out. */
+export function drawLongPlan(random: Random, minutes: number): FaultPlan {
+  const usual = faultKinds.filter(
+    (kind) => !leaseFaults.slice(0, 2).includes(kind) && random.chance(rare.has(kind) ? 0.15 : 0.25),
+  );
+  return {
+    kinds: [...Object.keys(longFaults), ...usual],
+    meanGapMs: minutes * 60_000 * random.logBetween(0.01, 0.15),
+    durationMs: random.logBetween(2_000, 120_000),
+    long: true,
   };
 }
 
@@ -94,6 +112,7 @@ export class Faults implements FaultTools {
     for (const server of this.cluster.servers) {
       server.failNext("disk", undefined);
       server.failNext("store", undefined);
+      if (this.#plan.long === true) server.wake();
       this.#restart(server);
     }
   }
@@ -122,7 +141,7 @@ export class Faults implements FaultTools {
   }
 
   play(kind: string): void {
-    const fault = faults[kind];
+    const fault = all[kind];
     if (fault === undefined) throw new Error(`there is no fault ${kind}`);
     const { trace } = this.cluster;
     if (trace.on) trace.line("", "FAULT", kind);
@@ -151,8 +170,8 @@ export class Faults implements FaultTools {
     return true;
   }
 
-  restartLater(server: SimServer): void {
-    this.during(Math.max(1, this.duration()), () => this.#restart(server));
+  restartLater(server: SimServer, ms = Math.max(1, this.duration())): void {
+    this.during(ms, () => this.#restart(server));
   }
 
   #restart(server: SimServer): void {
@@ -161,6 +180,11 @@ export class Faults implements FaultTools {
     // It throws the damaged data away by itself, also when it died before it could say so.
     if (lost) this.cluster.checks.damage.noticed(server.id);
     server.start(lost);
+  }
+
+  /** Some tree was changed in this run. */
+  get disputed(): boolean {
+    return this.#tampered;
   }
 
   mayLoseData(server: SimServer): boolean {

@@ -1,149 +1,105 @@
 /**
- * The simulator's command: `npm run sim -- --seeds N [--seed S] [--quick] [--mode calm|swarm] [--minutes M] [--trace]`.
- * Prints its seed; a failing seed prints the one command that replays it. A set of runs is red, too,
- * when it never saw something that it must have seen (coverage marks, vacuous checks).
+ * The simulator's command: `npm run sim -- --seeds N [--seed S] [--quick] [--mode calm|swarm] [--pace usual|long]
+ * [--jobs N] [--minutes M] [--keep-going] [--record FILE] [--trace]`. Prints its seed; a failing seed prints the
+ * one command that replays it. A set of runs is red, too, when it never saw something that it must have seen
+ * (coverage marks, vacuous checks).
  */
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { setMutant } from "../../src/model/mutant.ts";
-import { allMarks } from "./check/marks.ts";
+import { writeRecord } from "../support/run-record.ts";
+import { runJobs, type SeedOptions } from "./jobs.ts";
+import type { PaceName } from "./pace.ts";
 import { shrink } from "./shrink.ts";
-import { type Mode, type RunOptions, type RunReport, run } from "./swarm.ts";
+import { addReport, newSummary, type Summary, unseen } from "./summary.ts";
+import { type RunOptions, type RunReport, run } from "./swarm.ts";
 
-/** Things that a set of at least `marksFrom` runs must have seen; a set of `allMarksFrom` must have seen all marks. */
-export const requiredMarks = [
-  "established",
-  "diff",
-  "trunc",
-  "snap",
-  "handover",
-  "vote conflict",
-  "lease fallback",
-  "dedupe hit",
-  "session expired",
-  "session moved",
-  "a session resumes at another server",
-  "a torn tail is cut",
-  "a wiped server rejoins",
-  "a stream resumes from history",
-  "a commit of an older epoch's entry",
-  "an entry is broadcast and never committed",
-  "a proposal between NEWLEADER and UPTODATE",
-  "a leader without a quorum steps down",
-  "a SNAP of several chunks",
-  "an expiry removes ephemerals",
-];
-export const marksFrom = 200;
-export const allMarksFrom = 1_000;
-/** These speak only when something went wrong, or are too rare to be asked of 200 runs. */
-const mayBeIdle = new Set([
-  "damage is found before it is used",
-  "messages of old links do nothing",
-  "no server stops by itself",
-  "what failed is in no log",
-]);
+const paces: readonly PaceName[] = ["drawn", "usual", "long"];
 
-export interface Summary {
-  runs: number;
-  simulatedMs: number;
-  operations: number;
-  committed: number;
-  turns: number;
-  events: number;
-  readonly evaluations: Map<string, number>;
-  readonly marks: Map<string, number>;
-  readonly faults: Map<string, number>;
-  readonly failed: RunReport[];
-}
-
-export function newSummary(): Summary {
-  return {
-    runs: 0,
-    simulatedMs: 0,
-    operations: 0,
-    committed: 0,
-    turns: 0,
-    events: 0,
-    evaluations: new Map(),
-    marks: new Map(),
-    faults: new Map(),
-    failed: [],
-  };
-}
-
-export function addReport(summary: Summary, report: RunReport): void {
-  summary.runs += 1;
-  summary.simulatedMs += report.simulatedMs;
-  summary.operations += report.operations;
-  summary.committed += report.committed;
-  summary.turns += report.turns;
-  summary.events += report.events;
-  addCounts(summary.evaluations, report.evaluations);
-  addCounts(summary.marks, report.marks);
-  addCounts(summary.faults, report.faults);
-  if (report.violation !== undefined) summary.failed.push(report);
-}
-
-function addCounts(to: Map<string, number>, from: ReadonlyMap<string, number>): void {
-  for (const [name, count] of from) to.set(name, (to.get(name) ?? 0) + count);
-}
-
-/** What the set of runs should have seen and did not. */
-export function unseen(summary: Summary): string[] {
-  if (summary.runs < marksFrom) return [];
-  const required = summary.runs >= allMarksFrom ? allMarks : requiredMarks;
-  const marks = required.filter((mark) => !summary.marks.has(mark)).map((mark) => `mark "${mark}"`);
-  const checks = [...summary.evaluations]
-    .filter(([name, count]) => count === 0 && !mayBeIdle.has(name))
-    .map(([name]) => `check "${name}"`);
-  return [...marks, ...checks];
-}
-
-function main(): void {
-  const { values } = parseArgs({
+function readOptions() {
+  return parseArgs({
     options: {
       seeds: { type: "string", default: "100" },
       seed: { type: "string" },
       quick: { type: "boolean", default: false },
       mode: { type: "string", default: "swarm" },
+      pace: { type: "string", default: "drawn" },
       trace: { type: "boolean", default: false },
       "keep-going": { type: "boolean", default: false },
       mutant: { type: "string", default: "" },
       minutes: { type: "string", default: "Infinity" },
+      jobs: { type: "string", default: String(availableParallelism()) },
+      record: { type: "string" },
     },
-  });
-  setMutant(values.mutant);
-  const mode: Mode = values.mode === "calm" ? "calm" : "swarm";
-  const first = values.seed === undefined ? Math.floor(Date.now() / 1000) % 1_000_000_000 : Number(values.seed);
-  const seeds = values.seed !== undefined && process.argv.every((arg) => !arg.startsWith("--seeds")) ? 1 : Number(values.seeds);
-  console.log(`sim: mode ${mode}, seeds ${first} … ${first + seeds - 1}`);
-  const summary = newSummary();
-  const started = process.hrtime.bigint();
-  for (let seed = first; seed < first + seeds; seed += 1) {
-    if (Number(process.hrtime.bigint() - started) / 60e9 >= Number(values.minutes)) break;
-    const options: RunOptions = {
-      seed,
-      mode,
-      quick: values.quick,
-      ...(values.trace ? { trace: (line: string) => console.log(line) } : {}),
-    };
-    const report = run(options);
-    addReport(summary, report);
-    if (report.violation === undefined) continue;
-    printFailure(report, mode, values.quick);
-    if (!values["keep-going"]) printStory(options, report);
-    if (!values["keep-going"]) break;
-  }
-  printSummary(summary, Number(process.hrtime.bigint() - started) / 1e6);
-  const missing = unseen(summary);
-  for (const what of missing) console.log(`never seen: ${what}`);
-  if (summary.failed.length > 0 || missing.length > 0) process.exitCode = 1;
+  }).values;
 }
 
-function printFailure(report: RunReport, mode: Mode, quick: boolean): void {
+async function main(): Promise<void> {
+  const values = readOptions();
+  setMutant(values.mutant);
+  const options: SeedOptions = {
+    mode: values.mode === "calm" ? "calm" : "swarm",
+    quick: values.quick,
+    pace: paces.find((pace) => pace === values.pace) ?? "drawn",
+  };
+  const first = values.seed === undefined ? Math.floor(Date.now() / 1000) % 1_000_000_000 : Number(values.seed);
+  const seeds = values.seed !== undefined && process.argv.every((arg) => !arg.startsWith("--seeds")) ? 1 : Number(values.seeds);
+  console.log(`sim: mode ${options.mode}, seeds ${first} … ${first + seeds - 1}`);
+  if (values.trace) return void run({ ...options, seed: first, trace: (line) => console.log(line) });
+  const summary = newSummary();
+  const started = performance.now();
+  const each = (report: RunReport): boolean => {
+    addReport(summary, report);
+    if (report.violation !== undefined) printFailure(report, options);
+    const goOn = report.violation === undefined || values["keep-going"];
+    return goOn && performance.now() - started < Number(values.minutes) * 60_000;
+  };
+  await runJobs({ jobs: Number(values.jobs), first, seeds, options, mutant: values.mutant, each });
+  const [failed] = summary.failed;
+  if (failed !== undefined && !values["keep-going"]) printStory({ ...options, seed: failed.seed }, failed);
+  finish(summary, performance.now() - started, values.record);
+}
+
+function finish(summary: Summary, wallMs: number, file: string | undefined): void {
+  const cpu = process.cpuUsage();
+  printSummary(summary, wallMs, (cpu.user + cpu.system) / 1000);
+  const missing = unseen(summary);
+  for (const what of missing) console.log(`never seen: ${what}`);
+  const red = summary.failed.length + missing.length;
+  if (red > 0) process.exitCode = 1;
+  const faults = [...summary.faults].sort();
+  writeRecord(
+    file,
+    {
+      what: "simulated worlds",
+      seconds: wallMs / 1000,
+      violations: red,
+      figures: {
+        seeds: summary.runs,
+        "simulated hours": Math.round(summary.simulatedMs / 36_000) / 100,
+        "seeds at the long pace": summary.longHauls,
+        "faults that bit": faults.reduce((sum, [, count]) => sum + count, 0),
+        "kinds of faults": faults.length,
+        "clients' calls": summary.operations,
+        txns: summary.committed,
+        events: summary.events,
+        "coverage marks hit": summary.marks.size,
+        "checks with something to judge": [...summary.evaluations.values()].filter((count) => count > 0).length,
+      },
+      kinds: Object.fromEntries(faults),
+    },
+    "sim",
+  );
+}
+
+function printFailure(report: RunReport, options: SeedOptions): void {
   console.log(`\nseed ${report.seed} FAILED at ${report.simulatedMs.toFixed(1)} ms: ${report.violation?.message ?? ""}`);
   if (report.violation?.check === "simulator") console.log(report.violation.stack);
   console.log(report.state);
-  console.log(`replay: npm run sim -- --mode ${mode} --seed ${report.seed}${quick ? " --quick" : ""} --trace\n`);
+  const pace = options.pace === undefined || options.pace === "drawn" ? "" : ` --pace ${options.pace}`;
+  console.log(
+    `replay: npm run sim -- --mode ${options.mode}${pace} --seed ${report.seed}${options.quick ? " --quick" : ""} --trace\n`,
+  );
 }
 
 /** The same failure with as few faults as show it, in the protocol's words. */
@@ -153,10 +109,11 @@ function printStory(options: RunOptions, report: RunReport): void {
   console.log(short.story.join("\n"));
 }
 
-function printSummary(summary: Summary, wallMs: number): void {
+function printSummary(summary: Summary, wallMs: number, cpuMs: number): void {
   const speed = wallMs > 0 ? summary.simulatedMs / wallMs : 0;
+  const rate = cpuMs > 0 ? (summary.events / cpuMs) * 1000 : 0;
   console.log(
-    `${summary.runs} runs, ${summary.failed.length} failed; ${(summary.simulatedMs / 1000).toFixed(0)} s simulated in ${(wallMs / 1000).toFixed(1)} s (${speed.toFixed(0)} times real time); ${summary.operations} calls, ${summary.committed} txns, ${summary.turns} turns, ${summary.events} events`,
+    `${summary.runs} runs (${summary.longHauls} at the long pace), ${summary.failed.length} failed; ${(summary.simulatedMs / 1000).toFixed(0)} s simulated in ${(wallMs / 1000).toFixed(1)} s (${speed.toFixed(0)} times real time); ${summary.operations} calls, ${summary.committed} txns, ${summary.turns} turns, ${summary.events} events, ${rate.toFixed(0)} a CPU second`,
   );
   console.log(`faults, ${summary.faults.size} kinds: ${listed(summary.faults)}`);
   console.log(`marks, ${summary.marks.size}: ${listed(summary.marks)}`);
@@ -171,4 +128,4 @@ function listed(counts: ReadonlyMap<string, number>): string {
     .join(", ");
 }
 
-if (process.argv[1]?.includes("sim/main")) main();
+await main();

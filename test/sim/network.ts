@@ -74,6 +74,8 @@ export class Network {
   readonly #blocks = new Map<number, number>();
   readonly #connections = new Set<Connection>();
   options: NetworkOptions;
+  /** How many times the usual whoever cannot connect waits before it tries again. */
+  patience = 1;
 
   constructor(scheduler: Scheduler, random: Random, options: NetworkOptions) {
     this.#scheduler = scheduler;

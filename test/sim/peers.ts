@@ -180,7 +180,7 @@ export class PeerLinks {
     if (!hostA?.running || !hostB?.running) return;
     if (this.#ends.has(pair(a, b)) && this.#ends.has(pair(b, a))) return;
     if (!this.#network.canConnect(a, b)) {
-      this.#dialLater(a, b, this.#random.between(10, 60));
+      this.#dialLater(a, b, this.#random.between(10, 60) * this.#network.patience);
       return;
     }
     this.#connect(hostA, hostB);

@@ -4,15 +4,30 @@
  */
 import type { Disk, DiskOperation } from "../../src/log/disk.ts";
 
+interface CertainDisk extends Disk {
+  /** Without what only the page cache has and no sync will write. */
+  certain(file: string, from: number, to: number): Uint8Array;
+}
+
 export class Platter implements Disk {
   readonly #files = new Map<string, Uint8Array>();
   readonly #pending = new Map<number, DiskOperation>();
+  /** What was written of a file since it was last looked at: only that is read again. */
+  readonly #written = new Map<string, { from: number; to: number }>();
 
   submitted(operation: DiskOperation): void {
     this.#pending.set(operation.token, operation);
+    if (operation.type !== "write") return;
+    const to = operation.chunks.reduce((end, chunk) => end + chunk.length, operation.offset);
+    const known = this.#written.get(operation.file);
+    if (known === undefined) this.#written.set(operation.file, { from: operation.offset, to });
+    else {
+      known.from = Math.min(known.from, operation.offset);
+      known.to = Math.max(known.to, to);
+    }
   }
 
-  completed(token: number, disk: Disk): void {
+  completed(token: number, disk: CertainDisk): void {
     const operation = this.#pending.get(token);
     if (operation === undefined) return;
     this.#pending.delete(token);
@@ -31,13 +46,19 @@ export class Platter implements Disk {
   /** After a power cut what can be read is all there is. */
   settle(files: ReadonlyMap<string, Uint8Array>): void {
     this.#pending.clear();
+    this.#written.clear();
     this.#files.clear();
     for (const [file, content] of files) this.#files.set(file, content);
   }
 
-  #sync(file: string, disk: Disk): void {
+  #sync(file: string, disk: CertainDisk): void {
     const size = disk.size(file);
-    if (size !== undefined) this.#files.set(file, disk.read(file, 0, size));
+    if (size === undefined) return;
+    const mine = this.#files.get(file);
+    const written = this.#written.get(file);
+    this.#written.delete(file);
+    if (mine === undefined || mine.length !== size) this.#files.set(file, disk.certain(file, 0, size));
+    else if (written !== undefined) mine.set(disk.certain(file, written.from, written.to), written.from);
   }
 
   #remove(file: string): void {

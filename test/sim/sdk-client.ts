@@ -48,7 +48,7 @@ export class SdkClient implements AnyClient {
       queuedMax: 64,
       connectTimeoutMs: 400,
       backoffMinMs: 5,
-      backoffMaxMs: 200,
+      backoffMaxMs: 200 * parts.network.patience,
       random: () => random.float(),
     });
   }

@@ -30,6 +30,7 @@ import type { Random } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { describe, type Trace } from "./trace.ts";
 
+/** Of a server whose times are the usual ones. */
 const tickMs = 10;
 
 /** Where in a turn a pause begins. */
@@ -57,6 +58,8 @@ export interface ServerParts {
   readonly random: Random;
   readonly trace: Trace;
   readonly watcher: ServerWatcher;
+  /** How many times the usual a tick takes. */
+  readonly slow?: number;
   /** Whether checks look at `platter`. Each sync copies a file there. */
   readonly keepsPlatter: boolean;
 }
@@ -68,6 +71,7 @@ export class SimServer implements PeerHost {
   readonly stores = new Map<string, SimKeyValue>();
   readonly #parts: ServerParts;
   readonly #name: string;
+  readonly #tickMs: number;
   #replica: Replica | undefined;
   /** One a process: callbacks of a dead process find another number. */
   #incarnation = 0;
@@ -75,6 +79,8 @@ export class SimServer implements PeerHost {
   #turnPlanned = false;
   #busyUntil = 0;
   #paused = false;
+  /** Ends the pause that it is in. */
+  #resume: (() => void) | undefined;
   #pendingPause: { point: PausePoint; ms: number; kind: PauseKind } | undefined;
   #connections = new Map<ConnectionId, { connection: Connection; end: End }>();
   #nextConnection = 1;
@@ -98,6 +104,7 @@ export class SimServer implements PeerHost {
     this.id = parts.id;
     this.#name = `s${parts.id}`;
     this.clock = parts.clock;
+    this.#tickMs = tickMs * (parts.slow ?? 1);
     this.disk = new SimDisk(parts.random.fork("disk"));
     parts.peers.add(this);
   }
@@ -122,6 +129,11 @@ export class SimServer implements PeerHost {
   get logDirectory(): string {
     const opening = EpochRecordFile.open(this.running ? this.platter : readOnly(this.disk), new TokenSource());
     return `log-${opening.type === "ok" ? opening.record.generation : 1}`;
+  }
+
+  get logBytes(): number {
+    const directory = this.logDirectory;
+    return this.disk.list(directory).reduce((sum, file) => sum + (this.disk.size(`${directory}/${file}`) ?? 0), 0);
   }
 
   // ---- life
@@ -158,7 +170,7 @@ export class SimServer implements PeerHost {
     this.#parts.watcher.started(this);
     this.#parts.peers.start(this.id);
     const incarnation = this.#incarnation;
-    scheduler.after(random.float() * tickMs, () => this.#tick(incarnation));
+    scheduler.after(random.float() * this.#tickMs, () => this.#tick(incarnation));
   }
 
   /** A power cut; `silent`: the machine goes too, so that nobody is told. */
@@ -174,6 +186,10 @@ export class SimServer implements PeerHost {
     if (!this.running) return;
     if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "kill", "");
     this.#stop(false);
+    this.#endProcess();
+  }
+
+  #endProcess(): void {
     this.disk.kill();
     this.platter.forgetPending();
     for (const store of this.stores.values()) store.crash();
@@ -216,7 +232,9 @@ export class SimServer implements PeerHost {
   #halt(exitCode: number, reason: string, error: unknown): void {
     if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "halt", `${exitCode} ${reason}`);
     this.#stop(false);
-    this.#cutPower();
+    // The machine may go on: then what its failed sync left in the page cache is what the next process reads.
+    if (this.disk.cleanSectors > 0) this.#endProcess();
+    else this.#cutPower();
     this.halted = true;
     this.#parts.watcher.noticed(this, reason);
     if (this.expectHalt?.test(reason)) this.expectHalt = undefined;
@@ -269,6 +287,7 @@ export class SimServer implements PeerHost {
     this.#failing.delete(what);
     if (mutant(what === "disk" ? "a failed sync is tried again" : "a failed store commit is ignored")) return true;
     this.expectHalt = new RegExp(reason);
+    if (reason === "EIO") this.disk.failSync(this.#parts.scheduler.now);
     this.deliver(what === "disk" ? { type: "diskFailed", reason } : { type: "storeFailed", reason });
     return true;
   }
@@ -367,7 +386,7 @@ export class SimServer implements PeerHost {
   #tick(incarnation: number): void {
     if (this.#incarnation !== incarnation) return;
     this.#planTurn(0);
-    this.#parts.scheduler.after(tickMs / this.clock.rate, () => this.#tick(incarnation));
+    this.#parts.scheduler.after(this.#tickMs / this.clock.rate, () => this.#tick(incarnation));
   }
 
   #turn(): void {
@@ -409,14 +428,23 @@ export class SimServer implements PeerHost {
     this.#paused = true;
     if (kind === "suspend") this.clock.suspend(scheduler.now);
     const incarnation = this.#incarnation;
-    scheduler.after(ms, () => {
-      if (this.#incarnation !== incarnation) return;
+    const resume = (): void => {
+      if (this.#incarnation !== incarnation || this.#resume !== resume) return;
+      this.#resume = undefined;
       if (kind === "suspend") this.clock.resume(scheduler.now);
       this.#paused = false;
       if (trace.on) trace.line(this.#name, "resumed", "");
       then();
       this.#planTurn(0);
-    });
+    };
+    this.#resume = resume;
+    scheduler.after(ms, resume);
+  }
+
+  /** Ends a pause, and takes back one that was to come. */
+  wake(): void {
+    this.#pendingPause = undefined;
+    this.#resume?.();
   }
 
   #run(now: Now, events: readonly Event[]): void {

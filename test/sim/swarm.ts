@@ -6,8 +6,9 @@
 import { type Limits, tinyLimits } from "../../src/model/limits.ts";
 import { Violation } from "./check/violation.ts";
 import { Cluster } from "./cluster.ts";
-import { drawLeasePlan, drawPlan, type FaultPlan, type FaultRecord, type FaultReplay, Faults } from "./faults.ts";
+import { drawLeasePlan, drawLongPlan, drawPlan, type FaultPlan, type FaultRecord, type FaultReplay, Faults } from "./faults.ts";
 import { calmNetwork, type NetworkOptions } from "./network.ts";
+import { drawPace, type Pace, type PaceName, slowLimits } from "./pace.ts";
 import { Random } from "./random.ts";
 import { Workload } from "./workload.ts";
 
@@ -17,13 +18,23 @@ export interface RunOptions {
   readonly seed: number;
   readonly mode: Mode;
   readonly quick: boolean;
+  /** Drawn unless told, in mode swarm. */
+  readonly pace?: PaceName;
   readonly trace?: (line: string) => void;
   /** Faults of an earlier run of the same seed, some left out. */
   readonly replay?: FaultReplay;
 }
 
+/** A violation as a plain value. */
+export interface Broken {
+  readonly check: string;
+  readonly message: string;
+  readonly stack: string;
+}
+
 export interface RunReport {
   readonly seed: number;
+  readonly longHaul: boolean;
   readonly hash: number;
   readonly simulatedMs: number;
   readonly events: number;
@@ -35,39 +46,44 @@ export interface RunReport {
   /** Faults that bit, by kind. */
   readonly faults: ReadonlyMap<string, number>;
   readonly records: readonly FaultRecord[];
-  readonly violation: Violation | undefined;
+  readonly violation: Broken | undefined;
   readonly state: string;
 }
 
-export function drawCluster(random: Random, options: RunOptions, aboutLeases: boolean): Cluster {
+export function drawCluster(random: Random, options: RunOptions, aboutLeases: boolean, pace?: Pace): Cluster {
   const calm = options.mode === "calm";
-  const limits = drawLimits(random, aboutLeases);
+  const slow = pace?.slow ?? 1;
+  const drawn = drawLimits(random, aboutLeases);
+  const limits = pace === undefined ? drawn : slowLimits(drawn, slow);
   const voters = aboutLeases ? 3 : random.pick([3, 3, 3, 3, 3, 3, 5, 5, 1, 3]);
-  const cluster = new Cluster({
+  const usual = {
     seed: options.seed,
     voters,
     observers: voters > 1 && random.chance(0.2) ? 1 : 0,
     clients: (aboutLeases ? 2 : 1) + random.below(aboutLeases ? 2 : 5),
     sdkShare: random.pick([0, 0.5, 1]),
-    callMs: random.pick([8_000, 8_000, 300]),
+    callMs: random.pick([8_000, 8_000, 300]) * slow,
     limits,
     leaseReads: aboutLeases || random.chance(0.85),
     drift: calm || (!aboutLeases && random.chance(0.4)) ? 0 : limits.clock_drift_max * 0.99,
-    network: calm || aboutLeases ? calmNetwork : drawNetwork(random),
+    network: calm || aboutLeases ? calmNetwork : drawNetwork(random, slow),
     sessionTimeoutMs: Math.floor(random.logBetween(aboutLeases ? 1_500 : 400, 8_000)),
+    slow,
     ...(options.trace === undefined ? {} : { trace: options.trace }),
-  });
-  return cluster;
+  };
+  if (pace === undefined) return new Cluster(usual);
+  // Drift is what adds up over time.
+  return new Cluster({ ...usual, drift: limits.clock_drift_max * 0.99, sessionTimeoutMs: pace.sessionTimeoutMs });
 }
 
-function drawNetwork(random: Random): NetworkOptions {
+function drawNetwork(random: Random, slow: number): NetworkOptions {
   return {
     latencyMs: random.logBetween(0.05, 5),
     jitterMs: random.logBetween(0.05, 10),
     tailChance: random.chance(0.5) ? 0.005 : 0,
     tailMs: random.between(5, 120),
-    deadMinMs: random.between(100, 800),
-    deadMaxMs: random.between(900, 4_000),
+    deadMinMs: random.between(100, 800) * slow,
+    deadMaxMs: random.between(900, 4_000) * slow,
   };
 }
 
@@ -90,49 +106,88 @@ const calmPlan: FaultPlan = { kinds: [], meanGapMs: 1_000, durationMs: 1 };
 
 export function run(options: RunOptions): RunReport {
   const random = new Random(options.seed).fork("config");
-  const aboutLeases = options.mode === "swarm" && random.chance(0.12);
-  const cluster = drawCluster(random, options, aboutLeases);
-  const workload = new Workload(cluster);
-  const plan = options.mode === "calm" ? calmPlan : aboutLeases ? drawLeasePlan(random) : drawPlan(random, random.chance(0.3));
-  const faults = new Faults(cluster, plan, options.replay);
+  const about = options.mode === "swarm" && random.chance(0.12);
+  const pace = options.mode === "swarm" ? drawPace(options.seed, options.pace ?? "drawn") : undefined;
+  const aboutLeases = about && pace === undefined;
+  const cluster = drawCluster(random, options, aboutLeases, pace);
+  const workload = new Workload(cluster, pace);
+  const faults = new Faults(cluster, planOf(random, options.mode, aboutLeases, pace), options.replay);
   let violation: Violation | undefined;
   try {
-    phases(cluster, workload, faults, random, options);
+    phases(cluster, workload, faults, random, options, pace);
   } catch (error) {
     violation =
       error instanceof Violation
         ? error
         : new Violation("simulator", error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
-  return report(options, cluster, faults, violation);
+  return report(options, cluster, faults, pace !== undefined, violation);
 }
 
-function phases(cluster: Cluster, workload: Workload, faults: Faults, random: Random, options: RunOptions): void {
+function planOf(random: Random, mode: Mode, aboutLeases: boolean, pace: Pace | undefined): FaultPlan {
+  if (mode === "calm") return calmPlan;
+  if (pace !== undefined) return drawLongPlan(random, pace.minutes);
+  return aboutLeases ? drawLeasePlan(random) : drawPlan(random, random.chance(0.3));
+}
+
+function phases(
+  cluster: Cluster,
+  workload: Workload,
+  faults: Faults,
+  random: Random,
+  options: RunOptions,
+  pace: Pace | undefined,
+): void {
   cluster.startServers();
-  if (random.chance(0.7)) cluster.until("the first leader", () => cluster.leader !== undefined, 20_000);
+  if (random.chance(0.7)) cluster.until("the first leader", () => cluster.leader !== undefined, 20_000 * cluster.slow);
   cluster.startClients();
   workload.start();
   faults.start();
-  cluster.run(options.quick ? 5_000 : 15_000);
+  if (pace !== undefined) cluster.run(pace.minutes * 60_000);
+  else cluster.run(options.quick ? 5_000 : 15_000);
   faults.healAll();
-  heal(cluster, workload);
+  heal(cluster, workload, faults.disputed);
+  if (pace !== undefined) afterLong(cluster, pace);
 }
 
 /** Phase B and C: bounded recovery, then everything alike. */
-export function heal(cluster: Cluster, workload: Workload): void {
+export function heal(cluster: Cluster, workload: Workload, disputed = false): void {
   const { liveness } = cluster.checks;
+  const { slow } = cluster;
   const random = cluster.random.fork("heal");
-  liveness.oneLeader(cluster, 15_000);
-  liveness.staysCalm(cluster, 700);
+  liveness.oneLeader(cluster, 15_000 * slow);
+  if (disputed) {
+    // A leader whose tree was changed finds out by the first heartbeats, and goes.
+    cluster.run(300 * slow);
+    liveness.oneLeader(cluster, 15_000 * slow);
+  }
+  liveness.staysCalm(cluster, 700 * slow);
   workload.stop();
   const lost = random.chance(0.2) ? leave(cluster) : undefined;
-  liveness.callsEnd(cluster, 20_000);
+  liveness.callsEnd(cluster, 20_000 * slow);
   if (random.chance(0.25)) liveness.comesBackIdle(cluster, random.pick(cluster.servers).id);
-  if (lost !== undefined) liveness.sessionEnds(cluster, lost, 30_000);
-  liveness.oneLeader(cluster, 15_000);
-  liveness.treesAlike(cluster, 10_000);
-  liveness.streamsCatchUp(cluster, 8_000);
+  if (lost !== undefined) liveness.sessionEnds(cluster, lost, 30_000 * slow);
+  liveness.oneLeader(cluster, 15_000 * slow);
+  liveness.treesAlike(cluster, 10_000 * slow);
+  liveness.streamsCatchUp(cluster, 8_000 * slow);
   cluster.checks.finish();
+}
+
+/** Minutes in which nobody asks anything and nothing breaks, and then the long outcome of it. */
+function afterLong(cluster: Cluster, pace: Pace): void {
+  const { liveness } = cluster.checks;
+  const random = cluster.random.fork("after long");
+  const ms = random.between(60_000, 600_000);
+  liveness.staysAsItIs(cluster, ms, 25_000 + 1_000 * pace.slow);
+  liveness.logsAreTrimmed(cluster);
+  const [client] = random.shuffle(cluster.clients.filter((one) => one.session !== undefined && !cluster.gone.has(one)));
+  if (client?.session === undefined) return;
+  const { session } = client;
+  cluster.gone.add(client);
+  for (const server of cluster.servers) cluster.cut(client.id, server.id);
+  // Nobody else leads meanwhile: its timeout, as it was last renewed, by a slow clock, and a tick.
+  const timeoutMs = cluster.checks.model.sessions.get(session)?.timeoutMs ?? pace.sessionTimeoutMs;
+  liveness.sessionEnds(cluster, session, timeoutMs * 1.3 + 1_000 * pace.slow);
 }
 
 /** A client with a short session goes for good, without a word; its session, if there was one. */
@@ -145,11 +200,18 @@ function leave(cluster: Cluster): number | undefined {
   return session;
 }
 
-function report(options: RunOptions, cluster: Cluster, faults: Faults, violation: Violation | undefined): RunReport {
+function report(
+  options: RunOptions,
+  cluster: Cluster,
+  faults: Faults,
+  longHaul: boolean,
+  violation: Violation | undefined,
+): RunReport {
   const evaluations = new Map<string, number>();
   for (const check of cluster.checks.all()) evaluations.set(check.name, (evaluations.get(check.name) ?? 0) + check.evaluations);
   return {
     seed: options.seed,
+    longHaul,
     hash: cluster.trace.hash,
     simulatedMs: cluster.scheduler.now,
     events: cluster.scheduler.events,
@@ -159,8 +221,9 @@ function report(options: RunOptions, cluster: Cluster, faults: Faults, violation
     evaluations,
     marks: cluster.checks.marks.counts,
     faults: faults.played,
-    records: faults.records,
-    violation,
+    records: violation === undefined ? [] : faults.records,
+    violation:
+      violation === undefined ? undefined : { check: violation.check, message: violation.message, stack: violation.stack ?? "" },
     state: cluster.describe(),
   };
 }

@@ -16,6 +16,7 @@ import type { Zxid } from "../../src/model/zxid.ts";
 import { registerPath } from "./check/wgl.ts";
 import type { AnyClient } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
+import type { Pace } from "./pace.ts";
 import type { Random } from "./random.ts";
 
 const directories = ["/a", "/b", "/q"];
@@ -35,10 +36,14 @@ export class Workload {
   readonly #cluster: Cluster;
   readonly #random: Random;
   readonly #tempers = new Map<AnyClient, Temper>();
+  readonly #pace: Pace | undefined;
+  /** Nobody asks anything before this time. */
+  #napUntil = 0;
   #counter = 0;
   stopped = false;
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, pace?: Pace) {
+    this.#pace = pace;
     this.#cluster = cluster;
     this.#random = cluster.random.fork("workload");
   }
@@ -47,7 +52,7 @@ export class Workload {
     for (const client of this.#cluster.clients) {
       const r = this.#random;
       this.#tempers.set(client, {
-        meanGapMs: r.logBetween(4, 120),
+        meanGapMs: this.#pace === undefined ? r.logBetween(4, 120) : r.logBetween(300, 20_000),
         writes: r.between(0.2, 0.8),
         pipeline: 1 + r.below(6),
         ephemerals: r.chance(0.6) ? r.between(0.05, 0.5) : 0,
@@ -59,15 +64,29 @@ export class Workload {
         client.subscribe({ path: r.chance(0.3) ? "/" : r.pick(directories), recursive: r.chance(0.7), withData: r.chance(0.5) });
       this.#next(client);
     }
+    if (this.#pace !== undefined) this.#nap();
   }
 
   stop(): void {
     this.stopped = true;
   }
 
+  /** Work and naps by turns, for seconds up to many minutes. */
+  #nap(): void {
+    const { scheduler } = this.#cluster;
+    const workMs = this.#random.logBetween(10_000, 300_000);
+    scheduler.after(workMs, () => {
+      const napMs = this.#random.logBetween(5_000, 900_000);
+      this.#napUntil = scheduler.now + napMs;
+      if (!this.stopped) scheduler.after(napMs, () => this.#nap());
+    });
+  }
+
   #next(client: AnyClient): void {
     const temper = this.#tempers.get(client) as Temper;
-    this.#cluster.scheduler.after(this.#random.exponential(temper.meanGapMs), () => {
+    const { scheduler } = this.#cluster;
+    const begin = Math.max(scheduler.now, this.#napUntil);
+    scheduler.at(begin + this.#random.exponential(temper.meanGapMs), () => {
       if (this.stopped) return;
       const count = 1 + this.#random.below(temper.pipeline);
       for (let i = 0; i < count; i += 1) this.#call(client, temper);
@@ -161,9 +180,13 @@ export class Workload {
       data: r.chance(0.1) ? undefined : this.#data(),
       kind,
       sequential,
-      ttlMs: kind === "ttl" ? 300 + r.below(1_000) : 0,
+      ttlMs: kind === "ttl" ? this.#ttlMs() : 0,
       acl: openAcl,
     };
+  }
+
+  #ttlMs(): number {
+    return this.#pace === undefined ? 300 + this.#random.below(1_000) : Math.floor(this.#random.logBetween(1_000, 300_000));
   }
 
   #multi(temper: Temper): Request {

@@ -27,6 +27,7 @@ import { NewLeaderChecks } from "./newleader.ts";
 import { ownLog } from "./own-log.ts";
 import { PrimaryOrderChecks } from "./primary-order.ts";
 import { PromiseChecks } from "./promises.ts";
+import { ReapChecks } from "./reaping.ts";
 import { ReplyChecks } from "./replies.ts";
 import { Check, Violation } from "./violation.ts";
 import { WatchChecks } from "./watches.ts";
@@ -54,6 +55,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
   readonly newLeader: NewLeaderChecks;
   readonly primaryOrder: PrimaryOrderChecks;
   readonly bounds: BoundChecks;
+  readonly reaping: ReapChecks;
   readonly damage = new DamageChecks();
   readonly liveness = new LivenessChecks();
   readonly registers = new RegisterChecks();
@@ -80,6 +82,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
     this.newLeader = new NewLeaderChecks(this.ghost, parts.servers, parts.voters);
     this.primaryOrder = new PrimaryOrderChecks((epoch) => this.epochs.leaderOf(epoch), parts.limits.counter_max);
     this.bounds = new BoundChecks(parts.limits);
+    this.reaping = new ReapChecks(this.ghost, this.model, this.txns, parts.limits.clock_drift_max, parts.voters > 1);
     this.ghost.broadcast.push((entry) => {
       const txn = decodeTxn(entry.payload);
       this.txns.set(entry.zxid, txn);
@@ -89,6 +92,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
     this.ghost.listeners.push((entry) => {
       this.primaryOrder.onCommitted(entry);
       const txn = this.txns.get(entry.zxid) ?? decodeTxn(entry.payload);
+      this.reaping.onCommitted(txn, entry.at);
       this.model.apply(txn);
       this.replies.onCommitted(txn);
       this.expiry.onCommitted(txn, entry.at);
@@ -112,6 +116,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
       this.newLeader,
       this.primaryOrder,
       this.bounds,
+      this.reaping,
       this.damage,
       this.liveness,
       this.registers,

@@ -1,7 +1,8 @@
 /**
  * No reply before a durable quorum: when a client learns of zxid z, the *platters* of a quorum (what a
  * power cut would leave, read with the real recovery code) hold the log up to z. Wiped servers do not
- * count until they have been synchronised again. Scanning is dear, so one reply in `every` is taken.
+ * count until they have been synchronised again. Scanning is dear, so one in `every` is taken of the replies that show more
+ * than was judged before.
  */
 import { EpochRecordFile } from "../../../src/log/epoch-record.ts";
 import { recover } from "../../../src/log/recovery.ts";
@@ -16,7 +17,8 @@ export class DurabilityChecks {
   readonly #ghost: GhostLog;
   readonly #servers: readonly SimServer[];
   readonly #voters: number;
-  every = 20;
+  every = 10;
+  #judged = zeroZxid;
   #count = 0;
   enabled = true;
 
@@ -27,9 +29,10 @@ export class DurabilityChecks {
   }
 
   onShown(zxid: Zxid): void {
-    if (!this.enabled) return;
+    if (!this.enabled || zxid <= this.#judged) return;
     this.#count += 1;
     if (this.#count % this.every !== 0) return;
+    this.#judged = zxid;
     let holders = 0;
     for (const server of this.#servers) {
       if (server.voter && this.#durable(server) >= zxid) holders += 1;

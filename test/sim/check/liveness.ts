@@ -15,12 +15,14 @@ export class LivenessChecks {
   readonly drains = new Check("L-5 queues drain");
   readonly streams = new Check("L-6 streams catch up");
   readonly calm = new Check("L-7 no other leader while all is calm");
+  readonly lives = new Check("a session that is connected lives on in calm");
+  readonly trimmed = new Check("logs are trimmed to their history");
   readonly expires = new Check("the session of a client that is gone ends");
 
   /** Runs until `condition` holds, at most `ms`. */
   within(check: Check, cluster: Cluster, ms: number, condition: () => boolean): void {
     const end = cluster.scheduler.now + ms;
-    while (cluster.scheduler.now < end && !condition()) cluster.run(1);
+    while (cluster.scheduler.now < end && !condition()) cluster.run(cluster.slow);
     check.hold(condition(), () => `not within ${ms} ms\n${cluster.describe()}`);
   }
 
@@ -46,15 +48,17 @@ export class LivenessChecks {
 
   callsEnd(cluster: Cluster, ms: number): void {
     this.within(this.calls, cluster, ms, () => cluster.clients.every((client) => client.settled || cluster.gone.has(client)));
-    this.within(this.drains, cluster, 2_000, () => cluster.servers.every((server) => (server.status()?.outstanding ?? 0) === 0));
+    this.within(this.drains, cluster, 2_000 * cluster.slow, () =>
+      cluster.servers.every((server) => (server.status()?.outstanding ?? 0) === 0),
+    );
   }
 
   comesBackIdle(cluster: Cluster, id: number): void {
     const server = cluster.server(id);
     server.crash(false);
-    cluster.run(30);
+    cluster.run(30 * cluster.slow);
     server.start();
-    this.within(this.rejoins, cluster, 8_000, () => {
+    this.within(this.rejoins, cluster, 8_000 * cluster.slow, () => {
       const status = server.status();
       return status?.serving === true && status.lastAppliedZxid === cluster.checks.ghost.tip;
     });
@@ -71,6 +75,37 @@ export class LivenessChecks {
       const { stream } = client;
       if (stream === undefined || client.session === undefined || cluster.gone.has(client)) continue;
       this.within(this.streams, cluster, ms, () => !cluster.checks.watches.lags(stream) || client.session === undefined);
+    }
+  }
+
+  /**
+   * `ms` in which nobody asks anything: whoever leads goes on leading, every session that is connected lives, and what is due is
+   * reaped, `slackMs` after it was.
+   */
+  staysAsItIs(cluster: Cluster, ms: number, slackMs: number): void {
+    const sessions = cluster.clients
+      .filter((client) => client.connected && client.session !== undefined && !cluster.gone.has(client))
+      .map((client) => ({ client, session: client.session as number }));
+    this.staysCalm(cluster, ms);
+    for (const { client, session } of sessions)
+      this.lives.hold(
+        client.session === session && client.connected && !cluster.checks.model.isClosed(session),
+        () => `client ${client.id} had the session ${session} and nothing happened for ${ms} ms\n${cluster.describe()}`,
+      );
+    const { reaping } = cluster.checks;
+    const overdue = reaping.overdue(ms - slackMs);
+    reaping.due.hold(overdue.length === 0, () => `after ${ms} ms of calm there are still ${overdue.join(" ")}`);
+  }
+
+  /** As much history as was asked for, and what segments round that up to: each epoch, and each start, begins one. */
+  logsAreTrimmed(cluster: Cluster): void {
+    const { history_txns_min, history_bytes_min, log_segment_bytes } = cluster.limits;
+    const recent = cluster.checks.ghost.committed.slice(-history_txns_min);
+    const wanted = recent.reduce((sum, entry) => sum + entry.payload.length + 64, 0);
+    const bound = Math.max(wanted, history_bytes_min) + 16 * log_segment_bytes;
+    for (const server of cluster.servers) {
+      const bytes = server.logBytes;
+      this.trimmed.hold(bytes <= bound, () => `the log of server ${server.id} has ${bytes} bytes, ${bound} would do`);
     }
   }
 

@@ -16,6 +16,8 @@ export interface ModelNode {
   readonly data: Uint8Array | undefined;
   readonly kind: NodeKind;
   readonly owner: number;
+  /** Of TTL nodes. */
+  readonly ttlMs: number;
   readonly czxid: Zxid;
   readonly mzxid: Zxid;
   readonly pzxid: Zxid;
@@ -52,6 +54,7 @@ const blank: ModelNode = {
   data: undefined,
   kind: "persistent",
   owner: 0,
+  ttlMs: 0,
   czxid: 0 as Zxid,
   mzxid: 0 as Zxid,
   pzxid: 0 as Zxid,
@@ -84,6 +87,14 @@ export class Model {
   isClosed(session: number): boolean {
     const known = this.sessions.get(session as SessionId);
     return known !== undefined && known.closedAt !== 0;
+  }
+
+  /** What exists now. */
+  *nodes(): Iterable<[string, ModelNode]> {
+    for (const [path, versions] of this.#versions) {
+      const node = versions.at(-1)?.node;
+      if (node !== undefined) yield [path, node];
+    }
   }
 
   now(path: string): ModelNode | undefined {
@@ -205,6 +216,7 @@ export class Model {
       data: effect.data,
       kind: effect.kind,
       owner: effect.owner,
+      ttlMs: effect.ttlMs,
       czxid: txn.zxid,
       mzxid: txn.zxid,
       pzxid: txn.zxid,

@@ -15,7 +15,7 @@ const slowDisk: Fault = (tools) => {
 /** Nothing completes for longer than a leader may wait for its own disk. */
 const hungDisk: Fault = (tools) => {
   const server = victim(tools);
-  const ms = tools.random.between(200, 3_000);
+  const ms = tools.random.between(200, 3_000) * tools.cluster.slow;
   server.disk.stall(tools.cluster.scheduler.now + ms);
   tools.during(ms, () => server.endStall());
   return true;

@@ -52,8 +52,8 @@ const swizzle: Fault = (tools) => {
   const server = random.pick(servers);
   for (const other of servers) {
     if (other === server) continue;
-    tools.cluster.scheduler.after(random.between(0, 150), () => {
-      if (!tools.stopped) cutFor(tools, server.id, other.id, 150 + tools.duration());
+    tools.cluster.scheduler.after(random.between(0, 150) * tools.cluster.slow, () => {
+      if (!tools.stopped) cutFor(tools, server.id, other.id, 150 * tools.cluster.slow + tools.duration());
     });
   }
   return true;
@@ -112,7 +112,7 @@ export const linkFaults = {
   swizzle,
   clog: (tools) => {
     const pair = twoServers(tools);
-    if (pair !== undefined) cutFor(tools, pair[0].id, pair[1].id, Math.min(tools.duration(), 400), true);
+    if (pair !== undefined) cutFor(tools, pair[0].id, pair[1].id, Math.min(tools.duration(), 400 * tools.cluster.slow), true);
     return pair !== undefined;
   },
   "broken link": (tools) => {

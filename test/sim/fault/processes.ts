@@ -4,8 +4,9 @@ import { cutFor, type Fault, type FaultTools, victim } from "./tools.ts";
 
 /** Long enough, now and then, that another leader is elected and commits meanwhile. */
 function pauseMs(tools: FaultTools): number {
-  const r = tools.random;
-  return r.chance(0.4) ? r.between(20, 400) : r.chance(0.5) ? r.between(1_200, 2_500) : tools.duration();
+  const { random: r } = tools;
+  const { slow } = tools.cluster;
+  return r.chance(0.4) ? r.between(20, 400) * slow : r.chance(0.5) ? r.between(1_200, 2_500) * slow : tools.duration();
 }
 
 function pause(kind: PauseKind, point: PausePoint): Fault {
@@ -22,7 +23,7 @@ const lagAndCrash: Fault = (tools) => {
   const { cluster, random } = tools;
   if (cluster.servers.length === 1) return false;
   const server = random.pick(cluster.servers);
-  const ms = random.between(30, 600);
+  const ms = random.between(30, 600) * cluster.slow;
   for (const other of cluster.servers) if (other !== server) cutFor(tools, server.id, other.id, ms);
   cluster.scheduler.after(ms * random.between(0.6, 1), () => {
     if (tools.stopped) return;
@@ -61,7 +62,11 @@ export const processFaults = {
   "event-loop stall": (tools) => {
     const server = victim(tools);
     if (!server.running || server.paused) return false;
-    server.pause(tools.random.between(20, 160), "pause", tools.random.pick(["between turns", "before the clock"] as const));
+    server.pause(
+      tools.random.between(20, 160) * tools.cluster.slow,
+      "pause",
+      tools.random.pick(["between turns", "before the clock"] as const),
+    );
     return true;
   },
 } satisfies Record<string, Fault>;

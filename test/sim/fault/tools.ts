@@ -17,8 +17,8 @@ export interface FaultTools {
   during(ms: number, heal: () => void): void;
   /** False when it does not run. It is started again later. */
   crash(server: SimServer, kind: CrashKind): boolean;
-  /** Starts it again after a while, with `--rejoin` when its data was lost. */
-  restartLater(server: SimServer): void;
+  /** Starts it again after a while, or `ms`, with `--rejoin` when its data was lost. */
+  restartLater(server: SimServer, ms?: number): void;
   /** True when one more server may lose its data: all serve, so the last one that did is a voter again. */
   mayLoseData(server: SimServer): boolean;
   /** Its data is lost or damaged: from here on it starts with `--rejoin`. */

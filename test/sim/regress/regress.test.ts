@@ -4,11 +4,11 @@ import { schedules } from "../scenario/all.ts";
 import { run } from "../swarm.ts";
 import { regressions } from "./seeds.ts";
 
-t.setTimeout(600_000);
+t.setTimeout(900_000);
 
-for (const { seed, what, scenario } of regressions) {
-  t.test(`${seed}: ${what}`, { timeout: 120_000 }, (t) => {
-    t.equal(run({ seed, mode: "swarm", quick: true }).violation?.message, undefined);
+for (const { seed, what, scenario, pace } of regressions) {
+  t.test(`${seed}: ${what}`, (t) => {
+    t.equal(run({ seed, mode: "swarm", quick: true, pace: pace ?? "usual" }).violation?.message, undefined);
     if (scenario !== undefined)
       t.ok(
         schedules.some((one) => one.name === scenario),

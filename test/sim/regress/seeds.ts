@@ -3,9 +3,12 @@
  * the simulator that drew it; when that changes, a kept seed is one more world, and what it showed is held
  * by the scenario named here, which was made from its story.
  */
+import type { PaceName } from "../pace.ts";
+
 export interface Regression {
   readonly seed: number;
   readonly what: string;
+  readonly pace?: PaceName;
   /** The scenario that shows it whatever the seeds become; undefined where the fault was the simulator's own. */
   readonly scenario: string | undefined;
 }
@@ -45,6 +48,12 @@ export const regressions: readonly Regression[] = [
     seed: 5921,
     what: "a candidate and its learner answered each other's votes without end; and a check took a candidate that votes for a lease holder",
     scenario: "a quiet candidate",
+  },
+  {
+    seed: 100_502,
+    pace: "long",
+    what: "a disk hung for longer than thirty epochs: epoch records that waited to be saved were bounded by an assertion, which ended the server",
+    scenario: "a hung disk outlives many epochs",
   },
   { seed: 166, what: "a check took an idle marker for an entry", scenario: undefined },
   { seed: 375, what: "a check took NO_QUORUM for an answer of the register", scenario: undefined },

@@ -183,7 +183,33 @@ function quietCandidate(seed: number, trace: Trace): string[] {
   return ["quiet"];
 }
 
+/** C's disk hangs while one epoch follows another: what it must save of each waits, within bounds, and when the disk goes on C is a voter again. */
+function hungDiskManyEpochs(seed: number, trace: Trace): string[] {
+  const stage = new Stage(seed, {
+    clients: 1,
+    sessionTimeoutMs: 20_000,
+    limits: { handover_counter: 3, counter_max: 40 },
+    ...traced(trace),
+  });
+  const { cluster } = stage;
+  stage.start(3);
+  const a = stage.leaderId;
+  const [, c = 0] = stage.others(a);
+  stage.done(stage.create(0, "/base"));
+  const before = cluster.leader?.status()?.epoch ?? 0;
+  const hung = cluster.server(c);
+  hung.disk.stall(cluster.scheduler.now + 60_000);
+  for (let i = 0; i < 400; i += 1) stage.done(stage.call(0, set("/base", `v${i}`), true));
+  const epochs = (cluster.leader?.status()?.epoch ?? 0) - before;
+  if (hung.halted || !hung.running) throw new Violation("a hung disk", "its server stopped");
+  hung.endStall();
+  cluster.until("C serves", () => hung.status()?.serving === true, 10_000);
+  stage.finish();
+  return epochs > 70 ? ["many epochs"] : [];
+}
+
 export const moreSchedules: readonly Schedule[] = [
+  { name: "a hung disk outlives many epochs", seeds: 2, play: hungDiskManyEpochs, mustSee: ["many epochs"] },
   { name: "a quiet candidate", seeds: 3, play: quietCandidate, mustSee: ["quiet"] },
   { name: "a snapshot that is named but not yet in use", seeds: 8, play: namedSnapshot, mustSee: ["SNAP"] },
   { name: "2 SNAP swaps too early", seeds: 6, play: snapSwapsTooEarly, mustSee: ["A died after its snapshot"] },
