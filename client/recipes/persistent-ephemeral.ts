@@ -92,10 +92,7 @@ export class PersistentEphemeral {
   /** Deletes the node and keeps it no longer. Resolves when it is gone, be it with its session, which may be while no server can be reached; never rejects. */
   async close(): Promise<void> {
     this.#end(new ZabraError("CLOSED", { path: this.path, detail: "the keeper was closed" }));
-    const wait = new AbortController();
-    const sessionEnds = until({ onChange: this.#onState, signal: wait.signal }, () => !this.#hasSession, wait.signal);
-    await Promise.race([this.#ran, sessionEnds.catch(() => {})]);
-    wait.abort();
+    await this.#ran;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -120,17 +117,12 @@ export class PersistentEphemeral {
     await this.#leave();
   }
 
-  /** What is asked for without a session would be made in the next one, after `close` has told that it is gone. */
+  /** A call without a session waits for the next one, and `close` would wait with it. So nothing is asked for until there is one, or none will come. */
   #session(): Promise<void> {
+    const states = { onChange: (look: () => void) => this.#client.onState(look), signal: this.signal };
     const isOver = (): boolean => this.#client.state.type === "closed" || this.#client.state.type === "lost";
-    return until({ onChange: this.#onState, signal: this.signal }, () => this.#hasSession || isOver(), this.signal);
+    return until(states, () => this.#client.session !== undefined || isOver(), this.signal);
   }
-
-  get #hasSession(): boolean {
-    return this.#client.session !== undefined;
-  }
-
-  readonly #onState = (listener: () => void): (() => void) => this.#client.onState(listener);
 
   /** Its create has no deadline of its own: exactly-once retries carry it to an answer, or the session ends. */
   async #create(): Promise<void> {
