@@ -89,7 +89,7 @@ export class PersistentEphemeral {
     await withLimit(this.#client, this.path, options, (signal) => orAborted(this.#write(), signal));
   }
 
-  /** Deletes the node and keeps it no longer. Resolves when it is gone, be it with its session; never rejects. */
+  /** Deletes the node and keeps it no longer. Resolves when it is gone, be it with its session, which may be while no server can be reached; never rejects. */
   async close(): Promise<void> {
     this.#end(new ZabraError("CLOSED", { path: this.path, detail: "the keeper was closed" }));
     await this.#ran;
@@ -104,6 +104,7 @@ export class PersistentEphemeral {
   async #run(): Promise<void> {
     while (!this.signal.aborted) {
       try {
+        await this.#session();
         if ((mutant("a keeper does not come back") || mutant("a keeper believes in a lost session")) && this.#sessions.length > 0)
           await this.#client.sleep(60_000, { signal: this.signal });
         await this.#create();
@@ -114,6 +115,13 @@ export class PersistentEphemeral {
       }
     }
     await this.#leave();
+  }
+
+  /** A call without a session waits for the next one, and `close` would wait with it. So nothing is asked for until there is one, or none will come. */
+  #session(): Promise<void> {
+    const states = { onChange: (look: () => void) => this.#client.onState(look), signal: this.signal };
+    const isOver = (): boolean => this.#client.state.type === "closed" || this.#client.state.type === "lost";
+    return until(states, () => this.#client.session !== undefined || isOver(), this.signal);
   }
 
   /** Its create has no deadline of its own: exactly-once retries carry it to an answer, or the session ends. */
