@@ -13,10 +13,11 @@ let used = 0;
 /** The data itself where it is most of its buffer, else a copy. */
 export function keptData(data: Uint8Array | undefined): Uint8Array | undefined {
   if (data === undefined || data.byteLength * 2 >= data.buffer.byteLength) return data;
-  return data.length > smallMax ? data.slice() : copyIntoSlab(data);
+  return copiedData(data);
 }
 
-function copyIntoSlab(data: Uint8Array): Uint8Array {
+export function copiedData(data: Uint8Array): Uint8Array {
+  if (data.length > smallMax) return data.slice();
   if (used + data.length > slabBytes) {
     slab = new ArrayBuffer(slabBytes);
     used = 0;
