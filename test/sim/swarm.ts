@@ -155,21 +155,23 @@ export function heal(cluster: Cluster, workload: Workload, disputed = false): vo
   const { liveness } = cluster.checks;
   const { slow } = cluster;
   const random = cluster.random.fork("heal");
-  liveness.oneLeader(cluster, 15_000 * slow);
+  liveness.leader.await(cluster, 15_000 * slow);
   if (disputed) {
     // A leader whose tree was changed finds out by the first heartbeats, and goes.
     cluster.run(300 * slow);
-    liveness.oneLeader(cluster, 15_000 * slow);
+    liveness.leader.await(cluster, 15_000 * slow);
   }
-  liveness.staysCalm(cluster, 700 * slow);
+  liveness.calm.staysCalm(cluster, 700 * slow);
   workload.stop();
   const lost = random.chance(0.2) ? leave(cluster) : undefined;
-  liveness.callsEnd(cluster, 20_000 * slow);
-  if (random.chance(0.25)) liveness.comesBackIdle(cluster, random.pick(cluster.servers).id);
-  if (lost !== undefined) liveness.sessionEnds(cluster, lost, 30_000 * slow);
-  liveness.oneLeader(cluster, 15_000 * slow);
-  liveness.treesAlike(cluster, 10_000 * slow);
-  liveness.streamsCatchUp(cluster, 8_000 * slow);
+  liveness.calls.await(cluster, 20_000 * slow);
+  liveness.queues.await(cluster, 2_000 * slow);
+  if (random.chance(0.25)) liveness.rejoins.comesBackIdle(cluster, random.pick(cluster.servers).id);
+  if (lost !== undefined) liveness.calm.sessionEnds(cluster, lost, 30_000 * slow);
+  liveness.leader.await(cluster, 15_000 * slow);
+  liveness.replicas.await(cluster, 10_000 * slow);
+  cluster.checks.identity.judge(cluster);
+  liveness.streams.await(cluster, 8_000 * slow);
   cluster.checks.finish();
 }
 
@@ -178,8 +180,8 @@ function afterLong(cluster: Cluster, pace: Pace): void {
   const { liveness } = cluster.checks;
   const random = cluster.random.fork("after long");
   const ms = random.between(60_000, 600_000);
-  liveness.staysAsItIs(cluster, ms, 25_000 + 1_000 * pace.slow);
-  liveness.logsAreTrimmed(cluster);
+  liveness.calm.staysAsItIs(cluster, ms, 25_000 + 1_000 * pace.slow);
+  liveness.calm.logsAreTrimmed(cluster);
   const [client] = random.shuffle(cluster.clients.filter((one) => one.session !== undefined && !cluster.gone.has(one)));
   if (client?.session === undefined) return;
   const { session } = client;
@@ -187,7 +189,7 @@ function afterLong(cluster: Cluster, pace: Pace): void {
   for (const server of cluster.servers) cluster.cut(client.id, server.id);
   // Nobody else leads meanwhile: its timeout, as it was last renewed, by a slow clock, and a tick.
   const timeoutMs = cluster.checks.model.sessions.get(session)?.timeoutMs ?? pace.sessionTimeoutMs;
-  liveness.sessionEnds(cluster, session, timeoutMs * 1.3 + 1_000 * pace.slow);
+  liveness.calm.sessionEnds(cluster, session, timeoutMs * 1.3 + 1_000 * pace.slow);
 }
 
 /** A client with a short session goes for good, without a word; its session, if there was one. */

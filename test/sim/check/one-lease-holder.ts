@@ -1,13 +1,13 @@
 /**
- * The follower's half of the lease, in true time: whoever acked a heartbeat casts no vote that counts
+ * I-13, one lease holder in true time. The follower's half of the lease, in true time: whoever acked a heartbeat casts no vote that counts
  * and accepts no other leader's epoch until P has run on its own clock since the *receipt* of that
  * heartbeat, and neither within P after boot. And the sum of it: when a leader is established, every
- * lease that an earlier epoch's leader could rightly hold has ended (single lease holder).
+ * lease that an earlier epoch's leader could rightly hold has ended. (And I-14, the holder is the latest: lease-holder-is-latest.ts.)
  */
 import { type Limits, leaseMs } from "../../../src/model/limits.ts";
 import type { PeerMessage } from "../../../src/zab/message.ts";
 import type { SimClock } from "../clock.ts";
-import { Check } from "./violation.ts";
+import { Check, Invariant } from "./violation.ts";
 
 interface Member {
   readonly clock: SimClock;
@@ -27,7 +27,7 @@ interface LeaseGhost {
   until: number;
 }
 
-export class PromiseChecks {
+export class OneLeaseHolder extends Invariant {
   readonly promise = new Check("no vote inside a promise");
   readonly exclusive = new Check("one lease holder in true time");
   readonly #limits: Limits;
@@ -40,6 +40,7 @@ export class PromiseChecks {
   enabled = true;
 
   constructor(limits: Limits, voters: number) {
+    super();
     this.#limits = limits;
     this.#voters = voters;
   }
@@ -124,6 +125,11 @@ export class PromiseChecks {
   leaseUntil(epoch: number, leader: number): number | undefined {
     const lease = this.#leases.get(epoch);
     return lease?.leader === leader ? lease.until : undefined;
+  }
+
+  /** Epochs below this one whose lease may rightly be believed at a time: epoch and end. */
+  *leasesBefore(epoch: number): Iterable<{ readonly leader: number; readonly epoch: number; readonly until: number }> {
+    for (const lease of this.#leases.values()) if (lease.epoch < epoch) yield lease;
   }
 
   // ---- leases
