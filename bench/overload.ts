@@ -10,7 +10,7 @@ import WebSocket from "ws";
 import { connect } from "../client/index.ts";
 import type { SessionId, Zxid } from "../src/model/zxid.ts";
 import { encodeClientMessage, Writer } from "../src/wire/client-codec.ts";
-import { Crowd } from "../test/cluster/crowd.ts";
+import { CrowdProcess } from "../test/cluster/crowd-process.ts";
 import { ProcessEnsemble, residentMiB } from "../test/cluster/process-ensemble.ts";
 import { LoadConnection } from "./support/connection.ts";
 
@@ -63,21 +63,25 @@ function anonOf(id: number): number {
   }
 }
 
-async function withCrowd(part: string, play: (crowd: Crowd) => Promise<string>): Promise<void> {
+async function withCrowd(part: string, play: (crowd: CrowdProcess) => Promise<string>): Promise<void> {
   const beganMs = performance.now();
-  const crowd = await Crowd.gather(ensemble.urls, clients, `/crowd-${part}`);
+  const crowd = await CrowdProcess.gather(ensemble.urls, clients, `/crowd-${part}`);
   console.log(`${part}: ${clients} clients came in ${((performance.now() - beganMs) / 1_000).toFixed(1)} s`);
-  const report = await play(crowd);
-  const missing = await crowd.missing();
-  console.log(
-    `${part}: ${report}; ${crowd.suspended} were without a connection, ${crowd.lost} lost sessions, ${missing} missing ephemerals`,
-  );
-  check(crowd.lost === 0 && missing === 0, `${part}: ${crowd.lost} sessions lost, ${missing} ephemerals missing`);
-  await crowd.leave();
+  try {
+    const report = await play(crowd);
+    const { lost, suspended, missing } = await crowd.count();
+    console.log(
+      `${part}: ${report}; ${suspended} were without a connection, ${lost} lost sessions, ${missing} missing ephemerals`,
+    );
+    check(lost === 0 && missing === 0, `${part}: ${lost} sessions lost, ${missing} ephemerals missing`);
+    await crowd.leave();
+  } finally {
+    crowd.kill();
+  }
 }
 
 /** The leader dies: its clients, and all that it leaves behind, come to the others at once. */
-async function storm(crowd: Crowd): Promise<string> {
+async function storm(crowd: CrowdProcess): Promise<string> {
   const leader = await ensemble.leader();
   await ensemble.signal(leader, "SIGKILL");
   await delay(200);
@@ -88,7 +92,7 @@ async function storm(crowd: Crowd): Promise<string> {
   return `all back ${(backMs / 1_000).toFixed(1)} s after the leader died`;
 }
 
-async function pause(crowd: Crowd): Promise<string> {
+async function pause(crowd: CrowdProcess): Promise<string> {
   const leader = await ensemble.leader();
   await ensemble.signal(leader, "SIGSTOP");
   await delay(2 * sessionTimeoutMs);
@@ -99,17 +103,15 @@ async function pause(crowd: Crowd): Promise<string> {
 }
 
 /** Open loop: what cannot be done is refused, and what is sent does not wait for what was answered. */
-async function load(crowd: Crowd): Promise<string> {
-  const connections = await Promise.all(Array.from({ length: 32 }, (_, i) => LoadConnection.open(ensemble.urls[i % 3] ?? "")));
+async function load(crowd: CrowdProcess): Promise<string> {
   await makeTarget();
-  const before = await closedLoop(connections, 3);
-  const flood = await openLoop(connections, 3 * before);
+  const before = await closedLoop(3);
+  const flood = await openLoop(3 * before);
   const endMs = performance.now();
   let after = 0;
-  while (after < 0.9 * before && performance.now() - endMs < 30_000) after = await closedLoop(connections, 2);
+  while (after < 0.9 * before && performance.now() - endMs < 30_000) after = await closedLoop(2);
   const recoveredS = (performance.now() - endMs) / 1_000;
   check(after >= 0.9 * before, `load: ${after.toFixed(0)}/s after the flood, ${before.toFixed(0)}/s before`);
-  for (const connection of connections) connection.close();
   await crowd.allBack(30_000);
   return `${before.toFixed(0)}/s before; ${flood}; ${after.toFixed(0)}/s ${recoveredS.toFixed(1)} s after its end`;
 }
@@ -124,8 +126,13 @@ function set(connection: LoadConnection): void {
   connection.write({ type: "setData", path, data: payload, version: -1 });
 }
 
+function openConnections(): Promise<LoadConnection[]> {
+  return Promise.all(Array.from({ length: 32 }, (_, i) => LoadConnection.open(ensemble.urls[i % 3] ?? "")));
+}
+
 /** Operations a second with 32 requests in flight a connection. */
-async function closedLoop(connections: readonly LoadConnection[], seconds: number): Promise<number> {
+async function closedLoop(seconds: number): Promise<number> {
+  const connections = await openConnections();
   let done = 0;
   let running = true;
   for (const connection of connections) {
@@ -141,13 +148,38 @@ async function closedLoop(connections: readonly LoadConnection[], seconds: numbe
   const rate = done / seconds;
   running = false;
   await delay(1_000);
+  for (const connection of connections) connection.close();
   return rate;
 }
 
-async function openLoop(connections: readonly LoadConnection[], rate: number): Promise<string> {
+/**
+ * Sends on a session until one of its writes is refused: those after it would be out of order, and are not sent again here, so another
+ * session takes its place.
+ */
+async function openLoop(rate: number): Promise<string> {
   const counts = new Map<string, number>();
-  for (const connection of connections)
-    connection.onReply = ({ outcome }) => counts.set(outcome.code, (counts.get(outcome.code) ?? 0) + 1);
+  const connections = await openConnections();
+  let sessions = connections.length;
+  const replace = async (index: number, old: LoadConnection): Promise<void> => {
+    if (connections[index] !== old) return;
+    const opened = LoadConnection.open(ensemble.urls[index % 3] ?? "");
+    old.close();
+    sessions += 1;
+    connections[index] = await opened;
+    listen(index);
+  };
+  const listen = (index: number): void => {
+    const connection = connections[index];
+    if (connection === undefined) return;
+    let refused = false;
+    connection.onReply = ({ outcome: { code } }) => {
+      counts.set(code, (counts.get(code) ?? 0) + 1);
+      if (code === "OK" || refused) return;
+      refused = true;
+      void replace(index, connection).catch(() => counts.set("not opened", (counts.get("not opened") ?? 0) + 1));
+    };
+  };
+  for (const index of connections.keys()) listen(index);
   const beganMs = performance.now();
   let sent = 0;
   let held = 0;
@@ -166,8 +198,9 @@ async function openLoop(connections: readonly LoadConnection[], rate: number): P
     await delay(2);
   }
   await delay(2_000);
+  for (const connection of connections) connection.close();
   const answers = [...counts].map(([code, count]) => `${count} ${code}`).join(", ");
-  return `${Math.round(rate)}/s for ${seconds} s: ${sent} sent, ${held} held back by full sockets, answered ${answers}`;
+  return `${Math.round(rate)}/s for ${seconds} s: ${sent} sent on ${sessions} sessions, ${held} held back by full sockets, answered ${answers}`;
 }
 
 /** They subscribe to everything and never look at what comes. */

@@ -13,6 +13,7 @@ import type { Condition, ListCursor, ListEntry, MultiReadRequest, Outcome, Resul
 import type { Stat } from "../src/model/stat.ts";
 import type { WatchEvent } from "../src/model/watch.ts";
 import type { SessionId, Zxid } from "../src/model/zxid.ts";
+import { onceAborted } from "./abort.ts";
 import { Chroot, checkSize } from "./chroot.ts";
 import { type MonotonicClock, SystemClock } from "./clock.ts";
 import { type ClientRequest, type ClientState, defaultConnectionOptions, type WatchKind } from "./connection-event.ts";
@@ -132,10 +133,11 @@ export async function connect(hosts: string | readonly string[], options: Client
 
 function opened(driver: Driver, urls: readonly string[], options: ClientOptions): Promise<void> {
   return new Promise((resolve, reject) => {
+    let stopListening = (): void => {};
     const finish = (error: ZabraError | undefined): void => {
       cancelTimer();
       stop();
-      options.signal?.removeEventListener("abort", onAbort);
+      stopListening();
       if (error === undefined) return resolve();
       driver.close();
       reject(error);
@@ -149,7 +151,7 @@ function opened(driver: Driver, urls: readonly string[], options: ClientOptions)
       else if (state.type === "lost" && options.reopen === false) finish(new ZabraError("SESSION_EXPIRED"));
     });
     if (options.signal?.aborted === true) return onAbort();
-    options.signal?.addEventListener("abort", onAbort, { once: true });
+    stopListening = onceAborted(options.signal, onAbort);
     driver.start();
   });
 }
@@ -206,11 +208,11 @@ export class Client {
         reject(new ZabraError("ABORTED", { cause: signal?.reason }));
       };
       const cancel = this.after(ms, () => {
-        signal?.removeEventListener("abort", onAbort);
+        stopListening();
         resolve();
       });
-      if (signal?.aborted === true) onAbort();
-      else signal?.addEventListener("abort", onAbort, { once: true });
+      if (signal?.aborted === true) return onAbort();
+      const stopListening = onceAborted(signal, onAbort);
     });
   }
 
@@ -520,11 +522,11 @@ export class Client {
     };
     const read = this.#call(request, path, options, { level: options.level, rawWatch: handler });
     (request.type === "exists" ? unless("NO_NODE", read) : read).catch(reject);
-    options.signal?.addEventListener("abort", onAbort, { once: true });
+    const stopListening = onceAborted(options.signal, onAbort);
     try {
       return await promise;
     } finally {
-      options.signal?.removeEventListener("abort", onAbort);
+      stopListening();
     }
   }
 

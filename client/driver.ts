@@ -10,6 +10,7 @@ import type { ErrorCode } from "../src/model/error.ts";
 import type { Guard, Outcome, ReadLevel } from "../src/model/request.ts";
 import type { StreamDelivery, WatchEvent } from "../src/model/watch.ts";
 import type { Zxid } from "../src/model/zxid.ts";
+import { onceAborted } from "./abort.ts";
 import type { MonotonicClock } from "./clock.ts";
 import { Connection } from "./connection.ts";
 import type {
@@ -48,7 +49,7 @@ interface Pending {
   readonly call: DriverCall;
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: ZabraError) => void;
-  readonly onAbort: (() => void) | undefined;
+  readonly stopListening: (() => void) | undefined;
 }
 
 /** The consumer's end of a stream. */
@@ -136,9 +137,8 @@ export class Driver {
   #begin(call: DriverCall, resolve: (reply: Reply) => void, reject: (error: ZabraError) => void): void {
     this.#calls += 1;
     const id = this.#calls;
-    const onAbort = call.signal === undefined ? undefined : () => this.#abort(id);
-    if (onAbort !== undefined) call.signal?.addEventListener("abort", onAbort, { once: true });
-    this.#pending.set(id, { call, resolve, reject, onAbort });
+    const stopListening = call.signal === undefined ? undefined : onceAborted(call.signal, () => this.#abort(id));
+    this.#pending.set(id, { call, resolve, reject, stopListening });
     const { request, level, guards, timeoutMs } = call;
     this.#connection.step(this.nowMs(), { type: "call", call: { call: id, request, level, guards, timeoutMs } });
     this.#planFlush();
@@ -153,7 +153,7 @@ export class Driver {
     const pending = this.#pending.get(id);
     if (pending === undefined) return undefined;
     this.#pending.delete(id);
-    if (pending.onAbort !== undefined) pending.call.signal?.removeEventListener("abort", pending.onAbort);
+    pending.stopListening?.();
     return pending;
   }
 

@@ -9,6 +9,7 @@ import type { ErrorCode } from "../src/model/error.ts";
 import type { Stat } from "../src/model/stat.ts";
 import type { ChangeType, StreamDelivery } from "../src/model/watch.ts";
 import type { Zxid } from "../src/model/zxid.ts";
+import { onceAborted } from "./abort.ts";
 import type { StreamSpec } from "./connection-event.ts";
 import type { Driver, StreamReceiver } from "./driver.ts";
 import { ZabraError } from "./error.ts";
@@ -122,9 +123,9 @@ export class Stream implements AsyncIterableIterator<StreamBatch, undefined>, St
       this.#driver.unsubscribe(this.#id);
       this.#end(new ZabraError("ABORTED", { path: this.#path, cause: signal.reason }));
     };
-    if (signal.aborted) queueMicrotask(onAbort);
-    else signal.addEventListener("abort", onAbort, { once: true });
-    return () => signal.removeEventListener("abort", onAbort);
+    if (!signal.aborted) return onceAborted(signal, onAbort);
+    queueMicrotask(onAbort);
+    return () => {};
   }
 
   // ---- from the driver

@@ -12,6 +12,7 @@ import { promisify } from "node:util";
 import type { Disk, DiskOperation } from "../src/log/disk.ts";
 import { assert, assertNever } from "../src/model/assert.ts";
 import { lockName } from "./directory-lock.ts";
+import { failpoint } from "./failpoint.ts";
 import type { Inbox } from "./inbox.ts";
 
 type WriteOperation = Extract<DiskOperation, { type: "write" }>;
@@ -180,16 +181,20 @@ export class NodeDisk implements Disk {
 
   async #write(operation: WriteOperation): Promise<void> {
     const fd = this.#descriptor(operation.file);
+    failpoint("logBeforeWrite");
     let offset = operation.offset;
     for (const chunk of gather(operation.chunks)) {
       await writeFully(fd, chunk, offset);
       offset += chunk.length;
     }
-    if (operation.sync) await fdatasyncAsync(fd);
+    if (!operation.sync) return;
+    failpoint("logBeforeSync");
+    await fdatasyncAsync(fd);
+    failpoint("logAfterSync");
   }
 
   async #create(file: string, bytes: number): Promise<void> {
-    await this.#makeWhole(file, async (fd) => {
+    await this.#makeWhole("segment", file, async (fd) => {
       const zeros = new Uint8Array(Math.min(bytes, zeroChunkBytes));
       for (let offset = 0; offset < bytes; offset += zeros.length) {
         await writeFully(fd, zeros.subarray(0, Math.min(zeros.length, bytes - offset)), offset);
@@ -199,24 +204,28 @@ export class NodeDisk implements Disk {
   }
 
   async #replace(file: string, content: Uint8Array): Promise<void> {
-    await this.#makeWhole(file, (fd) => writeFully(fd, content, 0));
+    await this.#makeWhole(file.startsWith("epoch") ? "epoch" : "manifest", file, (fd) => writeFully(fd, content, 0));
   }
 
   /** Temporary file, fsync, rename, directory fsync: under its name a file is whole or absent. */
-  async #makeWhole(file: string, fill: (fd: number) => Promise<void>): Promise<void> {
+  async #makeWhole(kind: "epoch" | "manifest" | "segment", file: string, fill: (fd: number) => Promise<void>): Promise<void> {
     const path = join(this.#root, file);
     this.#makeDirectory(dirname(path));
     const temporary = path + temporarySuffix;
     const handle = await fs.promises.open(temporary, "w");
     try {
       await fill(handle.fd);
+      failpoint(`${kind}BeforeSync`);
       await handle.sync();
     } finally {
       await handle.close();
     }
     this.#forget(file);
+    failpoint(`${kind}BeforeRename`);
     await fs.promises.rename(temporary, path);
+    failpoint(`${kind}BeforeDirectorySync`);
     await syncDirectory(dirname(path));
+    failpoint(`${kind}AfterDirectorySync`);
   }
 
   #makeDirectory(path: string): void {
@@ -232,8 +241,10 @@ export class NodeDisk implements Disk {
   async #remove(file: string): Promise<void> {
     for (const name of [...this.#open.keys()]) if (conflict(name, file)) this.#forget(name);
     const path = join(this.#root, file);
+    failpoint("removeBefore");
     await fs.promises.rm(path, { recursive: true, force: true });
     await syncDirectory(dirname(path));
+    failpoint("removeAfter");
   }
 
   /** One descriptor a file, kept open; the longest unused idle one makes room. */

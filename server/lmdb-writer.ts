@@ -10,6 +10,7 @@
 import { statfsSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { must } from "../src/model/assert.ts";
+import { armFailpoints, failpoint } from "./failpoint.ts";
 import { type BatchPart, type FromWriter, type ToWriter, unpackPart, type WriterData, writerState } from "./lmdb-batch.ts";
 import { openEnvironment, pageBytes } from "./lmdb-environment.ts";
 
@@ -22,6 +23,9 @@ const port = must(parentPort ?? undefined, "the writer is a worker thread");
 const { directory, state } = workerData as WriterData;
 const environment = openEnvironment(directory);
 setIdle();
+// Each thread has its own; the main one has looked whether the orders make sense.
+const { ZABRA_FAILPOINTS: orders } = process.env;
+if (orders !== undefined) armFailpoints(orders);
 let parts: BatchPart[] = [];
 let failed = false;
 
@@ -38,7 +42,9 @@ function take(part: BatchPart): void {
   if (!setBusy()) return;
   try {
     demandSpace(batch);
+    failpoint("storeBeforeCommit");
     environment.transactionSync(() => write(batch), syncCommit);
+    failpoint("storeAfterCommit");
     const buffers = batch.map(bufferOf);
     port.postMessage({ type: "committed", token: part.token, buffers } satisfies FromWriter, buffers);
   } catch (error) {

@@ -3,8 +3,9 @@
  * or invariant failure, 78 bad configuration. A supervisor restarts it; it never restarts itself.
  */
 import { type Config, ConfigError, exitCodes, formatAddress, readConfig } from "./config.ts";
+import { armFailpoints } from "./failpoint.ts";
 import type { HttpRoute } from "./http.ts";
-import { makeLogger } from "./log.ts";
+import { type Logger, makeLogger } from "./log.ts";
 import { ZabraServer } from "./server.ts";
 
 export type Flags = Readonly<Record<string, string | boolean | undefined>>;
@@ -20,6 +21,7 @@ export async function runServer(flags: Flags, routes?: ReadonlyMap<string, HttpR
 
 async function startProcess(config: Config, routes: ReadonlyMap<string, HttpRoute> | undefined): Promise<void> {
   const logger = makeLogger(config.logLevel, config.id);
+  arm(logger);
   process.on("uncaughtException", (error) => {
     logger.error({ err: error }, "uncaught exception");
     process.exit(exitCodes.failure);
@@ -31,6 +33,16 @@ async function startProcess(config: Config, routes: ReadonlyMap<string, HttpRout
   const plain = bound.zookeeper === undefined ? "" : `, ZooKeeper ${formatAddress(bound.zookeeper)}`;
   const secure = bound.zookeeperTls === undefined ? "" : `, ZooKeeper over TLS ${formatAddress(bound.zookeeperTls)}`;
   process.stdout.write(`zabra server ${config.id}: ws://${formatAddress(bound.http)}${plain}${secure}\n`);
+}
+
+/** For tests of the server alone: see `failpoint.ts`. */
+function arm(logger: Logger): void {
+  const { ZABRA_FAILPOINTS: orders } = process.env;
+  if (orders === undefined) return;
+  const wrong = armFailpoints(orders);
+  if (wrong !== undefined)
+    throw new ConfigError("ZABRA_FAILPOINTS", `${wrong} is no NAME=crash, NAME=pause:MS or NAME=error, with @HIT or without`);
+  logger.warn({ orders }, "failpoints are armed: this server is for tests");
 }
 
 function stopOnSignal(server: ZabraServer): void {

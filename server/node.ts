@@ -15,6 +15,7 @@ import type { Event, Now } from "../src/replica/event.ts";
 import type { Status } from "../src/replica/status.ts";
 import type { PeerMessage } from "../src/zab/message.ts";
 import type { Clock } from "./clock.ts";
+import { failpoint } from "./failpoint.ts";
 import type { Inbox } from "./inbox.ts";
 import { type Logger, writeLogLine } from "./log.ts";
 
@@ -120,8 +121,11 @@ export class NodeLoop {
     for (const send of effects.peerSends) peers.send(send.peer, send.link, send.message);
     peers.flush();
     for (const close of effects.peerCloses) peers.close(close.peer, close.link, close.reason);
+    const replies = effects.clientSends.length > 0;
+    if (replies) failpoint("replyBeforeSend");
     for (const send of effects.clientSends) clients.send(send.connection, send.message);
     clients.flush();
+    if (replies) failpoint("replyAfterSend");
     for (const close of effects.clientCloses) clients.close(close.connection, close.reason);
     for (const line of effects.logLines) writeLogLine(logger, line);
     if (effects.halt !== undefined) this.#halt(effects.halt);

@@ -10,6 +10,7 @@ import type { ServerId } from "../src/model/zxid.ts";
 import { decodePeer, encodePeer } from "../src/wire/peer-codec.ts";
 import type { PeerMessage } from "../src/zab/message.ts";
 import type { Address, ConfiguredMember } from "./config.ts";
+import { failpoint, failpointsArmed } from "./failpoint.ts";
 import { listenOn } from "./http.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Logger } from "./log.ts";
@@ -96,6 +97,7 @@ export class PeerTransport implements PeerPort, PeerLinkOwner {
   send(id: ServerId, linkNumber: number, message: PeerMessage): void {
     const peer = this.#peers.get(id);
     if (peer?.link === undefined || peer.linkNumber !== linkNumber) return;
+    if (failpointsArmed) failpoint(`${message.type}BeforeSend`);
     let body = this.#encoded.get(message);
     if (body === undefined) {
       body = encodePeer(message);
@@ -185,7 +187,9 @@ export class PeerTransport implements PeerPort, PeerLinkOwner {
   onMessage(link: PeerLink, body: Uint8Array): void {
     const peer = this.#links.get(link);
     if (peer?.link !== link) return;
-    this.#options.inbox.push({ type: "peerMessage", peer: peer.member.id, link: peer.linkNumber, message: decodePeer(body) });
+    const message = decodePeer(body);
+    if (failpointsArmed) failpoint(`${message.type}AfterReceive`);
+    this.#options.inbox.push({ type: "peerMessage", peer: peer.member.id, link: peer.linkNumber, message });
   }
 
   onClosed(link: PeerLink, reason: string): void {

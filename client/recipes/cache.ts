@@ -12,7 +12,7 @@
 import { mutant } from "../../src/model/mutant.ts";
 import type { Stat } from "../../src/model/stat.ts";
 import type { ChangeType } from "../../src/model/watch.ts";
-import type { Zxid } from "../../src/model/zxid.ts";
+import { type Zxid, zeroZxid } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
 import { toText } from "../data.ts";
 import { ZabraError } from "../error.ts";
@@ -108,7 +108,7 @@ export class Cache {
 
   /** The state that is held is the tree's at this zxid. */
   get zxid(): Zxid {
-    return this.#zxid ?? (0 as Zxid);
+    return this.#zxid ?? zeroZxid;
   }
 
   /** Whether there is no connection: what is held may be old. */
@@ -180,11 +180,11 @@ export class Cache {
     if (this.signal.aborted) return;
     const changes = batch.type === "snapshot" ? this.#replace(batch.entries) : this.#apply(batch.changes);
     const first = this.#zxid === undefined;
-    this.#zxid = batch.zxid;
+    this.#zxid = batch.type === "snapshot" && mutant("a snapshot has no zxid") ? zeroZxid : batch.zxid;
     if (this.#nodes.size > this.#nodesMax)
       return this.#end(new ZabraError("LIMIT", { path: this.path, detail: `nodesMax is ${this.#nodesMax}` }));
     if (changes.length === 0 && !first) return;
-    this.#listeners.tell(changes, batch.zxid);
+    this.#listeners.tell(changes, this.#zxid);
   }
 
   /** A new whole state: what differs from the old one. */
@@ -207,7 +207,7 @@ export class Cache {
   #apply(changes: readonly StreamChange[]): CacheChange[] {
     const told: CacheChange[] = [];
     for (const { type, path, stat, data } of changes) {
-      if (!this.#covers(path)) continue;
+      if (!this.#covers(path) || (type === "dataChanged" && mutant("a cache misses a change of data"))) continue;
       const before = this.#nodes.get(path);
       const node = stat === undefined ? undefined : new Node(path, stat, type === "aclChanged" ? before?.data : data);
       if (node === undefined && mutant("a cache misses a deletion")) continue;

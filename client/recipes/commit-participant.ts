@@ -139,7 +139,7 @@ class Participant {
     let impatient = false;
     let voted = false;
     const cancel = this.#client.after(this.#options.patienceMs ?? patienceMsDefault, () => {
-      impatient = true;
+      impatient = !mutant("a dead coordinator is waited for");
     });
     while (!this.#ended) {
       try {

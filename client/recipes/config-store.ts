@@ -192,7 +192,8 @@ export class ConfigStore {
 
   // ---- writing
 
-  async #commit(found: Found, value: unknown, note: string, options: CallOptions): Promise<Zxid> {
+  async #commit(seen: Found, value: unknown, note: string, options: CallOptions): Promise<Zxid> {
+    const found = mutant("a plan is written upon anything") ? await this.#read(options) : seen;
     if (found.root === undefined) await this.#client.ensurePath(this.path, options);
     if (found.history.length === 0) await this.#client.ensurePath(historyPath(this.path), options);
     const transaction = this.#client.transaction();

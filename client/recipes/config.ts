@@ -237,7 +237,7 @@ export class Config<Value> {
       this.#text = textOf(raw);
       await this.#judgeOne(raw, zxid);
     }
-    this.#judging = false;
+    this.#judging = this.#error !== undefined && mutant("a bad value is the last");
   }
 
   async #judgeOne(raw: Raw, zxid: Zxid): Promise<void> {

@@ -126,6 +126,7 @@ export class CronJob {
         const error = ZabraError.from(thrown, this.path);
         if (isAborted(signal)) return;
         this.#options.onEvent?.({ type: "follows", error });
+        if (signal !== undefined && mutant("who loses the lead serves no more")) return untilAborted(signal);
         const passes =
           goesOn(this.#client, error) || error.code === "FENCED" || error.code === "ABORTED" || error.outcome === "unknown";
         const open = this.#client.state.type !== "closed" && this.#client.state.type !== "lost";

@@ -159,8 +159,9 @@ export class Discovery {
 
 /** Those that may be chosen, the best kind that there is any of. */
 function preferred(instances: readonly Instance[], zone: string | undefined, exclude: ReadonlySet<string>): readonly Instance[] {
-  const there = instances.filter((one) => one.status !== "draining" && !exclude.has(one.id));
-  const up = there.filter((one) => one.status === "up");
+  const drains = ({ status }: Instance): boolean => status === "draining" && !mutant("one that drains is chosen");
+  const there = instances.filter((one) => !drains(one) && !exclude.has(one.id));
+  const up = there.filter((one) => one.status !== "unhealthy");
   const usable = up.length > 0 ? up : there;
   const near = zone === undefined ? [] : usable.filter((one) => one.zone === zone && one.weight > 0);
   return near.length > 0 ? near : usable;

@@ -170,6 +170,7 @@ export class Inside {
     this.#ended.abort(new ZabraError("ABORTED", { path: this.#path, detail: "left" }));
     return withLimit(this.#client, this.#path, options, async (signal) => {
       await remove(this.#client, this.#member);
+      if (mutant("who leaves waits for nobody")) return;
       await lookUntil(this.#client, this.#path, () => this.#hasLeft(this.#ready), signal);
     });
   }

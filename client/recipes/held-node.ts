@@ -18,6 +18,8 @@ import { untilSessionEnds, whenGone } from "./when-gone.ts";
 
 /** A container may be reaped between our look and our create. */
 const joinsMax = 16;
+/** Between two attempts to leave while writes are refused. */
+const refusedMs = 250;
 
 export interface HeldNodeSpec {
   /** With `sequential`, the name's beginning. */
@@ -93,12 +95,21 @@ export class HeldNode {
     this.#left = true;
   }
 
-  /** Resolves when the node is gone, be it with its session; never rejects. */
+  /** Resolves when the node is gone, be it with its session; never rejects. While the servers' disks are full it goes on asking. */
   async leave(): Promise<void> {
     if (this.#left) return;
     this.#left = true;
-    if (this.#client.session?.id !== this.session || mutant("who gives up stays in the queue")) return;
-    await this.#client.delete(this.path, { ...untilSessionEnds, guard: this.guard }).catch(() => {});
+    if (mutant("who gives up stays in the queue")) return;
+    while (this.#client.session?.id === this.session && (await this.#isRefused()))
+      await this.#client.sleep(refusedMs).catch(() => {});
+  }
+
+  /** True: nothing was deleted, and it must be tried again, or those behind us would wait as long as our session lives. */
+  #isRefused(): Promise<boolean> {
+    return this.#client.delete(this.path, { ...untilSessionEnds, guard: this.guard }).then(
+      () => false,
+      (error: unknown) => error instanceof ZabraError && error.code === "READ_ONLY",
+    );
   }
 }
 

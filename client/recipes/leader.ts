@@ -117,8 +117,9 @@ class ElectionView {
 
   *#tell(zxid: Zxid, gap: boolean): Iterable<Leadership> {
     let leader: ContenderInfo | undefined;
+    const newest = mutant("an observer takes the last to come for the leader");
     for (const candidate of this.#candidates.values())
-      if (leader === undefined || candidate.token < leader.token) leader = candidate;
+      if (leader === undefined || candidate.token < leader.token !== newest) leader = candidate;
     const told = leader?.token ?? 0;
     if (told === this.#told && !gap) return;
     this.#told = told;

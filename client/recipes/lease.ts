@@ -13,7 +13,7 @@ import { productionLimits, sessionValidForMs } from "../../src/model/limits.ts";
 import { mutant } from "../../src/model/mutant.ts";
 import { parentOf, rootPath } from "../../src/model/path.ts";
 import type { Guard } from "../../src/model/request.ts";
-import type { Zxid } from "../../src/model/zxid.ts";
+import { counterOf, makeZxid, type Zxid, zeroEpoch } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
 import { type DataInput, type NodeValue, toBytes } from "../data.ts";
 import { unless, ZabraError } from "../error.ts";
@@ -74,7 +74,10 @@ export class LeaderLease {
   async #take(signal: AbortSignal): Promise<LeaseTerm | undefined> {
     const create = async (): Promise<LeaseTerm | undefined> => {
       const sentMs = this.#client.nowMs();
-      const options = { kind: "ttl", ttlMs: this.durationMs, timeoutMs: this.durationMs } as const;
+      const lasting = mutant("a lease has no end")
+        ? ({ kind: "persistent" } as const)
+        : ({ kind: "ttl", ttlMs: this.durationMs } as const);
+      const options = { ...lasting, timeoutMs: this.durationMs };
       const created = await unless("NODE_EXISTS", this.#client.create(this.path, this.#data, options));
       if (created === undefined) return undefined;
       const term = new LeaseTerm(
@@ -153,7 +156,8 @@ export class LeaseTerm {
 
   /** The fencing token: greater than that of every leader before. */
   get token(): Zxid {
-    return this.guard.czxid;
+    const { czxid } = this.guard;
+    return mutant("a token forgets the epoch") ? makeZxid(zeroEpoch, counterOf(czxid)) : czxid;
   }
 
   /** Fires when the term has ended: TIMEOUT at its deadline, FENCED when its node is gone, ABORTED after `resign`. */

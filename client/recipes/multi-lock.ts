@@ -124,7 +124,7 @@ export class MultiLock {
   async withLock<T>(work: (signal: AbortSignal, grant: MultiGrant) => Promise<T>, options: WaitOptions = {}): Promise<T> {
     await using grant = await this.acquire(options);
     const result = await work(grant.signal, grant);
-    if (!grant.released) grant.check();
+    if (!grant.released && !mutant("a loss is not told")) grant.check();
     return result;
   }
 

@@ -7,12 +7,14 @@ import { mutant } from "../../src/model/mutant.ts";
 import { joinPath, nameOf } from "../../src/model/path.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
-import type { DataInput } from "../data.ts";
-import { ZabraError } from "../error.ts";
+import { type DataInput, toText } from "../data.ts";
+import { unless, ZabraError } from "../error.ts";
 import { type Cache, cacheChildren } from "./cache.ts";
 import { requireName, requireOpen } from "./check.ts";
+import { lookUntil } from "./look.ts";
 import { PersistentEphemeral } from "./persistent-ephemeral.ts";
 import { until, type WaitOptions, withLimit } from "./wait.ts";
+import { untilSessionEnds } from "./when-gone.ts";
 
 export interface Member {
   readonly name: string;
@@ -57,12 +59,26 @@ export class Party {
     });
   }
 
-  /** Resolves to who is here now, those who have been here longest first. */
-  async members(options: WaitOptions = {}): Promise<readonly Member[]> {
-    using cache = await cacheChildren(this.#client, this.path, options);
-    return membersOf(cache);
+  /**
+   * Resolves to who is here, those who have been here longest first: all whose `join` resolved before the call and who have not left, whatever server is
+   * asked. Rejects with TIMEOUT, ABORTED, NO_AUTH, CLOSED, SESSION_EXPIRED (only without `reopen`).
+   */
+  members(options: WaitOptions = {}): Promise<readonly Member[]> {
+    return withLimit(this.#client, this.path, options, (signal) =>
+      lookUntil(this.#client, this.path, async () => (await unless("NO_NODE", this.#look(signal))) ?? [], signal),
+    );
+  }
+
+  async #look(signal: AbortSignal): Promise<readonly Member[]> {
+    const level = mutant("members are asked without a quorum") ? "session" : "linearizable";
+    const members: Member[] = [];
+    for await (const { path, data, stat } of this.#client.list(this.path, { ...untilSessionEnds, level, withData: true, signal }))
+      members.push({ name: nameOf(path), data, text: toText(data), czxid: stat.czxid });
+    return members.sort(byCzxid);
   }
 }
+
+const byCzxid = (a: Member, b: Member): number => a.czxid - b.czxid;
 
 export class Membership {
   readonly name: string;
@@ -132,5 +148,5 @@ function membersOf(cache: Cache): readonly Member[] {
   const members: Member[] = [];
   for (const { path, data, text, stat } of cache.descendants())
     members.push({ name: nameOf(path), data, text, czxid: stat.czxid });
-  return members.sort((a, b) => a.czxid - b.czxid);
+  return members.sort(byCzxid);
 }

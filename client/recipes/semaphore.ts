@@ -130,8 +130,8 @@ export class Semaphore {
 
   async #leaseIfFree(gate: SharedGrant["guard"], signal: AbortSignal): Promise<HeldNode | undefined> {
     const names = (await unless("NO_NODE", this.#client.children(this.#leases, { ...untilSessionEnds, signal })))?.names ?? [];
-    const permits = mutant("a semaphore counts one too few") ? this.permits + 1 : this.permits;
-    if (names.length >= permits) return undefined;
+    const wrong = Number(mutant("a semaphore counts one too few")) - Number(mutant("a semaphore counts one too many"));
+    if (names.length >= this.permits + wrong) return undefined;
     const path = joinPath(this.#leases, this.#leaseName(gate.czxid));
     return HeldNode.join(this.#client, { path, sequential: this.#layout !== "kazoo", data: this.#data, guard: gate }, signal);
   }

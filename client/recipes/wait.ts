@@ -1,4 +1,5 @@
 /** How long a recipe waits: a caller's signal and deadline as one, and promises that end with it. Used by every recipe that waits. */
+import { onceAborted } from "../abort.ts";
 import type { Client } from "../client.ts";
 import { ZabraError } from "../error.ts";
 
@@ -12,13 +13,15 @@ export interface WaitOptions {
 
 /** Longer than any timer: such a wait has no end of its own. */
 const timerMsMax = 2 ** 31;
+/** One for all: a reason of its own for each would cost a stack trace a wait. */
+const over = new ZabraError("ABORTED", { detail: "the wait is over" });
 
 /** The caller's signal and timeout as one signal. Dispose of it when the wait is over. */
 export class WaitLimit {
   readonly #controller = new AbortController();
   readonly #options: WaitOptions;
   readonly #cancelTimer: (() => void) | undefined;
-  readonly #onAbort = (): void => this.#controller.abort(this.#options.signal?.reason);
+  readonly #stopListening: () => void;
   #timedOut = false;
 
   constructor(client: Client, options: WaitOptions) {
@@ -26,8 +29,9 @@ export class WaitLimit {
     const { signal, timeoutMs } = options;
     if (timeoutMs !== undefined && !(timeoutMs > 0))
       throw new ZabraError("BAD_ARGUMENTS", { detail: `timeoutMs must be above 0, not ${timeoutMs}` });
-    if (signal?.aborted === true) this.#onAbort();
-    signal?.addEventListener("abort", this.#onAbort, { once: true });
+    const onAbort = (): void => this.#controller.abort(signal?.reason);
+    if (signal?.aborted === true) onAbort();
+    this.#stopListening = onceAborted(signal, onAbort);
     if (timeoutMs !== undefined && timeoutMs < timerMsMax) this.#cancelTimer = client.after(timeoutMs, () => this.#expire());
   }
 
@@ -37,7 +41,7 @@ export class WaitLimit {
 
   #expire(): void {
     this.#timedOut = true;
-    this.#controller.abort();
+    this.#controller.abort(over);
   }
 
   /** What the caller is told; undefined: it is not our doing. `outcome`: of a write that it may have ended. */
@@ -50,9 +54,9 @@ export class WaitLimit {
 
   /** The wait is over: frees what it holds and ends what still runs under its signal. */
   dispose(): void {
-    this.#controller.abort();
+    this.#controller.abort(over);
     this.#cancelTimer?.();
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#stopListening();
   }
 }
 
@@ -61,8 +65,8 @@ export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(new ZabraError("ABORTED", { cause: signal.reason }));
     if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    const stopListening = onceAborted(signal, onAbort);
+    promise.then(resolve, reject).finally(stopListening);
   });
 }
 
@@ -96,9 +100,7 @@ export interface Changing {
 export function until(changing: Changing, holds: () => boolean, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (end: () => void): void => {
-      stop();
-      signal.removeEventListener("abort", onAbort);
-      changing.signal.removeEventListener("abort", onEnded);
+      for (const stop of stops) stop();
       end();
     };
     const look = (): void => {
@@ -110,11 +112,10 @@ export function until(changing: Changing, holds: () => boolean, signal: AbortSig
     };
     const onAbort = (): void => settle(() => reject(new ZabraError("ABORTED", { cause: signal.reason })));
     const onEnded = (): void => settle(() => reject(changing.signal.reason));
-    const stop = changing.onChange(look);
+    const stops = [changing.onChange(look)];
     if (signal.aborted) return onAbort();
     if (changing.signal.aborted) return onEnded();
-    signal.addEventListener("abort", onAbort, { once: true });
-    changing.signal.addEventListener("abort", onEnded, { once: true });
+    stops.push(onceAborted(signal, onAbort), onceAborted(changing.signal, onEnded));
     look();
   });
 }

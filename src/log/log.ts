@@ -8,13 +8,17 @@
  * - At most one write is in flight, and a batch is written only after the one before it is durable.
  * - The manifest is the only truth about which segments exist. Roll-over, cut and trim are each one atomic
  *   replacement of it: a new segment is created and synced before the manifest names it, written to only
- *   after that manifest is durable, and a file is removed only after a manifest without it is durable.
+ *   after that manifest is durable (but for a copied batch), and a file is removed only after a manifest without it is durable.
  * - What recovery read may be in the page cache alone (the process was killed, the machine was not), so
- *   nothing counts as durable, and nothing is written, until opening has synced segment and manifest again.
+ *   nothing counts as durable, and nothing is written, until opening has made a new segment and the manifest durable.
+ *   What is there may even be what a failed fdatasync left: its pages count as clean, and no sync writes them any more
+ *   (fsyncgate, 2018). So opening ends the segment behind what a later batch proves; a last batch that nothing proves is copied
+ *   into a new segment, which is synced before the manifest names it.
  */
 import { assert, must } from "../model/assert.ts";
 import { crc32c } from "../model/crc32c.ts";
 import type { Limits } from "../model/limits.ts";
+import { mutant } from "../model/mutant.ts";
 import type { TokenSource } from "../model/tokens.ts";
 import { counterOf, epochOf, follows, type Zxid, zeroZxid } from "../model/zxid.ts";
 import { type Batch, BatchPool } from "./batch.ts";
@@ -63,9 +67,9 @@ export function createLog(options: LogOptions, base: Zxid): Log {
 /** What a token of ours is for. */
 type Operation = "write" | "spare" | "manifest" | "clear" | "remove";
 
-/** A write with its fdatasync. `batch` is undefined for the sync at opening. */
+/** A write with its fdatasync. */
 interface WriteInFlight {
-  readonly batch: Batch | undefined;
+  readonly batch: Batch;
   readonly sinceMs: number | undefined;
 }
 
@@ -75,11 +79,12 @@ interface Spare {
   ready: boolean;
 }
 
-/** A new segment begins after `prev`: first its file, then the manifest that names it. */
+/** A new segment begins after `prev`: first its file, then at opening the batch copied into it, then the manifest that names it. */
 interface Turnover {
   readonly prev: Zxid;
-  step: "file" | "manifest";
+  step: "file" | "copy" | "manifest";
   sinceMs: number | undefined;
+  readonly copied: Batch | undefined;
 }
 
 const maxFileBytes = 0xffff_ffff;
@@ -136,9 +141,10 @@ export class Log {
     this.#last = recovered?.last ?? base;
     this.#durable = recovered?.proven ?? base;
     this.#openedLast = this.#last;
-    this.#tail = new MemoryTail(this.#last);
+    const trusted = recovered?.torn === false && mutant("a last batch is trusted where it stands");
+    this.#tail = new MemoryTail(trusted ? this.#last : this.#durable);
     if (recovered === undefined) this.#openNew();
-    else this.#openRecovered(recovered);
+    else this.#openRecovered(recovered, trusted);
     this.#advance();
   }
 
@@ -171,7 +177,7 @@ export class Log {
 
   /** As `idle`, but that a marker may be on its way to the disk: a log that was idle becomes so by time alone. */
   get quiet(): boolean {
-    const writes = this.#write !== undefined && this.#write.batch?.entries !== 0;
+    const writes = this.#write !== undefined && this.#write.batch.entries !== 0;
     return this.#opened && !writes && this.#turnover === undefined && this.#batches.length === 0;
   }
 
@@ -249,7 +255,7 @@ export class Log {
     }
     const segment = this.#segments.at(-1);
     if (segment === undefined) return;
-    const end = segment.last === to ? segment.end : findRecordEnd(this.#disk, segment, to);
+    const end = segment.sealed && segment.last === to ? segment.end : findRecordEnd(this.#disk, segment, to);
     segment.seal(end, to);
   }
 
@@ -329,7 +335,7 @@ export class Log {
     this.#unmarked = false;
   }
 
-  #writeBatch(batch: Batch, nowMs: number): void {
+  #writeBatch(batch: Batch, nowMs: number | undefined): void {
     const open = this.#open;
     const offset = open.nextOffset;
     assert(this.#write === undefined && !open.sealed, "one write at a time, and to the open segment");
@@ -376,7 +382,7 @@ export class Log {
   #onWriteDone(nowMs: number): void {
     const { batch } = must(this.#write, "the write that is done");
     this.#write = undefined;
-    if (batch === undefined) return;
+    if (this.#turnover?.step === "copy") return this.#nameSegment(this.#turnover);
     if (batch.entries > 0) {
       assert(batch.last > this.#durable, "durability moves forward");
       this.#durable = batch.last;
@@ -392,8 +398,8 @@ export class Log {
     for (const file of this.#obsoleteInFlight) this.#submitRemove(file, "remove");
     this.#obsoleteInFlight = [];
     if (this.#turnover?.step === "manifest") {
+      this.#unmarked = this.#turnover.copied !== undefined;
       this.#turnover = undefined;
-      this.#unmarked = false;
     }
   }
 
@@ -408,27 +414,24 @@ export class Log {
     this.#beginTurnover(this.#base, undefined);
   }
 
-  #openRecovered(recovered: Recovered): void {
+  /** The open segment ends where its proven batches do; an unproven one goes on in the next. A last marker is left behind: it proves, and is unproven. */
+  #openRecovered({ proven, last, torn }: Recovered, trusted: boolean): void {
     this.#removeStrays();
-    const open = this.#open;
-    // The last good batch, be it a marker, may be in the page cache alone.
-    if (open.end > 0) this.#syncOpenSegment(open);
-    this.#unmarked = recovered.proven < recovered.last;
     this.#manifestWanted = true;
-    if (!recovered.torn) return;
-    // The cut of a torn tail: the segment ends where its last good batch does.
-    if (open.end > 0) open.seal(open.end, open.last);
-    else this.#obsolete.push(must(this.#segments.pop(), "the open segment").file);
-    this.#beginTurnover(this.#last, undefined);
+    if (!torn && (trusted || this.#open.end === 0)) return;
+    const copied = proven < last ? this.#copyOf(proven, last) : undefined;
+    this.#cut(proven);
+    this.#beginTurnover(proven, undefined, copied);
   }
 
-  /**
-   * An fdatasync that proves nothing by being there: zeros behind the last good batch, over zeros or a torn
-   * header. A marker would be taken for a proof of a batch that the same power cut loses.
-   */
-  #syncOpenSegment(open: Segment): void {
-    this.#submitWrite(open.file, open.nextOffset, new Uint8Array(open.alignment));
-    this.#write = { batch: undefined, sinceMs: undefined };
+  #copyOf(proven: Zxid, last: Zxid): Batch {
+    const batch = this.#pool.take(proven);
+    const range = { after: proven, until: last, bytesMax: Number.POSITIVE_INFINITY };
+    for (const { zxid, payload } of readHistory(this.#disk, this.#segments, range)) {
+      batch.append(zxid, payload);
+      this.#tail.push(zxid, payload);
+    }
+    return batch;
   }
 
   /**
@@ -446,9 +449,9 @@ export class Log {
     }
   }
 
-  #beginTurnover(prev: Zxid, nowMs: number | undefined): void {
+  #beginTurnover(prev: Zxid, nowMs: number | undefined, copied?: Batch): void {
     assert(this.#turnover === undefined, "one turnover at a time");
-    this.#turnover = { prev, step: "file", sinceMs: nowMs };
+    this.#turnover = { prev, step: "file", sinceMs: nowMs, copied };
   }
 
   /** Submits whatever of turnover, manifest and removal can go on now. Called after everything that may have cleared the way. */
@@ -456,7 +459,8 @@ export class Log {
     if (this.#removing) return this.#advanceRemoval();
     if (this.#clearing) return;
     this.#advanceTurnover();
-    if (this.#manifestWanted && !this.#manifestInFlight && this.#turnover?.step !== "file") this.#submitManifest();
+    const named = this.#turnover === undefined || this.#turnover.step === "manifest";
+    if (this.#manifestWanted && !this.#manifestInFlight && named) this.#submitManifest();
     if (!this.#opened) this.#advanceOpening();
   }
 
@@ -471,6 +475,12 @@ export class Log {
     this.#segments.push(new Segment(this.#directory, sequence, alignmentFor(this.#limits), turnover.prev, salt, spare.size));
     this.#nextSequence += 1;
     this.#spare = undefined;
+    if (turnover.copied === undefined) return this.#nameSegment(turnover);
+    turnover.step = "copy";
+    this.#writeBatch(turnover.copied, undefined);
+  }
+
+  #nameSegment(turnover: Turnover): void {
     turnover.step = "manifest";
     this.#manifestWanted = true;
   }

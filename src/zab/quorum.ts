@@ -40,22 +40,21 @@ export function quorumReached(config: QuorumConfig, reached: (id: ServerId) => n
   let lowest = Number.POSITIVE_INFINITY;
   for (const voters of config.voterSets) {
     assert(voters.length > 0, "a voter set must not be empty");
-    const values = sorted(voters, reached);
-    lowest = Math.min(lowest, values[majorityOf(voters.length) - 1] ?? Number.NEGATIVE_INFINITY);
+    lowest = Math.min(lowest, reachedByMost(voters, reached));
   }
   return lowest;
 }
 
-/** Asked several times a turn, of a few voters: one list serves all, and is sorted while it is filled. */
-const scratch: number[] = [];
-
-function sorted(voters: readonly ServerId[], reached: (id: ServerId) => number): readonly number[] {
-  scratch.length = voters.length;
-  for (let i = 0; i < voters.length; i += 1) {
-    const value = reached(voters[i] as ServerId);
-    let at = i;
-    for (; at > 0 && (scratch[at - 1] as number) < value; at -= 1) scratch[at] = scratch[at - 1] as number;
-    scratch[at] = value;
+/** The greatest of the voters' values that a majority of them has reached. Without a list: it is asked for in every turn. */
+function reachedByMost(voters: readonly ServerId[], reached: (id: ServerId) => number): number {
+  const needed = majorityOf(voters.length);
+  let greatest = Number.NEGATIVE_INFINITY;
+  for (const voter of voters) {
+    const value = reached(voter);
+    if (value <= greatest) continue;
+    let count = 0;
+    for (const other of voters) if (reached(other) >= value) count += 1;
+    if (count >= needed) greatest = value;
   }
-  return scratch;
+  return greatest;
 }

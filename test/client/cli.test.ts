@@ -30,7 +30,7 @@ class Run {
   }
 }
 
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 
 t.test("zabra", async (t) => {
   let server: Server;

@@ -5,7 +5,7 @@ import { Lock } from "../../client/recipes/index.ts";
 import { startEnsemble } from "../../server/index.ts";
 import { until } from "./gate.ts";
 
-t.setTimeout(90_000);
+t.setTimeout(900_000);
 
 t.test("three servers, of which one after the other dies and comes back", async (t) => {
   const ensemble = await startEnsemble();

@@ -5,7 +5,9 @@
 import t from "tap";
 import { runExample } from "../support/child.ts";
 
-t.test("every tick once, or interrupted, while leaders die and sleep", { timeout: 120_000 }, async (t) => {
+t.setTimeout(900_000);
+
+t.test("every tick once, or interrupted, while leaders die and sleep", async (t) => {
   const { code, output } = await runExample(t, "cron/three", "5");
   const started = [...output.matchAll(/^worker-\d+ started run (\d+) of/gm)].map((match) => match[1]);
   t.equal(code, 0, "the tree shows every tick once");

@@ -2,7 +2,9 @@
 import t from "tap";
 import { runExample } from "../support/child.ts";
 
-t.test("registry: no request is lost while instances come, drain and are killed", { timeout: 120_000 }, async (t) => {
+t.setTimeout(900_000);
+
+t.test("registry: no request is lost while instances come, drain and are killed", async (t) => {
   const { code, output } = await runExample(t, "registry/main", "1500");
   t.equal(code, 0);
   const [, came, drained, killed] =
@@ -10,13 +12,13 @@ t.test("registry: no request is lost while instances come, drain and are killed"
   t.ok(Number(came) >= 5 && Number(drained) >= 1 && Number(killed) >= 1, output);
 });
 
-t.test("lock: nothing is lost under a lock while servers are killed", { timeout: 60_000 }, async (t) => {
+t.test("lock: nothing is lost under a lock while servers are killed", async (t) => {
   const { code, output } = await runExample(t, "lock/main", "1");
   t.equal(code, 0, output);
   t.match(output, /^(\d+) additions under the lock, and the number is \1\na late write is refused: FENCED$/m);
 });
 
-t.test("config: taken up, refused, gone back", { timeout: 60_000 }, async (t) => {
+t.test("config: taken up, refused, gone back", async (t) => {
   const { code, output } = await runExample(t, "config/main");
   t.equal(code, 0, output);
   const lines = output.split("\n").filter((line) => !line.startsWith("{"));

@@ -71,9 +71,10 @@ export interface ContentionOptions {
   readonly contenders: number;
   readonly sessionTimeoutMs: number;
   readonly resource: Resource;
+  /** Between a contender's turns; default 0. */
+  readonly pauseMs?: number;
+  readonly path?: string;
 }
-
-const path = "/contention";
 
 export class Contention {
   readonly #options: ContentionOptions;
@@ -88,9 +89,11 @@ export class Contention {
   #longestWaitMs = 0;
   #startedMs = 0;
   #working: Promise<unknown> = Promise.resolve();
+  readonly #path: string;
 
   private constructor(options: ContentionOptions) {
     this.#options = options;
+    this.#path = options.path ?? "/contention";
     this.#turns = Array.from({ length: options.contenders }, () => 0);
   }
 
@@ -99,8 +102,20 @@ export class Contention {
     for (let i = 0; i < options.contenders; i += 1)
       contention.#clients.push(await connect(options.urls, { sessionTimeoutMs: options.sessionTimeoutMs }));
     contention.#startedMs = performance.now();
-    contention.#working = Promise.all(contention.#clients.map((client, i) => contention.#contend(client, i)));
+    const working = contention.#clients.map((client, i) => contention.#contend(client, i));
+    contention.#working = Promise.all(
+      working.map((one, i) => one.catch((error: unknown) => contention.#problems.push(`contender ${i}: ${String(error)}`))),
+    );
     return contention;
+  }
+
+  get handovers(): number {
+    return this.#turns.reduce((sum, one) => sum + one, 0);
+  }
+
+  /** So far. */
+  get problems(): readonly string[] {
+    return this.#problems;
   }
 
   /** Lets the last turns end, and says how it was. */
@@ -109,11 +124,11 @@ export class Contention {
     const turns = [...this.#turns].sort((a, b) => a - b);
     this.#going = false;
     await this.#working;
-    const left = await new Lock(this.#clients[0] as Client, path).contenders();
+    const left = await new Lock(this.#clients[0] as Client, this.#path).contenders();
     if (left.length > 0) this.#problems.push(`${left.length} contenders were left in the queue`);
     await Promise.all(this.#clients.map((client) => client.close()));
     return {
-      handovers: turns.reduce((sum, one) => sum + one, 0),
+      handovers: this.handovers,
       seconds,
       turns,
       longestWaitMs: this.#longestWaitMs,
@@ -124,14 +139,27 @@ export class Contention {
   }
 
   async #contend(client: Client, index: number): Promise<void> {
-    const lock = new Lock(client, path, { data: `contender ${index}` });
+    const lock = new Lock(client, this.#path, { data: `contender ${index}` });
     for (let turn = 0; this.#going; turn += 1) {
       const askedMs = performance.now();
-      const grant = await lock.acquire();
+      const grant = await this.#acquire(lock);
       this.#longestWaitMs = Math.max(this.#longestWaitMs, performance.now() - askedMs);
       await this.#work(grant, `${index}/${turn}`);
       this.#turns[index] = (this.#turns[index] ?? 0) + 1;
       await grant.release();
+      await delay(this.#options.pauseMs ?? 0);
+    }
+  }
+
+  /** A full disk refuses writes; that is told, and passes. */
+  async #acquire(lock: Lock): Promise<Grant> {
+    for (;;) {
+      try {
+        return await lock.acquire();
+      } catch (error) {
+        if (!(error instanceof ZabraError) || error.code !== "READ_ONLY") throw error;
+        await delay(100);
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 /** Server processes whose links run through proxies of ours, so that the network between them can fail in any shape. */
-import { LinkProxy } from "../support/link-proxy.ts";
+import { type Direction, LinkProxy } from "../support/link-proxy.ts";
+import type { Network } from "./network.ts";
 import { type EnsembleOptions, ProcessEnsemble } from "./process-ensemble.ts";
 
 interface Link {
@@ -8,7 +9,7 @@ interface Link {
   readonly proxy: LinkProxy;
 }
 
-export class PartitionedEnsemble {
+export class PartitionedEnsemble implements Network {
   readonly servers: ProcessEnsemble;
   readonly #links: readonly Link[];
 
@@ -31,33 +32,43 @@ export class PartitionedEnsemble {
     return this.servers.members.map((member) => member.id);
   }
 
-  /** Connections made between servers so far. */
-  get connections(): number {
-    return this.#links.reduce((sum, { proxy }) => sum + proxy.accepted, 0);
-  }
-
-  /** What `from` sends does not reach `to`; the other way is as it was. */
   block(from: number, to: number): void {
-    for (const { dialler, listener, proxy } of this.#links) {
-      if (dialler === from && listener === to) proxy.hold("out");
-      if (dialler === to && listener === from) proxy.hold("back");
-    }
+    const lane = this.#lane(from, to);
+    lane.proxy.hold(lane.direction);
   }
 
-  isolate(id: number): void {
-    for (const other of this.ids) {
-      this.block(id, other);
-      this.block(other, id);
+  unblock(from: number, to: number): void {
+    const lane = this.#lane(from, to);
+    lane.proxy.release(lane.direction);
+  }
+
+  /** In chunks. */
+  touched(from: number, to: number): number {
+    const lane = this.#lane(from, to);
+    return lane.proxy.touched(lane.direction);
+  }
+
+  #lane(from: number, to: number): { readonly proxy: LinkProxy; readonly direction: Direction } {
+    for (const { dialler, listener, proxy } of this.#links) {
+      if (dialler === from && listener === to) return { proxy, direction: "out" };
+      if (dialler === to && listener === from) return { proxy, direction: "back" };
     }
+    throw new Error(`no link between servers ${from} and ${to}`);
   }
 
   slow(delayMs: number): void {
     for (const { proxy } of this.#links) proxy.slow(delayMs);
   }
 
-  /** Resets the connections of one server. */
-  cut(id: number): void {
-    for (const { dialler, listener, proxy } of this.#links) if (dialler === id || listener === id) proxy.cut();
+  cut(id: number): number {
+    let reset = 0;
+    for (const { dialler, listener, proxy } of this.#links) {
+      if (dialler !== id && listener !== id) continue;
+      reset -= proxy.reset;
+      proxy.cut();
+      reset += proxy.reset;
+    }
+    return reset;
   }
 
   heal(): void {

@@ -3,7 +3,7 @@ import t from "tap";
 import { pauseLeader } from "./pause-leader.ts";
 import { ProcessEnsemble } from "./process-ensemble.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 
 for (const args of [[], ["--lease-reads", "off"]] as const) {
   t.test(args.length === 0 ? "with lease reads" : "without lease reads", async (t) => {

@@ -3,7 +3,7 @@
  * paused, wiped and restarted by id. Ports come from the operating system at first start and stay.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -43,9 +43,13 @@ export interface EnsembleOptions {
   readonly node?: string;
   readonly nodeArgs?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Further variables of one server. */
+  readonly envOf?: (id: number) => Readonly<Record<string, string>>;
   readonly directory?: string;
   /** Where a server reaches another; undefined: at its own peer port. The higher id dials. */
   readonly peerPort?: (from: number, to: { readonly id: number; readonly peer: number }) => Promise<number>;
+  /** The address of a server; 127.0.0.1 for all by default. */
+  readonly host?: (id: number) => string;
   /** Words put before a server's command, such as `cgexec -g memory:x`. */
   readonly prefix?: (id: number) => readonly string[];
 }
@@ -83,11 +87,19 @@ export class ProcessEnsemble {
   }
 
   get urls(): string[] {
-    return this.members.map((member) => `ws://127.0.0.1:${member.http}`);
+    return this.members.map((member) => `ws://${this.host(member.id)}:${member.http}`);
   }
 
   get zkHosts(): string {
-    return this.members.map((member) => `127.0.0.1:${member.zk}`).join(",");
+    return this.members.map((member) => `${this.host(member.id)}:${member.zk}`).join(",");
+  }
+
+  host(id: number): string {
+    return this.#options.host?.(id) ?? "127.0.0.1";
+  }
+
+  httpUrl(id: number): string {
+    return `http://${this.host(id)}:${this.member(id).http}`;
   }
 
   member(id: number): Member {
@@ -100,7 +112,7 @@ export class ProcessEnsemble {
     return join(this.directory, String(id));
   }
 
-  startServer(id: number, args: readonly string[] = []): void {
+  startServer(id: number, args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): void {
     const member = this.member(id);
     if (member.child !== undefined) throw new Error(`server ${id} runs already`);
     mkdirSync(this.dataDirectory(id), { recursive: true });
@@ -114,7 +126,10 @@ export class ProcessEnsemble {
       ...args,
     ];
     const [program = "", ...rest] = words;
-    const child = spawn(program, rest, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...this.#options.env } });
+    const child = spawn(program, rest, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...this.#options.env, ...this.#options.envOf?.(id), ...env },
+    });
     member.child = child;
     member.exit = undefined;
     const keep = (chunk: Buffer): void => {
@@ -125,12 +140,13 @@ export class ProcessEnsemble {
     child.on("exit", (code, signal) => {
       if (member.child === child) member.child = undefined;
       member.exit = code ?? (signal === null ? 1 : 128);
+      if (signal !== null) keep(Buffer.from(`(ended by ${signal})\n`));
     });
   }
 
   #arguments(member: Member): string[] {
     const portOf = (other: Member): number => this.#peerPorts.get(`${member.id} ${other.id}`) ?? other.peer;
-    const ensemble = this.members.map((other) => `${other.id}=127.0.0.1:${portOf(other)}`).join(",");
+    const ensemble = this.members.map((other) => `${other.id}=${this.host(other.id)}:${portOf(other)}`).join(",");
     return [
       "--id",
       String(member.id),
@@ -139,11 +155,11 @@ export class ProcessEnsemble {
       "--ensemble",
       ensemble,
       "--http",
-      `127.0.0.1:${member.http}`,
+      `${this.host(member.id)}:${member.http}`,
       "--zk",
-      `127.0.0.1:${member.zk}`,
+      `${this.host(member.id)}:${member.zk}`,
       "--peer",
-      `127.0.0.1:${member.peer}`,
+      `${this.host(member.id)}:${member.peer}`,
       "--log-level",
       "info",
       ...(this.#options.args ?? []),
@@ -173,7 +189,7 @@ export class ProcessEnsemble {
   async status(id: number): Promise<ServerStatus | undefined> {
     const stop = AbortSignal.timeout(2_000);
     try {
-      const response = await fetch(`http://127.0.0.1:${this.member(id).http}/status`, { signal: stop });
+      const response = await fetch(`${this.httpUrl(id)}/status`, { signal: stop });
       return (await response.json()) as ServerStatus;
     } catch {
       return undefined;
@@ -210,14 +226,16 @@ export class ProcessEnsemble {
 
   async #ready(id: number): Promise<boolean> {
     try {
-      return (await fetch(`http://127.0.0.1:${this.member(id).http}/readyz`, { signal: AbortSignal.timeout(2_000) })).ok;
+      return (await fetch(`${this.httpUrl(id)}/readyz`, { signal: AbortSignal.timeout(2_000) })).ok;
     } catch {
       return false;
     }
   }
 
   wipe(id: number): void {
-    rmSync(this.dataDirectory(id), { recursive: true, force: true });
+    // The directory itself stays: it may be a disk of its own.
+    const directory = this.dataDirectory(id);
+    for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true });
   }
 
   outputs(): string {

@@ -4,7 +4,7 @@ import t from "tap";
 import { connect } from "../../client/index.ts";
 import { command, ProcessEnsemble } from "./process-ensemble.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 
 t.test("a new ensemble from one surviving directory", async (t) => {
   const ensemble = await ProcessEnsemble.start();

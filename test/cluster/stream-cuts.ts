@@ -4,8 +4,8 @@
  * and no txn may be split. Used by the test and by the long script.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { type Client, connect, type StreamBatch, ZabraError } from "../../client/index.ts";
-import { TcpProxy } from "../support/tcp-proxy.ts";
+import { type Client, connect, type Stream, type StreamBatch, ZabraError } from "../../client/index.ts";
+import { LinkProxy } from "../support/link-proxy.ts";
 import type { ProcessEnsemble } from "./process-ensemble.ts";
 
 export interface StreamCutsOptions {
@@ -24,7 +24,7 @@ export interface StreamCutsReport {
   readonly problems: readonly string[];
 }
 
-const root = "/streamed";
+const rootDefault = "/streamed";
 const nodes = 50;
 const writers = 4;
 const callTimeoutMs = 60_000;
@@ -32,29 +32,17 @@ const callTimeoutMs = 60_000;
 const multiEvery = 7;
 
 export async function streamCuts(ensemble: ProcessEnsemble, options: StreamCutsOptions): Promise<StreamCutsReport> {
-  const proxies = await Promise.all(ensemble.members.map((member) => TcpProxy.start(member.http)));
+  const proxies = await Promise.all(ensemble.members.map((member) => LinkProxy.start(member.http)));
   const writing = await connect(ensemble.urls, { sessionTimeoutMs: 60_000, callTimeoutMs });
   const reading = await connect(
     proxies.map((proxy) => `ws://127.0.0.1:${proxy.port}`),
     { sessionTimeoutMs: 60_000 },
   );
   try {
-    await writing.ensurePath(root);
-    const ledger = new Ledger(await writing.countSubtree(root));
-    const stream = reading.subscribe(root, { recursive: true });
-    const first = await stream.next();
-    ledger.onBatch(first.value);
-    const consumed = consume(stream, ledger);
-    const written = write(writing, ledger, options.changes).finally(() => {
-      ledger.writing = false;
-    });
-    const disturbed = disturb(ensemble, proxies, ledger, options);
-    await Promise.all([written, disturbed]);
-    // The last thing written: once it has come, everything before it must have.
-    const { zxid } = await writing.create(`${root}/end`);
-    ledger.wrote(zxid, [`created ${root}/end`]);
-    await consumed;
-    await stream.return();
+    const streamed = await Streamed.begin(writing, reading, { changes: options.changes });
+    await disturb(ensemble, proxies, streamed.ledger, options);
+    await streamed.end();
+    const { ledger } = streamed;
     return {
       received: ledger.received,
       cuts: options.cuts,
@@ -68,30 +56,81 @@ export async function streamCuts(ensemble: ProcessEnsemble, options: StreamCutsO
   }
 }
 
+/** A stream and those who write below it; without `changes`, until `end`. */
+export class Streamed {
+  readonly ledger: Ledger;
+  readonly #writing: Client;
+  readonly #stream: Stream;
+  readonly #root: string;
+  readonly #consumed: Promise<void>;
+  readonly #written: Promise<void>;
+  #left: number;
+
+  private constructor(writing: Client, stream: Stream, ledger: Ledger, options: StreamedOptions) {
+    this.#writing = writing;
+    this.#stream = stream;
+    this.#root = options.root ?? rootDefault;
+    this.ledger = ledger;
+    this.#left = options.changes ?? Number.POSITIVE_INFINITY;
+    this.#consumed = consume(stream, ledger);
+    this.#written = this.#write(options.pauseMs ?? 0).finally(() => {
+      ledger.writing = false;
+    });
+  }
+
+  static async begin(writing: Client, reading: Client, options: StreamedOptions): Promise<Streamed> {
+    const root = options.root ?? rootDefault;
+    await writing.ensurePath(root);
+    const ledger = new Ledger(root, await writing.countSubtree(root));
+    const stream = reading.subscribe(root, { recursive: true });
+    const first = await stream.next();
+    ledger.onBatch(first.value);
+    return new Streamed(writing, stream, ledger, options);
+  }
+
+  /** Lets a bounded number of changes be made, or stops an endless writing; resolves when all have come. */
+  async end(): Promise<void> {
+    if (this.#left === Number.POSITIVE_INFINITY) this.#left = 0;
+    await this.#written;
+    // The last thing written: once it has come, everything before it must have.
+    const { zxid } = await this.#writing.create(`${this.#root}/end`, undefined, { timeoutMs: callTimeoutMs });
+    this.ledger.wrote(zxid, [`created ${this.#root}/end`]);
+    await this.#consumed;
+    await this.#stream.return();
+  }
+
+  /** Several at a time, so that changes come in every txn and batch size. Each writer has nodes of its own. */
+  async #write(pauseMs: number): Promise<void> {
+    const one = async (writer: number): Promise<void> => {
+      const exists = new Set<string>();
+      for (let n = 0; this.#left > 0; n += 1) {
+        const node = n % nodes;
+        const path = `${this.#root}/w${writer}-${node}`;
+        const operation = exists.has(path) ? (n % 3 === 0 ? "delete" : "set") : "create";
+        const pair = node % multiEvery === 0;
+        this.#left -= pair ? 2 : 1;
+        await perform(this.#writing, this.ledger, operation, path, pair);
+        if (operation === "create") exists.add(path);
+        else if (operation === "delete") exists.delete(path);
+        if (pauseMs > 0) await delay(pauseMs);
+      }
+    };
+    await Promise.all(Array.from({ length: writers }, (_, writer) => one(writer)));
+  }
+}
+
+export interface StreamedOptions {
+  readonly changes?: number;
+  readonly root?: string;
+  /** Between two writes of a writer. */
+  readonly pauseMs?: number;
+}
+
 async function consume(stream: AsyncIterable<StreamBatch>, ledger: Ledger): Promise<void> {
   for await (const batch of stream) {
     ledger.onBatch(batch);
     if (ledger.ended) return;
   }
-}
-
-/** Several at a time, so that changes come in every txn and batch size. Each writer has nodes of its own. */
-async function write(client: Client, ledger: Ledger, changes: number): Promise<void> {
-  let left = changes;
-  const one = async (writer: number): Promise<void> => {
-    const exists = new Set<string>();
-    for (let n = 0; left > 0; n += 1) {
-      const node = n % nodes;
-      const path = `${root}/w${writer}-${node}`;
-      const operation = exists.has(path) ? (n % 3 === 0 ? "delete" : "set") : "create";
-      const pair = node % multiEvery === 0;
-      left -= pair ? 2 : 1;
-      await perform(client, ledger, operation, path, pair);
-      if (operation === "create") exists.add(path);
-      else if (operation === "delete") exists.delete(path);
-    }
-  };
-  await Promise.all(Array.from({ length: writers }, (_, writer) => one(writer)));
 }
 
 const words = { create: "created", set: "dataChanged", delete: "deleted" } as const;
@@ -119,6 +158,10 @@ async function perform(
     else ledger.wrote((await client.delete(path)).zxid, changes);
   } catch (error) {
     if (!(error instanceof ZabraError)) throw error;
+    if (error.code === "READ_ONLY") {
+      await delay(100);
+      return perform(client, ledger, operation, path, pair);
+    }
     ledger.failed(`${operation} ${path}: ${error.message}`);
   }
 }
@@ -126,7 +169,7 @@ async function perform(
 /** Cuts and restarts, spread evenly over the changes received. */
 async function disturb(
   ensemble: ProcessEnsemble,
-  proxies: readonly TcpProxy[],
+  proxies: readonly LinkProxy[],
   ledger: Ledger,
   options: StreamCutsOptions,
 ): Promise<void> {
@@ -152,10 +195,11 @@ async function restart(ensemble: ProcessEnsemble, id: number): Promise<void> {
 }
 
 /** What was written, by zxid, and what came. */
-class Ledger {
+export class Ledger {
   readonly #written = new Map<number, readonly string[]>();
   readonly #received: { readonly zxid: number; readonly change: string }[] = [];
   readonly #problems: string[] = [];
+  readonly #root: string;
   readonly #before: number;
   #snapshots = 0;
   #lastZxid = 0;
@@ -163,7 +207,8 @@ class Ledger {
   writing = true;
   ended = false;
 
-  constructor(before: number) {
+  constructor(root: string, before: number) {
+    this.#root = root;
     this.#before = before;
   }
 
@@ -189,7 +234,7 @@ class Ledger {
         if (zxid > batch.zxid) this.#problems.push(`a change of ${zxid} came in a batch that ends at ${batch.zxid}`);
         this.#lastZxid = zxid;
         this.#received.push({ zxid, change: `${type} ${path}` });
-        if (path === `${root}/end`) this.ended = true;
+        if (path === `${this.#root}/end`) this.ended = true;
       }
       // All changes of a txn come in one batch: the next batch begins above this one's end.
       this.#lastZxid = Math.max(this.#lastZxid, batch.zxid);

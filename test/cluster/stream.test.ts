@@ -3,7 +3,7 @@ import t from "tap";
 import { ProcessEnsemble } from "./process-ensemble.ts";
 import { streamCuts } from "./stream-cuts.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 
 t.test("5,000 changes, ten cuts, three restarts", async (t) => {
   const ensemble = await ProcessEnsemble.start({ args: ["--log-level", "warn"] });

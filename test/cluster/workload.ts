@@ -11,7 +11,14 @@ import { type Client, connect, type ListEntry, toText, ZabraError } from "../../
 /** Long enough that a call which does not end is a fault of ours and not of a slow machine. */
 const callTimeoutMs = 60_000;
 /** Between two creates of a writer: bounds what a check must read. */
-const createPauseMs = 5;
+const createPauseMsDefault = 5;
+
+/** Pauses between a writer's calls, ms. */
+export interface Pace {
+  readonly createPauseMs: number;
+  /** Also of the increments. */
+  readonly setPauseMs: number;
+}
 
 /** What one writer was told. */
 interface Account {
@@ -38,12 +45,19 @@ export class Workload {
   #longestGapMs = 0;
   #acks = 0;
 
-  private constructor(directory: string) {
+  readonly #pace: Pace;
+
+  private constructor(directory: string, pace: Pace) {
     this.directory = directory;
+    this.#pace = pace;
   }
 
-  static async begin(directory: string, clients: readonly Client[]): Promise<Workload> {
-    const workload = new Workload(directory);
+  static async begin(
+    directory: string,
+    clients: readonly Client[],
+    pace: Pace = { createPauseMs: createPauseMsDefault, setPauseMs: 0 },
+  ): Promise<Workload> {
+    const workload = new Workload(directory, pace);
     const [first] = clients;
     if (first === undefined) throw new Error("no clients");
     await first.ensurePath(directory);
@@ -119,8 +133,9 @@ export class Workload {
     this.#acks += 1;
   }
 
-  /** True: the call's outcome is unknown. No call should end so, or fail, within its deadline. */
+  /** True: the call's outcome is unknown. No call should end so, or fail, within its deadline; but a full disk is told at once. */
   #failed(what: string, error: unknown): boolean {
+    if (error instanceof ZabraError && error.code === "READ_ONLY") return false;
     this.#problems.push(`${what}: ${String(error)}`);
     if (!(error instanceof ZabraError)) throw error;
     return error.outcome === "unknown";
@@ -138,7 +153,7 @@ export class Workload {
       } catch (error) {
         if (this.#failed(`create ${number} of writer ${index}`, error)) account.createsUnknown.add(number);
       }
-      await delay(createPauseMs);
+      await delay(this.#pace.createPauseMs);
     }
   }
 
@@ -156,13 +171,16 @@ export class Workload {
         }
       } catch (error) {
         if (this.#failed(`set ${account.lastSet} of writer ${index}`, error)) account.setsUnknown += 1;
+        else account.lastSet -= 1;
       }
+      if (this.#pace.setPauseMs > 0) await delay(this.#pace.setPauseMs);
     }
   }
 
   async #counterLoop(client: Client, account: Account): Promise<void> {
     const path = `${this.directory}/counter`;
     while (this.#running) {
+      if (this.#pace.setPauseMs > 0) await delay(this.#pace.setPauseMs);
       const acked = this.#counterAcked;
       try {
         const read = await client.get(path, { timeoutMs: callTimeoutMs });

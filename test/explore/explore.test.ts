@@ -3,7 +3,7 @@ import t from "tap";
 import { setMutant } from "../../src/model/mutant.ts";
 import { explore, play } from "./explore.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 
 t.test("the same plan is the same run", async (t) => {
   const plan = [{ place: 3, kind: "crash", server: 3 }] as const;

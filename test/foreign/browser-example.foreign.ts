@@ -6,6 +6,8 @@ import { fileURLToPath } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
 import t, { type Test } from "tap";
 
+t.setTimeout(900_000);
+
 const main = fileURLToPath(new URL("../../examples/browser/main.js", import.meta.url));
 const path = process.env["ZABRA_CHROMIUM"] ?? spawnSync("which", ["chromium"], { encoding: "utf8" }).stdout.trim();
 const skip = path === "" ? "NOT TESTED: chromium is missing (apt-get install chromium)" : false;
@@ -41,7 +43,7 @@ async function lockIs(page: Page, state: string): Promise<void> {
   await page.waitForSelector(`#lock[data-state=${state}]`);
 }
 
-t.test("two tabs", { skip, timeout: 120_000 }, async (t) => {
+t.test("two tabs", { skip }, async (t) => {
   const url = await startExample(t);
   const browser = await chromium.launch({ executablePath: path, args: ["--no-sandbox"] });
   t.teardown(() => browser.close());

@@ -16,6 +16,8 @@ import { ProcessEnsemble } from "../cluster/process-ensemble.ts";
 // Types only: it runs in the page.
 import type {} from "./browser-page.ts";
 
+t.setTimeout(900_000);
+
 const gzipKiBMax = 64;
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const policy = "default-src 'none'; script-src 'self'; connect-src ws://127.0.0.1:*";
@@ -139,4 +141,4 @@ async function inTheBrowser(t: Test): Promise<void> {
 
 const { path: chromiumPath, reason } = whyNot();
 if (reason !== undefined) console.error(reason);
-t.test("in Chromium", { skip: reason ?? false, timeout: 120_000 }, inTheBrowser);
+t.test("in Chromium", { skip: reason ?? false }, inTheBrowser);

@@ -13,7 +13,7 @@ import { mavenJars, source, whyNoJava } from "./maven.ts";
 
 const checksMin = 12;
 
-t.setTimeout(150_000);
+t.setTimeout(900_000);
 
 async function recipes(t: Test): Promise<void> {
   const classes = mkdtempSync(join(tmpdir(), "zabra-curator-"));
@@ -27,4 +27,4 @@ async function recipes(t: Test): Promise<void> {
 
 const missing = whyNoJava();
 if (missing !== undefined) console.error(missing);
-t.test("Curator", { skip: missing ?? false, timeout: 150_000 }, recipes);
+t.test("Curator", { skip: missing ?? false }, recipes);

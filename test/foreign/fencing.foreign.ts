@@ -17,7 +17,7 @@ import { Lock } from "../../client/recipes/index.ts";
 import { startServer } from "../../server/index.ts";
 import { freePorts } from "../cluster/process-ensemble.ts";
 
-t.setTimeout(60_000);
+t.setTimeout(900_000);
 
 const holder = fileURLToPath(new URL("./paused-holder.js", import.meta.url));
 const page = fileURLToPath(new URL("../../../docs/fencing.md", import.meta.url));

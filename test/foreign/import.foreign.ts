@@ -12,8 +12,8 @@ import { whyNoZooKeeper, ZooKeeper, ZooKeeperWriter } from "./zookeeper.ts";
 const count = 3_000;
 const missing = whyNoZooKeeper();
 if (missing !== undefined) console.error(missing);
-const options = { skip: missing ?? false, timeout: 240_000 };
-t.setTimeout(600_000);
+const options = { skip: missing ?? false };
+t.setTimeout(900_000);
 
 async function start(t: Test): Promise<{ readonly zookeeper: ZooKeeper; readonly ensemble: ProcessEnsemble }> {
   const zookeeper = await ZooKeeper.start({ snapCount: 2_000 });

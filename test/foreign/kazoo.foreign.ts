@@ -11,7 +11,7 @@ import { source } from "./maven.ts";
 const python = process.env["ZABRA_PYTHON"] ?? "python3";
 const checksMin = 19;
 
-t.setTimeout(150_000);
+t.setTimeout(900_000);
 
 function whyNot(): string | undefined {
   const found = spawnSync(python, ["-c", "import kazoo"], { encoding: "utf8" });
@@ -28,4 +28,4 @@ async function withEnsemble(t: Test): Promise<void> {
 
 const missing = whyNot();
 if (missing !== undefined) console.error(missing);
-t.test("kazoo", { skip: missing ?? false, timeout: 150_000 }, withEnsemble);
+t.test("kazoo", { skip: missing ?? false }, withEnsemble);

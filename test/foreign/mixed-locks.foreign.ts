@@ -13,7 +13,7 @@ const python = process.env["ZABRA_PYTHON"] ?? "python3";
 const layout = "kazoo";
 const short = { timeoutMs: 300 };
 
-t.setTimeout(60_000);
+t.setTimeout(900_000);
 
 /** kazoo in a process of its own: one command, one answer. */
 class Kazoo {

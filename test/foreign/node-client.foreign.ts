@@ -15,7 +15,7 @@ const client = "node-zookeeper-client";
 const release = `${client}@1.1.3`;
 const checksMin = 8;
 
-t.setTimeout(150_000);
+t.setTimeout(900_000);
 
 const directory = join(tmpdir(), `zabra-${release}`);
 const installed = join(directory, "node_modules", client);
@@ -35,4 +35,4 @@ async function withEnsemble(t: Test): Promise<void> {
 
 const missing = whyNot();
 if (missing !== undefined) console.error(missing);
-t.test(client, { skip: missing ?? false, timeout: 150_000 }, withEnsemble);
+t.test(client, { skip: missing ?? false }, withEnsemble);

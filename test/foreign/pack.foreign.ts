@@ -19,6 +19,8 @@ import { Election, Lock } from "zabra/recipes";
 import { startServer } from "zabra/server";
 import { startEnsemble, virtualEnsemble } from "zabra/testing";
 
+t.setTimeout(900_000);
+
 const virtual = virtualEnsemble();
 const simulated = await virtual.run(async () => (await (await virtual.client()).create("/virtual")).path);
 
@@ -81,7 +83,7 @@ t.test("examples/hello.ts is the program of the README", async (t) => {
   t.equal(example.slice(example.indexOf("import ")), readmeProgram());
 });
 
-t.test("packed, installed, checked and run", { timeout: 170_000 }, async (t) => {
+t.test("packed, installed, checked and run", async (t) => {
   const directory = mkdtempSync(join(tmpdir(), "zabra-pack-"));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   const packed = run(root, "npm", ["pack", "--ignore-scripts", "--silent", "--pack-destination", directory]);

@@ -9,12 +9,14 @@ import t from "tap";
 import { connect } from "../../client/index.ts";
 import { startServer } from "../../server/index.ts";
 
+t.setTimeout(900_000);
+
 const zabra = fileURLToPath(new URL("../../server/zabra.js", import.meta.url));
 const missing =
   spawnSync("tmux", ["-V"]).error === undefined ? false : "tmux is not installed: THE SHELL WAS NOT TRIED IN A TERMINAL";
 const deadlineMs = 20_000;
 
-t.test("the shell", { skip: missing, timeout: 100_000 }, async (t) => {
+t.test("the shell", { skip: missing }, async (t) => {
   const directory = mkdtempSync(join(tmpdir(), "zabra-shell-"));
   const server = await startServer({ logLevel: "silent" });
   await server.ready();

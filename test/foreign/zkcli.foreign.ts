@@ -4,8 +4,10 @@ import t from "tap";
 import { startZabra } from "../conformance/recording.ts";
 import { expectedFile, runZkCli, zkCliMissing } from "./zkcli.ts";
 
+t.setTimeout(900_000);
+
 if (zkCliMissing !== undefined) console.error(zkCliMissing);
-t.test("zkCli", { skip: zkCliMissing ?? false, timeout: 60_000 }, async (t) => {
+t.test("zkCli", { skip: zkCliMissing ?? false }, async (t) => {
   const server = await startZabra();
   t.teardown(() => server.close());
   const said = await runZkCli(server.addresses[0] ?? "");

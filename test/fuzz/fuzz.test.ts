@@ -4,7 +4,7 @@ import { randomSource } from "../wire/fuzz-targets.ts";
 import { fuzzers } from "./all.ts";
 import { fuzzHttp } from "./http-port.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 
 for (const [i, { name, play }] of fuzzers.entries()) {
   t.test(name, (t) => {

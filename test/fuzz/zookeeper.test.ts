@@ -5,7 +5,7 @@ import { fuzzZooKeeper } from "./zookeeper.ts";
 const seed = 20_261_121;
 const inputs = 1_440;
 
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 t.test("damaged sessions stop no server and disturb no other client", async (t) => {
   let done = 0;
   await fuzzZooKeeper({

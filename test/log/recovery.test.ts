@@ -10,7 +10,7 @@ import { setMutant } from "../../src/model/mutant.ts";
 import { directory, entriesOf, makeDisk, start, tryOpen, zxid } from "./support.ts";
 import { endings, FrozenDisk, judge, sweepLimits as limits, read, smallLog, sweepCuts, sweepFlips } from "./sweep.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 
 const everyBit = process.env["ZABRA_EVERY_BIT"] === "1";
 

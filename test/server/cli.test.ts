@@ -17,7 +17,7 @@ writeFileSync(
   config,
   JSON.stringify({ limits: { outstanding_per_connection_max: 900, log_segment_bytes: 16 << 20, free_space_reserve_bytes: 0 } }),
 );
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 t.teardown(() => rmSync(directory, { recursive: true, force: true }));
 
 class Run {

@@ -5,7 +5,7 @@ import { startEnsemble, startServer } from "../../server/index.ts";
 import { epochOf } from "../../src/model/zxid.ts";
 import type { Halt } from "../../src/replica/effects.ts";
 
-t.setTimeout(60_000);
+t.setTimeout(900_000);
 
 t.test("the first epoch is above it, and an ensemble keeps its epoch", async (t) => {
   const directory = t.testdir();

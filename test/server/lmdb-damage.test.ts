@@ -19,7 +19,7 @@ import { childNodeArguments } from "../support/child.ts";
 import { plainNode } from "../tree/store-model.ts";
 import { dataOf, nodes, pathOf } from "./lmdb-damage.ts";
 
-t.setTimeout(600_000);
+t.setTimeout(900_000);
 
 const damages = Number(process.env["ZABRA_LMDB_DAMAGES"] ?? 24);
 const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";

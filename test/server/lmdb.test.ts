@@ -17,7 +17,7 @@ import { childNodeArguments } from "../support/child.ts";
 import { plainNode } from "../tree/store-model.ts";
 import { applyBatches, bytesOf, numberKey, textOf } from "./lmdb-batches.ts";
 
-t.setTimeout(170_000);
+t.setTimeout(900_000);
 
 const first = Uint8Array.of(0);
 const end = Uint8Array.of(255, 255);
@@ -289,7 +289,7 @@ t.test("a process that exits in the middle of a transaction ends, with its code"
   }
 });
 
-t.test("killed at any moment, it holds whole batches, all synced ones included", { timeout: 160_000 }, async (t) => {
+t.test("killed at any moment, it holds whole batches, all synced ones included", async (t) => {
   const directory = newDirectory(t);
   const random = new Random(Number(process.env["ZABRA_TEST_SEED"] ?? 11));
   const content = new Map<string, Uint8Array>();

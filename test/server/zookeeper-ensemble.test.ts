@@ -3,7 +3,7 @@ import t from "tap";
 import { type Ensemble, startEnsemble } from "../../server/index.ts";
 import { Body, type OpenOptions, PortClient } from "./port-client.ts";
 
-t.setTimeout(60_000);
+t.setTimeout(900_000);
 
 let ensemble: Ensemble;
 t.before(async () => {

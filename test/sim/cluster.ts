@@ -117,6 +117,7 @@ export class Cluster {
           trace: this.trace,
           watcher: this.checks,
           slow: this.slow,
+          keepsPlatter: true,
         }),
       );
       this.checks.promises.add(id, clock);

@@ -51,6 +51,8 @@ interface SimFile {
   /** What the platter has, of sectors where that differs from `content`. */
   readonly platter: Map<number, Uint8Array>;
   platterSize: number;
+  /** The same of sectors whose sync has failed: they count as clean, so only another write of theirs brings them to the platter. */
+  readonly clean: Map<number, Uint8Array>;
   unsynced: UnsyncedWrite[];
   /** The platter may have this instead, whole: a `replace` that is not known to be durable. Undefined inside: no file. */
   previous: { readonly content: Uint8Array | undefined } | undefined;
@@ -177,7 +179,10 @@ export class SimDisk implements Disk {
   /** Keeps the platter's bytes of the sectors that are about to differ from it. */
   #save(file: SimFile, offset: number, length: number): void {
     for (let sector = Math.floor(offset / sectorBytes); sector * sectorBytes < offset + length; sector += 1) {
-      if (!file.platter.has(sector)) file.platter.set(sector, sectorOf(file.content, sector));
+      const clean = file.clean.get(sector);
+      if (clean !== undefined) file.platter.set(sector, clean);
+      else if (!file.platter.has(sector)) file.platter.set(sector, sectorOf(file.content, sector));
+      file.clean.delete(sector);
     }
   }
 
@@ -277,6 +282,41 @@ export class SimDisk implements Disk {
     return done.map((pending) => pending.operation.token);
   }
 
+  /**
+   * An fdatasync that is due fails. What it should have written stays in the page cache and counts as clean (fsyncgate, 2018). False when
+   * no such operation is due.
+   */
+  failSync(nowMs: number): boolean {
+    const due = this.#pending.find(({ operation, atMs }) => operation.type === "write" && operation.sync && atMs <= nowMs);
+    const file = due === undefined ? undefined : this.#files.get(due.operation.file);
+    if (due === undefined || file === undefined) return false;
+    this.#pending.splice(this.#pending.indexOf(due), 1);
+    for (const [sector, platter] of file.platter) file.clean.set(sector, platter);
+    file.platter.clear();
+    file.unsynced = [];
+    file.platterSize = file.content.length;
+    return true;
+  }
+
+  /** Sectors whose sync has failed and that nothing has written since. */
+  get cleanSectors(): number {
+    let count = 0;
+    for (const file of this.#files.values()) count += file.clean.size;
+    return count;
+  }
+
+  /** A part of the file as after a power cut that keeps no more than it must. */
+  certain(name: string, from: number, to: number): Uint8Array {
+    const file = this.#file(name);
+    const bytes = file.content.slice(from, to);
+    for (const [sector, platter] of file.clean) {
+      const start = sector * sectorBytes - from;
+      const kept = platter.subarray(Math.max(0, -start), Math.max(0, Math.min(platter.length, bytes.length - start)));
+      if (kept.length > 0) bytes.set(kept, Math.max(0, start));
+    }
+    return bytes;
+  }
+
   // ---- faults
 
   /** The next crash, and that alone, treats unsynced sectors so. */
@@ -325,6 +365,7 @@ export class SimDisk implements Disk {
     const writing = new Set<number>();
     for (const write of file.unsynced) if (!write.done) addSectors(writing, write.offset, write.bytes.length);
     for (const [sector, platter] of file.platter) this.#crashSector(file, sector, platter, writing.has(sector));
+    for (const [sector, platter] of file.clean) this.#crashSector(file, sector, platter, false);
     // The length of a file that grew is itself not synced.
     const grown = file.content.length - file.platterSize;
     if (grown > 0 && file.unsynced.length > 0)
@@ -463,7 +504,7 @@ export class SimDisk implements Disk {
 }
 
 function makeFile(content: Uint8Array, previous: SimFile["previous"]): SimFile {
-  return { content, platter: new Map(), platterSize: content.length, unsynced: [], previous };
+  return { content, platter: new Map(), platterSize: content.length, clean: new Map(), unsynced: [], previous };
 }
 
 function join(chunks: readonly Uint8Array[]): Uint8Array {
@@ -565,6 +606,7 @@ function rollBack(file: SimFile, order: number, kept: number): void {
 /** What is there is on the platter. */
 function settle(file: SimFile): void {
   file.platter.clear();
+  file.clean.clear();
   file.unsynced = [];
   file.platterSize = file.content.length;
 }

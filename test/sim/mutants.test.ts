@@ -5,7 +5,7 @@
 import t from "tap";
 import { kill, type Mutant, mutants } from "./mutants.ts";
 
-t.setTimeout(1_200_000);
+t.setTimeout(900_000);
 
 const seedsMax = 200;
 const aDay = 6;
@@ -18,7 +18,7 @@ for (const mutant of mutants.slice(today * aDay, (today + 1) * aDay)) wanted.add
 
 t.comment(`group ${today} of ${groups}`);
 for (const mutant of wanted) {
-  t.test(`${mutant.from}: ${mutant.name}`, { timeout: 900_000 }, (t) => {
+  t.test(`${mutant.from}: ${mutant.name}`, (t) => {
     const found = kill(mutant, seedsMax);
     t.ok(found !== undefined, found === undefined ? "it survived" : `killed by ${found.by}, ${found.tried} tried`);
     t.end();

@@ -56,6 +56,7 @@ export const mutants: readonly Mutant[] = [
   { name: "a closing session still writes", from: "M31" },
   { name: "damage is taken for the end of the log", from: "M32", seed: 10 },
   { name: "a failed sync is tried again", from: "M33", seed: 18 },
+  { name: "a last batch is trusted where it stands", from: "fsyncgate" },
   { name: "a failed store commit is ignored", from: "M34", seed: 39 },
   { name: "a multi applies in another order", from: "M35", seed: 5 },
   { name: "less than a majority is a quorum", from: "M36" },

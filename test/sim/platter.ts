@@ -4,6 +4,11 @@
  */
 import type { Disk, DiskOperation } from "../../src/log/disk.ts";
 
+interface CertainDisk extends Disk {
+  /** Without what only the page cache has and no sync will write. */
+  certain(file: string, from: number, to: number): Uint8Array;
+}
+
 export class Platter implements Disk {
   readonly #files = new Map<string, Uint8Array>();
   readonly #pending = new Map<number, DiskOperation>();
@@ -22,7 +27,7 @@ export class Platter implements Disk {
     }
   }
 
-  completed(token: number, disk: Disk): void {
+  completed(token: number, disk: CertainDisk): void {
     const operation = this.#pending.get(token);
     if (operation === undefined) return;
     this.#pending.delete(token);
@@ -46,14 +51,14 @@ export class Platter implements Disk {
     for (const [file, content] of files) this.#files.set(file, content);
   }
 
-  #sync(file: string, disk: Disk): void {
+  #sync(file: string, disk: CertainDisk): void {
     const size = disk.size(file);
     if (size === undefined) return;
     const mine = this.#files.get(file);
     const written = this.#written.get(file);
     this.#written.delete(file);
-    if (mine === undefined || mine.length !== size) this.#files.set(file, disk.read(file, 0, size));
-    else if (written !== undefined) mine.set(disk.read(file, written.from, written.to - written.from), written.from);
+    if (mine === undefined || mine.length !== size) this.#files.set(file, disk.certain(file, 0, size));
+    else if (written !== undefined) mine.set(disk.certain(file, written.from, written.to), written.from);
   }
 
   #remove(file: string): void {

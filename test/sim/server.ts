@@ -60,6 +60,8 @@ export interface ServerParts {
   readonly watcher: ServerWatcher;
   /** How many times the usual a tick takes. */
   readonly slow?: number;
+  /** Whether checks look at `platter`. Each sync copies a file there. */
+  readonly keepsPlatter: boolean;
 }
 
 export class SimServer implements PeerHost {
@@ -184,6 +186,10 @@ export class SimServer implements PeerHost {
     if (!this.running) return;
     if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "kill", "");
     this.#stop(false);
+    this.#endProcess();
+  }
+
+  #endProcess(): void {
     this.disk.kill();
     this.platter.forgetPending();
     for (const store of this.stores.values()) store.crash();
@@ -226,7 +232,9 @@ export class SimServer implements PeerHost {
   #halt(exitCode: number, reason: string, error: unknown): void {
     if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "halt", `${exitCode} ${reason}`);
     this.#stop(false);
-    this.#cutPower();
+    // The machine may go on: then what its failed sync left in the page cache is what the next process reads.
+    if (this.disk.cleanSectors > 0) this.#endProcess();
+    else this.#cutPower();
     this.halted = true;
     this.#parts.watcher.noticed(this, reason);
     if (this.expectHalt?.test(reason)) this.expectHalt = undefined;
@@ -260,7 +268,7 @@ export class SimServer implements PeerHost {
   #submit(operation: DiskOperation): void {
     if (operation.type === "remove") this.stores.delete(operation.file);
     if (this.slowDiskMs > 0) this.disk.stall(this.#parts.scheduler.now + this.#parts.random.float() * 2 * this.slowDiskMs);
-    this.platter.submitted(operation);
+    if (this.#parts.keepsPlatter) this.platter.submitted(operation);
     this.disk.submit(operation);
   }
 
@@ -280,6 +288,7 @@ export class SimServer implements PeerHost {
     if (mutant(what === "disk" ? "a failed sync is tried again" : "a failed store commit is ignored")) return true;
     // Disk and store may fail in one turn: the process ends for whichever it hears of first.
     this.expectHalt = new RegExp(this.expectHalt === undefined ? reason : `${this.expectHalt.source}|${reason}`);
+    if (reason === "EIO") this.disk.failSync(this.#parts.scheduler.now);
     this.deliver(what === "disk" ? { type: "diskFailed", reason } : { type: "storeFailed", reason });
     return true;
   }

@@ -11,7 +11,7 @@ import { type Lie, replaceNodeFs, use, VirtualFs } from "./virtual-fs.ts";
 replaceNodeFs();
 const { NodeDisk } = await import("../../server/disk.ts");
 
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 
 /** A second power cut during what follows the first: after each of so many states; `npm run storage` takes all. */
 const secondCutOf = process.env["ZABRA_EVERY_BIT"] === "1" ? 1 : 10;

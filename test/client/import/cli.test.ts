@@ -8,7 +8,7 @@ import { startServer } from "../../../server/index.ts";
 import { childNodeArguments } from "../../support/child.ts";
 import { logBytes, snapshotBytes, write } from "./zookeeper-files.ts";
 
-t.setTimeout(60_000);
+t.setTimeout(900_000);
 
 const program = fileURLToPath(new URL(`../cli-program${extname(fileURLToPath(import.meta.url))}`, import.meta.url));
 

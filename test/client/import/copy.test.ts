@@ -7,7 +7,7 @@ import { type Client, connect } from "../../../client/index.ts";
 import { startServer } from "../../../server/index.ts";
 import { openAcl } from "../../../src/model/acl.ts";
 
-t.setTimeout(60_000);
+t.setTimeout(900_000);
 
 function node(path: string, rest: Partial<PortableNode> = {}): PortableNode {
   return { path, data: undefined, acl: openAcl, kind: "persistent", ttlMs: 0, childCreates: -1, ...rest };

@@ -7,16 +7,16 @@ import type { LiveImport, LiveProgress, LiveResult } from "../../../client/impor
 import { exportTree, importLive, type LiveImportRun } from "../../../client/import/run.ts";
 import { type Client, connect } from "../../../client/index.ts";
 import { type Server, startServer } from "../../../server/index.ts";
-import { TcpProxy } from "../../support/tcp-proxy.ts";
+import { LinkProxy } from "../../support/link-proxy.ts";
 
-t.setTimeout(60_000);
+t.setTimeout(900_000);
 
 interface Pair {
   readonly source: Server;
   readonly from: Client;
   readonly target: Server;
   readonly into: Client;
-  readonly proxy: TcpProxy;
+  readonly proxy: LinkProxy;
 }
 
 async function pair(t: Test, foundAboveEpoch = 5): Promise<Pair> {
@@ -24,7 +24,7 @@ async function pair(t: Test, foundAboveEpoch = 5): Promise<Pair> {
   const target = await startServer({ foundAboveEpoch });
   await Promise.all([source.ready(), target.ready()]);
   const [from, into] = [await connect(source.url), await connect(target.url)];
-  const proxy = await TcpProxy.start(Number(source.zookeeper?.split(":")[1]));
+  const proxy = await LinkProxy.start(Number(source.zookeeper?.split(":")[1]));
   t.teardown(async () => {
     await Promise.all([from.close(), into.close()]);
     await Promise.all([source.close(), target.close(), proxy.close()]);

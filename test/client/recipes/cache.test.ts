@@ -32,6 +32,33 @@ t.test("caches", async (t) => {
     t.equal(await code(cache.when(() => false)), "CLOSED");
   });
 
+  t.test("fifty wait on one cache, under one signal, and no leak is suspected", async (t) => {
+    const warnings: string[] = [];
+    const onWarning = ({ name }: Error): void => void warnings.push(name);
+    process.on("warning", onWarning);
+    const cache = await cacheNode(other, "/many");
+    const { signal } = new AbortController();
+    const waits = Array.from({ length: 50 }, () => cache.when(() => cache.node !== undefined, { signal }));
+    const calls = Array.from({ length: 50 }, () => other.exists("/", { signal }));
+    await Promise.all([...calls, other.create("/many", undefined, { signal })]);
+    await Promise.all(waits);
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("warning", onWarning);
+    t.same(warnings, []);
+    cache.close();
+  });
+
+  t.test("each of those who wait under one signal is told when it fires", async (t) => {
+    const cache = await cacheNode(other, "/never");
+    const stop = new AbortController();
+    const codes = Array.from({ length: 20 }, () => code(cache.when(() => false, { signal: stop.signal })));
+    const call = code(other.sleep(60_000, { signal: stop.signal }));
+    stop.abort();
+    t.same(new Set([...(await Promise.all(codes)), await call]), new Set(["ABORTED"]));
+    t.equal(await code(other.exists("/", { signal: stop.signal })), "ABORTED");
+    cache.close();
+  });
+
   t.test("a txn is one step of the state", async (t) => {
     await other.ensurePath("/pair");
     const cache = await cacheChildren(other, "/pair");

@@ -9,9 +9,11 @@ import { connect } from "../../../client/index.ts";
 import { register } from "../../../client/recipes/index.ts";
 import { startServer } from "../../../server/index.ts";
 
+t.setTimeout(900_000);
+
 const program = fileURLToPath(new URL("../cli-program.js", import.meta.url));
 
-t.test("recipes on the command line", { timeout: 60_000 }, async (t) => {
+t.test("recipes on the command line", async (t) => {
   const server = await startServer({ zookeeperPort: false });
   await server.ready();
   const directory = mkdtempSync(join(tmpdir(), "zabra-cli-"));

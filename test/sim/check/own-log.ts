@@ -1,6 +1,8 @@
 /** A server's log as its disk has it, through the real recovery code, as one proposal. */
+
+import type { LogEntry } from "../../../src/log/entry.ts";
 import { EpochRecordFile } from "../../../src/log/epoch-record.ts";
-import { openLog } from "../../../src/log/log.ts";
+import { type Log, openLog } from "../../../src/log/log.ts";
 import { tinyLimits } from "../../../src/model/limits.ts";
 import { TokenSource } from "../../../src/model/tokens.ts";
 import { zeroEpoch } from "../../../src/model/zxid.ts";
@@ -18,6 +20,12 @@ export function ownLog(server: SimServer | undefined): ProposalMessage | undefin
     limits: tinyLimits,
   });
   if (opened.type !== "ok") return undefined;
-  const entries = opened.log.readAfter(opened.log.base, Number.MAX_SAFE_INTEGER);
-  return entries === undefined ? undefined : { type: "proposal", epoch: zeroEpoch, prev: opened.log.base, entries };
+  return { type: "proposal", epoch: zeroEpoch, prev: opened.log.base, entries: allOf(opened.log) };
+}
+
+function allOf(log: Log): LogEntry[] {
+  const entries: LogEntry[] = [];
+  for (let after = log.base; after < log.lastZxid; after = entries.at(-1)?.zxid ?? log.lastZxid)
+    entries.push(...(log.readAfter(after, Number.MAX_SAFE_INTEGER) ?? []));
+  return entries;
 }

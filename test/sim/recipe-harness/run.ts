@@ -9,7 +9,7 @@ import { Violation } from "../check/violation.ts";
 import { Random } from "../random.ts";
 import { virtualEnsemble } from "../virtual/ensemble.ts";
 import { RecipeFaults } from "./faults.ts";
-import { RecipeStage, type RecipeWorkload } from "./stage.ts";
+import { RecipeStage, type RecipeWorkload, runInvariants } from "./stage.ts";
 
 export interface RecipeReport {
   readonly seed: number;
@@ -69,14 +69,13 @@ async function play(workload: RecipeWorkload, stage: RecipeStage, random: Random
   await stage.set(workload.clients ?? 3, sessionTimeoutMs);
   const playing = workload.play(stage);
   const faults = new RecipeFaults(stage, random.fork("faults"), sessionTimeoutMs);
-  await Promise.race([playing, faults.play()]);
+  await Promise.race([playing, faults.play(), stage.failed]);
   stage.stop();
   const late = stage.ensemble.sleep(calmMs).then(() => {
-    throw new Violation("liveness", `the workload did not end within ${calmMs} ms of calm\n${stage.ensemble.describe()}`);
+    throw new Violation(runInvariants.ends, `not within ${calmMs} ms\n${stage.ensemble.describe()}`);
   });
-  await Promise.race([playing, late]);
+  await Promise.race([playing, late, stage.failed]);
   late.catch(() => {});
-  if (stage.violation !== undefined) throw stage.violation;
 }
 
 function asViolation(error: unknown): Violation {

@@ -16,6 +16,8 @@ const expected: ReadonlySet<ErrorCode> = new Set(["SESSION_EXPIRED", "TIMEOUT", 
 export interface PlantedBug {
   /** Of `mutant(name)`, asked for in the recipe, or in the workload itself. */
   readonly name: string;
+  /** The invariant that it breaks, as `check` names it, or one of `runInvariants`. Every invariant of a workload has such a bug. */
+  readonly breaks: string;
   /** One that catches it, tried first: `npm run sim:recipes -- --recipe R --bug NAME --seeds 100` finds one. */
   readonly seed: number;
 }
@@ -37,7 +39,15 @@ export interface RecipeWorkload {
   play(stage: RecipeStage): Promise<void>;
 }
 
+/** What holds of every workload. */
+export const runInvariants = {
+  ends: "when all is calm the work ends",
+  explained: "only what faults explain ends a call",
+} as const;
+
 const notesMax = 40;
+const lookMs = 5;
+const lookEventuallyMs = 20;
 
 export class RecipeStage {
   readonly ensemble: VirtualEnsemble;
@@ -46,8 +56,14 @@ export class RecipeStage {
   readonly marks = new Map<string, number>();
   readonly notes: string[] = [];
   readonly clients: Client[] = [];
+  /** Resolves when `going` ends. */
+  readonly calm: Promise<void>;
+  /** Rejects with the first violation: there is nothing to go on for. */
+  readonly failed: Promise<never>;
   #witness: Client | undefined;
   #going = true;
+  #onCalm: () => void = () => {};
+  #onFailed: (violation: Violation) => void = () => {};
   #violation: Violation | undefined;
   readonly #names = new Map<Client, string>();
   /** Faults prefer this client, such as the one that holds a lock. */
@@ -56,6 +72,13 @@ export class RecipeStage {
   constructor(ensemble: VirtualEnsemble, random: Random) {
     this.ensemble = ensemble;
     this.random = random;
+    this.calm = new Promise((resolve) => {
+      this.#onCalm = resolve;
+    });
+    this.failed = new Promise((_, reject) => {
+      this.#onFailed = reject;
+    });
+    this.failed.catch(() => {});
   }
 
   /** Until all faults have been played and healed. Workers end their round then. */
@@ -91,6 +114,7 @@ export class RecipeStage {
   stop(): void {
     this.note("no more faults");
     this.#going = false;
+    this.#onCalm();
   }
 
   // ---- judging
@@ -101,8 +125,25 @@ export class RecipeStage {
     if (holds) return;
     const text = typeof story === "string" ? story : story();
     this.note(`VIOLATION ${invariant}: ${text}`);
-    this.#violation ??= new Violation(invariant, text);
-    throw this.#violation;
+    throw this.#fail(new Violation(invariant, text));
+  }
+
+  /** An invariant that comes to hold within `ms` of now, looked at every few ms of true time. */
+  async eventually(
+    invariant: string,
+    ms: number,
+    holds: () => boolean | Promise<boolean>,
+    story: string | (() => string) = "",
+  ): Promise<void> {
+    let late = false;
+    const end = this.ensemble.sleep(ms).then(() => {
+      late = true;
+    });
+    for (;;) {
+      const held = await Promise.race([holds(), end]);
+      if (held === true || late) return this.check(invariant, held === true, story);
+      await this.ensemble.sleep(lookEventuallyMs);
+    }
   }
 
   /** Judges where a throw would end in somebody else's hands, such as in a listener: a violation then ends the run when its work has ended. */
@@ -161,12 +202,17 @@ export class RecipeStage {
   #asViolation(error: unknown): unknown {
     if (error instanceof Violation) return error;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#violation ??= new Violation("only what faults explain ends a call", text);
+    return this.#fail(new Violation(runInvariants.explained, text));
+  }
+
+  #fail(violation: Violation): Violation {
+    this.#violation ??= violation;
+    this.#onFailed(this.#violation);
     return this.#violation;
   }
 
   /** Calls `look` every `ms` of true time until `work` has ended, for invariants that hold at any moment. */
-  async during(work: Promise<void>, look: () => void, ms = 5): Promise<void> {
+  async during(work: Promise<void>, look: () => void, ms = lookMs): Promise<void> {
     const state = { ended: false };
     const ended = work.finally(() => {
       state.ended = true;

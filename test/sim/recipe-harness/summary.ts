@@ -1,6 +1,6 @@
 /** What a set of runs of a recipe has seen, and what it should have and did not: every fault must have bitten. */
 import type { RecipeReport } from "./run.ts";
-import type { RecipeWorkload } from "./stage.ts";
+import { type RecipeWorkload, runInvariants } from "./stage.ts";
 
 /** From this many runs on all are asked for. */
 const runsMin = 20;
@@ -35,4 +35,11 @@ export function addRun(summary: RecipeSummary, report: RecipeReport): void {
 
 export function unseenOf(summary: RecipeSummary, { marks = [] }: RecipeWorkload): readonly string[] {
   return summary.runs < runsMin ? [] : [...requiredMarks, ...marks].filter((mark) => !summary.marks.has(mark));
+}
+
+/** Invariants that were judged and that no planted bug breaks, and those that a bug is said to break and that were never judged. */
+export function unplantedOf({ evaluations }: RecipeSummary, { bugs }: RecipeWorkload): readonly string[] {
+  const broken = bugs.map(({ breaks }) => breaks);
+  const known = new Set<string>([...evaluations.keys(), ...Object.values(runInvariants)]);
+  return [...[...evaluations.keys()].filter((name) => !broken.includes(name)), ...broken.filter((name) => !known.has(name))];
 }

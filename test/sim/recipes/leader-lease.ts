@@ -1,6 +1,7 @@
 /** The leader lease: never two leaders at one true time, tokens rise, it outlives a lost session, and a former leader's guarded write is refused. */
-import type { Client } from "../../../client/index.ts";
+import { type Client, unless } from "../../../client/index.ts";
 import { LeaderLease, type LeaseTerm } from "../../../client/recipes/index.ts";
+import { mutant } from "../../../src/model/mutant.ts";
 import { Holders } from "../recipe-harness/holders.ts";
 import type { RecipeStage, RecipeWorkload } from "../recipe-harness/stage.ts";
 
@@ -23,9 +24,15 @@ class LeaseWork {
       stage.repeat((client) => this.#round(client)),
       () => this.#holders.look(),
     );
-    stage.check("leader lease: it was taken", this.#holders.grants > 0, "never");
-    await using term = await new LeaderLease(stage.witness, path, durationMs).campaign({ timeoutMs: 8_000 });
-    stage.check("leader lease: when all is quiet it can be had", term.held);
+    if (this.#holders.grants > 0) stage.mark("taken");
+    const lease = new LeaderLease(stage.witness, path, durationMs);
+    const campaign = unless("TIMEOUT", lease.campaign({ timeoutMs: 8_000 }));
+    const isHad = async (): Promise<boolean> => {
+      const term = await campaign;
+      return term?.held === true && (await lease.leader())?.stat.czxid === term.token;
+    };
+    await stage.eventually("leader lease: when all is quiet it can be had", 9_000, isHad);
+    await (await campaign)?.resign();
   }
 
   async #round(client: Client): Promise<void> {
@@ -38,7 +45,7 @@ class LeaseWork {
       await this.#lead(client, term);
     } finally {
       this.#holders.remove(holder);
-      await term.resign();
+      if (!term.released) await term.resign();
     }
   }
 
@@ -47,7 +54,9 @@ class LeaseWork {
     const session = client.session?.id;
     await client.sleep(random.chance(0.3) ? random.between(500, 1_500) : random.between(0, 50));
     if (term.held && client.session?.id !== session) this.#stage.mark("outlived a session");
-    await client.set("/plan", String(term.token), { guard: term.guard });
+    if (random.chance(0.2)) await term.renew();
+    await client.set("/plan", String(term.token), mutant("an unguarded write") ? {} : { guard: term.guard });
+    await client.sleep(random.between(0, 30));
     const { text } = await client.get("/plan");
     if (term.held)
       this.#stage.check("leader lease: a leader reads its own plan", text === String(term.token), `${text}, not ${term.token}`);
@@ -57,7 +66,12 @@ class LeaseWork {
 export const recipe: RecipeWorkload = {
   name: "leader-lease",
   plays: ["LeaderLease", "LeaseTerm"],
-  marks: ["outlived a session"],
-  bugs: [{ name: "a lease outlives its deadline", seed: 1 }],
+  marks: ["taken", "outlived a session"],
+  bugs: [
+    { name: "a lease outlives its deadline", breaks: "leader lease: at most 1 hold", seed: 2 },
+    { name: "a token forgets the epoch", breaks: "leader lease: tokens rise", seed: 1 },
+    { name: "an unguarded write", breaks: "leader lease: a leader reads its own plan", seed: 55 },
+    { name: "a lease has no end", breaks: "leader lease: when all is quiet it can be had", seed: 9 },
+  ],
   play: (stage) => new LeaseWork(stage).play(),
 };

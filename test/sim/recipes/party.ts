@@ -3,7 +3,7 @@
  * the live members, each once and with what it last said, and nobody who left or whose process died.
  */
 import type { Client } from "../../../client/index.ts";
-import { type Member, type Membership, Party } from "../../../client/recipes/index.ts";
+import { type Member, type Membership, Party, PersistentEphemeral } from "../../../client/recipes/index.ts";
 import type { RecipeStage, RecipeWorkload } from "../recipe-harness/stage.ts";
 
 const path = "/parties/p";
@@ -29,7 +29,10 @@ class PartyWork {
     const { witness, random, ensemble } = stage;
     await this.#join(witness);
     const mortal = await ensemble.client({ name: "mortal", sessionTimeoutMs: 500 });
-    await new Party(mortal, path).join({ name: "mortal", data: "mortal" });
+    const keeper = new PersistentEphemeral(mortal, `${path}/mortal`, "mortal");
+    await keeper.ready();
+    const found = await witness.exists(keeper.path);
+    stage.check("party: who says to be here is here", found?.czxid === keeper.czxid, "the mortal");
     const dying = ensemble.sleep(random.between(0, 1_500)).then(() => ensemble.kill(mortal));
     const rounds = Promise.all([stage.repeat((client) => this.#round(client)), this.#lookOutside(), dying]);
     await stage.during(
@@ -83,13 +86,12 @@ class PartyWork {
       this.#stage.check("party: a list is never empty", membership.members.length > 0);
   }
 
-  /** The tree, read by the witness, against what the members say before and after. */
+  /** What the witness is told, against what the members say before and after. */
   async #lookOutside(): Promise<void> {
     const { witness, ensemble } = this.#stage;
     while (this.#stage.going) {
       const before = this.#present();
-      const names: string[] = [];
-      for await (const { path: at } of witness.list(path)) names.push(at.slice(path.length + 1));
+      const names = (await new Party(witness, path).members()).map(({ name }) => name);
       const after = this.#present();
       for (const [stay, session] of before) {
         if (after.get(stay) !== session) continue;
@@ -121,12 +123,11 @@ class PartyWork {
       String(members.map(({ text }) => text).sort()) === String(expected) &&
       members.every(({ czxid }, i) => czxid > (members[i - 1]?.czxid ?? 0));
     const stays = [...this.#stays.values()];
-    const settled = (): boolean => stays.every(({ membership, told }) => fits(membership.members) && fits(told));
-    const limit = stage.ensemble.nowMs + 8_000;
-    while (!settled() && stage.ensemble.nowMs < limit) await stage.ensemble.sleep(5);
-    const asked = await new Party(stage.witness, path).members();
-    stage.check("party: after quiet all see the live members, each once", settled() && fits(asked), () =>
-      asked.map(({ text }) => text).join(", "),
+    const all = Promise.all(stays.map(({ membership }) => membership.when(fits)));
+    const settled = async (): Promise<boolean> =>
+      (await all).length > 0 && stays.every(({ told }) => fits(told)) && fits(await new Party(stage.witness, path).members());
+    await stage.eventually("party: after quiet all see the live members, each once", 8_000, settled, () =>
+      stays.map(({ told }) => told.map(({ text }) => text).join(", ")).join("; "),
     );
   }
 }
@@ -135,10 +136,11 @@ export const recipe: RecipeWorkload = {
   name: "party",
   plays: ["Party", "Membership", "PersistentEphemeral"],
   bugs: [
-    { name: "who leaves stays listed", seed: 1 },
-    { name: "a member outlives its process", seed: 1 },
-    { name: "a list is empty without a connection", seed: 1 },
-    { name: "a keeper believes in a lost session", seed: 4 },
+    { name: "who leaves stays listed", breaks: "party: after quiet all see the live members, each once", seed: 1 },
+    { name: "a member outlives its process", breaks: "party: after quiet all see the live members, each once", seed: 2 },
+    { name: "a list is empty without a connection", breaks: "party: a list is never empty", seed: 1 },
+    { name: "members are asked without a quorum", breaks: "party: who says to be here is here", seed: 57 },
+    { name: "a keeper believes in a lost session", breaks: "party: who says to be here is here", seed: 10 },
   ],
   play: (stage) => new PartyWork(stage).play(),
 };

@@ -1,6 +1,7 @@
 /** The read/write lock: while a writer holds, nobody else does, at any true time; writers' tokens rise; a value that only writers change stays the same under a reader. */
 import type { Client } from "../../../client/index.ts";
-import { type Grant, ReadWriteLock, type SharedGrant } from "../../../client/recipes/index.ts";
+import { type Grant, ReadWriteLock, type SharedGrant, type WaitOptions } from "../../../client/recipes/index.ts";
+import { mutant } from "../../../src/model/mutant.ts";
 import type { RecipeStage, RecipeWorkload } from "../recipe-harness/stage.ts";
 
 const path = "/locks/rw";
@@ -28,21 +29,43 @@ class ReadWriteWork {
       stage.repeat((client) => this.#round(client)),
       () => this.#look(),
     );
-    const end = async (): Promise<boolean> => (await new ReadWriteLock(stage.witness, path).contenders()).length === 0;
-    await stage.ensemble.until(end, 5_000);
+    const lock = new ReadWriteLock(stage.witness, path);
+    const isEmpty = async (): Promise<boolean> => (await lock.contenders()).length === 0;
+    await stage.eventually("read/write lock: after quiet nobody is left in the queue", 5_000, isEmpty, lock.path);
   }
 
   async #round(client: Client): Promise<void> {
     const { random } = this.#stage;
     const lock = new ReadWriteLock(client, path);
     const wait = { timeoutMs: random.between(300, 4_000) };
+    if (random.chance(0.15)) return this.#withLock(client, lock, wait);
     if (random.chance(0.65)) {
       const grant = random.chance(0.1) ? await lock.tryRead(wait) : await lock.read(wait);
-      if (grant !== undefined) await this.#hold({ client, mode: "read", grant }, () => this.#read(client, grant));
+      if (grant !== undefined)
+        await this.#release(
+          grant,
+          this.#hold({ client, mode: "read", grant }, () => this.#read(client, grant)),
+        );
     } else {
       const grant = random.chance(0.1) ? await lock.tryWrite(wait) : await lock.write(wait);
-      if (grant !== undefined) await this.#hold({ client, mode: "write", grant }, () => this.#write(client, grant));
+      if (grant !== undefined)
+        await this.#release(
+          grant,
+          this.#hold({ client, mode: "write", grant }, () => this.#write(client, grant)),
+        );
     }
+  }
+
+  async #withLock(client: Client, lock: ReadWriteLock, wait: WaitOptions): Promise<void> {
+    const { random } = this.#stage;
+    const work = async (held: Held): Promise<boolean> => {
+      await this.#hold(held, () => client.sleep(random.between(0, 200)));
+      return held.grant.held;
+    };
+    const held = random.chance(0.5)
+      ? await lock.withRead((_signal, grant) => work({ client, mode: "read", grant }), wait)
+      : await lock.withWrite((_signal, grant) => work({ client, mode: "write", grant }), wait);
+    this.#stage.check("read/write lock: work under a lost lock does not end well", held);
   }
 
   async #hold(held: Held, work: () => Promise<void>): Promise<void> {
@@ -54,14 +77,21 @@ class ReadWriteWork {
       await work();
     } finally {
       this.#held.delete(held);
-      await held.grant.release();
+    }
+  }
+
+  async #release(grant: SharedGrant, work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } finally {
+      await grant.release();
     }
   }
 
   /** The same twice, unless the reader had lost its lock meanwhile. */
   async #read(client: Client, grant: SharedGrant): Promise<void> {
     const first = (await client.get(value)).text;
-    await client.sleep(this.#stage.random.between(0, 30));
+    await this.#dwell(client);
     const second = (await client.get(value)).text;
     if (!grant.held) return;
     this.#stage.mark("read");
@@ -72,9 +102,15 @@ class ReadWriteWork {
     const last = this.#lastToken;
     this.#lastToken = grant.token;
     this.#stage.check("read/write lock: writers' tokens rise", grant.token > last, `${grant.token} after ${last}`);
-    await client.sleep(this.#stage.random.between(0, 30));
-    await client.set(value, String(grant.token), { guard: grant.guard });
+    await this.#dwell(client);
+    await client.set(value, String(grant.token), mutant("an unguarded write") ? {} : { guard: grant.guard });
     this.#stage.mark("written");
+  }
+
+  /** Now and then for long, without a look at the signal, as users' code does. */
+  async #dwell(client: Client): Promise<void> {
+    const { random } = this.#stage;
+    await client.sleep(random.chance(0.15) ? random.between(200, 900) : random.between(0, 30));
   }
 
   #look(): void {
@@ -92,8 +128,12 @@ export const recipe: RecipeWorkload = {
   clients: 4,
   marks: ["read", "several read", "written"],
   bugs: [
-    { name: "a reader waits for nobody", seed: 1 },
-    { name: "a writer waits for writers alone", seed: 1 },
+    { name: "a reader waits for nobody", breaks: "read/write lock: a writer is alone", seed: 1 },
+    { name: "a writer waits for writers alone", breaks: "read/write lock: a writer is alone", seed: 1 },
+    { name: "a token forgets the epoch", breaks: "read/write lock: writers' tokens rise", seed: 4 },
+    { name: "an unguarded write", breaks: "read/write lock: nothing changes under a reader", seed: 26 },
+    { name: "a loss is not told", breaks: "read/write lock: work under a lost lock does not end well", seed: 4 },
+    { name: "who gives up stays in the queue", breaks: "read/write lock: after quiet nobody is left in the queue", seed: 1 },
   ],
   play: (stage) => new ReadWriteWork(stage).play(),
 };

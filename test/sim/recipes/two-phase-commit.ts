@@ -26,7 +26,7 @@ class CommitWork {
     const taking = stage.clients.map((client) => this.#participate(client));
     await stage.repeat((client) => this.#transact(client));
     const children = async (): Promise<number> => (await stage.witness.exists(path))?.numChildren ?? 0;
-    await stage.ensemble.until(async () => (await children()) === 0, 15_000);
+    await stage.eventually("commit: after quiet all are finished", 15_000, async () => (await children()) === 0);
     for (const [payload, decision] of this.#told) this.#sameOutcome(payload, decision);
     for (const decision of this.#outcomes.values()) stage.mark(`a decision to ${decision}`);
     this.#stop.abort();
@@ -81,8 +81,9 @@ export const recipe: RecipeWorkload = {
   plays: ["transact", "participate"],
   marks: ["a decision to commit", "a decision to abort"],
   bugs: [
-    { name: "a timeout decides alone", seed: 4 },
-    { name: "a commit needs no votes", seed: 1 },
+    { name: "a timeout decides alone", breaks: "commit: all or none", seed: 1 },
+    { name: "a commit needs no votes", breaks: "commit: none against a vote", seed: 1 },
+    { name: "a dead coordinator is waited for", breaks: "commit: after quiet all are finished", seed: 1 },
   ],
   play: (stage) => new CommitWork(stage).play(),
 };

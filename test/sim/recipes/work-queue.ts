@@ -2,10 +2,10 @@
  * The work queue: every item that was put is done at least once, one at a time has a claim on it by the clock, tokens rise, no item comes back
  * after its ack, and when all is quiet the queue is empty.
  */
-import { type Client, ZabraError } from "../../../client/index.ts";
+import type { Client } from "../../../client/index.ts";
 import { type Claim, WorkQueue } from "../../../client/recipes/index.ts";
 import { Holders } from "../recipe-harness/holders.ts";
-import type { RecipeStage, RecipeWorkload } from "../recipe-harness/stage.ts";
+import { type RecipeStage, type RecipeWorkload, runInvariants } from "../recipe-harness/stage.ts";
 
 const path = "/queues/q";
 const options = { attemptsMax: 1_000 } as const;
@@ -16,8 +16,8 @@ class QueueWork {
   readonly #holders = new Map<string, Holders>();
   readonly #put = new Set<string>();
   readonly #acked = new Set<string>();
-  /** Acks of unknown outcome. */
-  readonly #perhaps = new Set<string>();
+  /** Worked on to the end, be the ack refused. */
+  readonly #done = new Set<string>();
   #items = 0;
 
   constructor(stage: RecipeStage) {
@@ -32,9 +32,9 @@ class QueueWork {
     });
     await this.#drain();
     for (const queue of this.#queues.values()) queue.close();
-    const lost = [...this.#put].filter((item) => !this.#acked.has(item) && !this.#perhaps.has(item));
+    const lost = [...this.#put].filter((item) => !this.#done.has(item));
     stage.check("queue: every item that was put is done", lost.length === 0, () => lost.join(", "));
-    stage.check("queue: items were done", this.#acked.size > 0);
+    if (this.#acked.size > 0) stage.mark("items done");
   }
 
   #queue(client: Client): WorkQueue {
@@ -53,8 +53,25 @@ class QueueWork {
     this.#put.add(item);
   }
 
+  /** By hand, or for a while by `consume`. */
   async #takeOne(client: Client): Promise<void> {
-    await this.#work(client, await this.#queue(client).take({ timeoutMs: this.#stage.random.between(50, 2_000) }));
+    const { random } = this.#stage;
+    const queue = this.#queue(client);
+    if (random.chance(0.2)) {
+      const stop = new AbortController();
+      const cancel = client.after(random.between(50, 500), () => stop.abort());
+      await queue.consume((claim) => this.#work(client, claim), { signal: stop.signal });
+      return cancel();
+    }
+    const claim = await queue.take({ timeoutMs: random.between(50, 2_000) });
+    try {
+      await this.#work(client, claim);
+      if (random.chance(0.1)) return;
+      await claim.ack();
+      this.#acked.add(claim.text);
+    } finally {
+      await claim[Symbol.asyncDispose]();
+    }
   }
 
   async #work(client: Client, claim: Claim): Promise<void> {
@@ -66,30 +83,22 @@ class QueueWork {
     const holder = holders.add(client, claim);
     try {
       await client.sleep(stage.going && random.chance(0.2) ? random.between(200, 900) : random.between(0, 20));
-      holders.remove(holder);
-      if (random.chance(0.1)) return;
-      await claim.ack();
-      this.#acked.add(claim.text);
-    } catch (error) {
-      if (error instanceof ZabraError && error.outcome === "unknown") this.#perhaps.add(claim.text);
-      throw error;
+      this.#done.add(claim.text);
     } finally {
       holders.remove(holder);
-      await claim[Symbol.asyncDispose]();
     }
   }
 
   async #drain(): Promise<void> {
-    const { witness, ensemble } = this.#stage;
+    const stage = this.#stage;
+    const { witness } = stage;
     const queue = this.#queue(witness);
-    await ensemble.until(async () => {
-      while ((await queue.counts()).items > 0) {
-        const claim = await queue.take({ timeoutMs: 500 }).catch(() => undefined);
-        if (claim === undefined) return false;
-        await this.#work(witness, claim);
-      }
-      return true;
-    }, 15_000);
+    const stop = new AbortController();
+    const consuming = queue.consume((claim) => this.#work(witness, claim), { signal: stop.signal, parallel: 2 });
+    const isEmpty = async (): Promise<boolean> => (await queue.counts()).items === 0;
+    await stage.eventually("queue: empty after quiet", 15_000, isEmpty);
+    stop.abort();
+    await consuming;
   }
 }
 
@@ -97,12 +106,14 @@ export const recipe: RecipeWorkload = {
   name: "work-queue",
   plays: ["WorkQueue", "Claim"],
   clients: 4,
+  marks: ["items done"],
   bugs: [
-    { name: "an ack without its guard", seed: 2 },
-    { name: "a claim outlives its session", seed: 1 },
-    { name: "a grant outlives its deadline", seed: 2 },
-    { name: "an item is tried once", seed: 1 },
-    { name: "an ack leaves its item", seed: 1 },
+    { name: "an ack without its guard", breaks: runInvariants.explained, seed: 2 },
+    { name: "a claim outlives its session", breaks: "queue: empty after quiet", seed: 1 },
+    { name: "a grant outlives its deadline", breaks: "queue: at most 1 hold", seed: 2 },
+    { name: "a token forgets the epoch", breaks: "queue: tokens rise", seed: 1 },
+    { name: "an item is tried once", breaks: "queue: every item that was put is done", seed: 5 },
+    { name: "an ack leaves its item", breaks: "queue: no item comes back after its ack", seed: 1 },
   ],
   play: (stage) => new QueueWork(stage).play(),
 };

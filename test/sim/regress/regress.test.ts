@@ -4,10 +4,10 @@ import { schedules } from "../scenario/all.ts";
 import { run } from "../swarm.ts";
 import { regressions } from "./seeds.ts";
 
-t.setTimeout(600_000);
+t.setTimeout(900_000);
 
 for (const { seed, what, scenario, pace } of regressions) {
-  t.test(`${seed}: ${what}`, { timeout: 120_000 }, (t) => {
+  t.test(`${seed}: ${what}`, (t) => {
     t.equal(run({ seed, mode: "swarm", quick: true, pace: pace ?? "usual" }).violation?.message, undefined);
     if (scenario !== undefined)
       t.ok(

@@ -3,9 +3,9 @@ import t from "tap";
 import type { Schedule } from "./schedules.ts";
 
 export function playAll(scenarios: readonly Schedule[]): void {
-  t.setTimeout(1_200_000);
+  t.setTimeout(900_000);
   for (const scenario of scenarios) {
-    t.test(scenario.name, { timeout: 300_000 }, (t) => {
+    t.test(scenario.name, (t) => {
       const seen = new Set<string>();
       for (let seed = 1; seed <= scenario.seeds; seed += 1) {
         try {

@@ -135,6 +135,7 @@ export class VirtualEnsemble {
           random: this.#random.fork(`server ${id}`),
           trace: this.#trace,
           watcher,
+          keepsPlatter: false,
         }),
       );
   }
