@@ -2,7 +2,7 @@
  * The checkers' own tests: what breaks a promise must be refused, by the check that is about it, and its honest twin
  * accepted. No check is left out.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { openAcl } from "../../../src/model/acl.ts";
@@ -237,7 +237,7 @@ t.test("I-9, I-10: damage, and what is committed", (t) => {
 });
 
 t.test("I-13, I-14: leases", (t) => {
-  const leases = new invariants.OneLeaseHolder(tinyLimits, 3);
+  const leases = new invariants.OneLeaseHolder(tinyLimits, 3, new invariants.MembersCount(3));
   for (const id of [1, 2, 3]) leases.add(id, new SimClock(0, 1, 0, 0));
   const beat = { type: "heartbeat", epoch: makeEpoch(1), id: 1 } as const;
   const ack = { ...beat, type: "heartbeatAck", applied: z(1, 1), digestHigh: 0, digestLow: 0 } as const;
@@ -457,6 +457,35 @@ t.test("I-20: streams and watches", (t) => {
   t.end();
 });
 
+t.test("I-24: members", (t) => {
+  const membership = new invariants.MembersCount(3);
+  const only = "only members count";
+  const ackNewLeader = { type: "ack", epoch: makeEpoch(4), zxid: z(1, 2), newLeader: true } as unknown as PeerMessage;
+  membership.onSend(4, 1, { ...vote(1, z(1, 2)), counts: false } as PeerMessage);
+  fails(t, only, () => membership.onSend(4, 1, vote(1, z(1, 2))), /server 4 votes/);
+  fails(t, only, () => membership.onSend(2, 1, vote(5, z(1, 2))), /server 5 is a candidate/);
+  membership.onSend(2, 1, { ...followerInfo(0), rejoining: true } as PeerMessage);
+  fails(t, only, () => membership.onSend(2, 1, upToDate(3, z(1, 2))), /server 2 leads/);
+  const ackEpoch = { type: "ackEpoch", epoch: makeEpoch(4), counts: true } as unknown as PeerMessage;
+  fails(t, only, () => membership.onSend(2, 1, ackEpoch), /server 2 confirms/);
+  membership.onSend(2, 1, ackNewLeader);
+  t.notOk(membership.isMember(2), "an ACK of another NEWLEADER");
+  membership.onSend(1, 2, newLeader(4, z(1, 2)));
+  membership.onSend(2, 1, ackNewLeader);
+  t.ok(membership.isMember(2));
+  membership.onSend(2, 1, ackEpoch);
+  t.end();
+});
+
+t.test("I-28: two runs of a seed", (t) => {
+  const same = new invariants.SameRun();
+  const ran = (hash: number, events: number) => ({ seed: 1, trace: { hash }, scheduler: { events } }) as Cluster;
+  same.judge(ran(1, 2), ran(1, 2));
+  fails(t, "the same seed gives the same run", () => same.judge(ran(1, 2), ran(2, 2)));
+  fails(t, "the same seed gives the same run", () => same.judge(ran(1, 2), ran(1, 3)));
+  t.end();
+});
+
 t.test("I-26: bounds", (t) => {
   const bounds = new invariants.Bounds(tinyLimits);
   const status = { id: 1, outstanding: 0, watches: 0, streams: 0, connections: 1 } as Status;
@@ -548,13 +577,25 @@ t.test("every check has been shown to fail", (t) => {
   t.end();
 });
 
-t.test("every invariant is a file, and says which it is", (t) => {
-  for (const [id, file] of invariants.inOrder) {
-    const opening = readFileSync(join(top, "test/sim/check", file), "utf8").split("*/")[0] ?? "";
-    t.match(opening, new RegExp(`${id}\\b`), file);
-  }
+t.test("every invariant is a file that says which it is, and is judged in every world", (t) => {
+  const folder = join(top, "test/sim/check");
+  const source = (file: string): string => readFileSync(join(folder, file), "utf8");
+  for (const [id, file] of invariants.inOrder) t.match(source(file).split("*/")[0], new RegExp(`${id}\\b`), `${id}: ${file}`);
   const ids = new Set(invariants.inOrder.map(([id]) => id));
-  for (let i = 1; i <= 27; i += 1) if (i !== 24) t.ok(ids.has(`I-${i}`), `I-${i}`);
-  for (let i = 1; i <= 7; i += 1) t.ok(ids.has(`L-${i}`), `L-${i}`);
+  const wanted = [...Array.from({ length: 28 }, (_, i) => `I-${i + 1}`), ...Array.from({ length: 7 }, (_, i) => `L-${i + 1}`)];
+  t.same([...ids].sort(), wanted.sort());
+  const files = readdirSync(folder).filter((file) => !file.endsWith(".test.ts") && source(file).includes("extends Invariant"));
+  t.same(
+    files.sort(),
+    [...new Set(invariants.inOrder.map(([, file]) => file))].sort(),
+    "every file of an invariant has a number",
+  );
+  const judged = new Cluster({ seed: 1, voters: 3, observers: 0, clients: 1 }).checks.invariants().map((one) => one.constructor);
+  const all = Object.values(invariants).filter((value) => typeof value === "function");
+  t.same(
+    all.filter((one) => !judged.includes(one)).map((one) => one.name),
+    [],
+  );
+  t.equal(all.length, files.length, "one invariant a file");
   t.end();
 });

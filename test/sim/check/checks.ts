@@ -25,6 +25,7 @@ import { GlobalPrimaryOrder } from "./global-primary-order.ts";
 import { LeaseHolderIsLatest } from "./lease-holder-is-latest.ts";
 import { Liveness } from "./liveness.ts";
 import { Marks } from "./marks.ts";
+import { MembersCount } from "./members-count.ts";
 import { Model } from "./model.ts";
 import { NewLeaderAtom } from "./newleader-atom.ts";
 import { NoEarlyExpiry } from "./no-early-expiry.ts";
@@ -37,6 +38,7 @@ import { PrimaryOrder } from "./primary-order.ts";
 import { RegisterSearch } from "./register-search.ts";
 import { ReplicaIdentity } from "./replica-identity.ts";
 import { Replies } from "./replies.ts";
+import { SameRun } from "./same-run.ts";
 import { TotalOrder } from "./total-order.ts";
 import { TtlNodes } from "./ttl.ts";
 import { Check, Invariant, Violation } from "./violation.ts";
@@ -65,6 +67,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
   readonly damage = new Damage();
   readonly neverLost: CommittedNeverLost;
   readonly durability: DurableQuorum;
+  readonly membership: MembersCount;
   readonly promises: OneLeaseHolder;
   readonly latestLease: LeaseHolderIsLatest;
   readonly registers = new RegisterSearch();
@@ -75,6 +78,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
   readonly identity = new ReplicaIdentity();
   readonly oldLinks = new OldLinks();
   readonly bounds: Bounds;
+  readonly sameRun = new SameRun();
   readonly liveness = new Liveness();
   readonly healthy = new Check("no server stops by itself");
   /** Coverage marks: how often each named thing was seen. */
@@ -95,7 +99,8 @@ export class Checks implements ServerWatcher, ClientWatcher {
     this.newLeader = new NewLeaderAtom(this.ghost, platters);
     this.neverLost = new CommittedNeverLost(this.ghost, platters);
     this.durability = new DurableQuorum(this.ghost, platters);
-    this.promises = new OneLeaseHolder(parts.limits, parts.voters);
+    this.membership = new MembersCount(parts.voters);
+    this.promises = new OneLeaseHolder(parts.limits, parts.voters, this.membership);
     this.latestLease = new LeaseHolderIsLatest(this.promises);
     this.replies = new Replies(this.durability, this.model, this.txns);
     this.ttl = new TtlNodes(this.ghost, this.model, this.txns, parts.limits.clock_drift_max, parts.voters > 1);
@@ -125,15 +130,19 @@ export class Checks implements ServerWatcher, ClientWatcher {
     });
   }
 
-  /** Every check, for reports and for the vacuity gate: those of every invariant that is a field here, or of a field. */
-  all(): Check[] {
-    const found: Check[] = [this.healthy];
+  /** All that are fields here, or fields of a field. */
+  invariants(): Invariant[] {
+    const found = new Set<Invariant>();
     for (const value of Object.values(this)) {
-      if (value instanceof Invariant) found.push(...checksOf(value));
-      else if (value instanceof Object)
-        for (const inner of Object.values(value)) if (inner instanceof Invariant) found.push(...checksOf(inner));
+      const inner = value instanceof Object ? Object.values(value) : [];
+      for (const one of [value, ...inner]) if (one instanceof Invariant) found.add(one);
     }
-    return [...new Set(found)];
+    return [...found];
+  }
+
+  /** Every check, for reports and for the vacuity gate. */
+  all(): Check[] {
+    return [this.healthy, ...this.invariants().flatMap((one) => Object.values(one).filter((value) => value instanceof Check))];
   }
 
   // ---- links
@@ -144,6 +153,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
     this.epochs.onSend(from, message);
     this.newLeader.onSend(from, to, message);
     this.neverLost.onSend(from, message, "epoch" in message ? this.newLeader.historyOf(message.epoch) : undefined);
+    this.membership.onSend(from, to, message);
     this.marks.onSend(from, to, message);
     this.promises.onSend(from, to, message, at, at);
     if (message.type === "commit") this.ghost.onCommitted(message.zxid, from, at);
@@ -176,6 +186,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
   wiped(server: SimServer): void {
     this.damage.noticed(server.id);
     this.epochs.onWipe(server.id);
+    this.membership.onWipe(server.id);
     this.neverLost.onWipe(server.id);
   }
 
@@ -261,8 +272,4 @@ export class Checks implements ServerWatcher, ClientWatcher {
     this.replies.finish(this.#p.history.operations);
     this.registers.finish(this.#p.history.operations);
   }
-}
-
-function checksOf(invariant: Invariant): Check[] {
-  return Object.values(invariant).filter((value) => value instanceof Check);
 }

@@ -2,7 +2,6 @@
  * The invariants, one file each, in the order of their numbers; checks.ts puts them together and tells each what it judges. Behind
  * them stand the books that nobody else keeps: the ghost log of all that was ever broadcast (ghost-log.ts), a second, naive
  * tree (model.ts), what power cuts would leave (platters.ts), and coverage marks (marks.ts).
- * I-24 (joint quorums) waits for changes of membership; I-28 (the same seed gives the same run) is a test, sim.test.ts.
  */
 export { Agreement } from "./agreement.ts";
 export { Bounds } from "./bounds.ts";
@@ -21,6 +20,7 @@ export { LateServersRejoin } from "./late-servers-rejoin.ts";
 export { LeaseHolderIsLatest } from "./lease-holder-is-latest.ts";
 export { LinearizableReads } from "./linearizable-reads.ts";
 export { LogShape } from "./log-shape.ts";
+export { MembersCount } from "./members-count.ts";
 export { NewLeaderAtom } from "./newleader-atom.ts";
 export { NoEarlyExpiry } from "./no-early-expiry.ts";
 export { NoOrphan } from "./no-orphan.ts";
@@ -33,6 +33,7 @@ export { QueuesDrain } from "./queues-drain.ts";
 export { RegisterSearch } from "./register-search.ts";
 export { ReplicaIdentity } from "./replica-identity.ts";
 export { ReplicasConverge } from "./replicas-converge.ts";
+export { SameRun } from "./same-run.ts";
 export { SessionOrder } from "./session-order.ts";
 export { Stats } from "./stats.ts";
 export { StreamsCatchUp } from "./streams-catch-up.ts";
@@ -67,9 +68,11 @@ export const inOrder: readonly (readonly [id: string, file: string, says: string
   ["I-21", "stats.ts", "the algebra of stats"],
   ["I-22", "replica-identity.ts", "replicas are alike"],
   ["I-23", "tree-of-the-log.ts", "snapshot and log make the state"],
+  ["I-24", "members-count.ts", "only members count"],
   ["I-25", "old-links.ts", "messages of old links do nothing"],
   ["I-26", "bounds.ts", "everything is bounded"],
   ["I-27", "no-orphan.ts", "what failed is not applied"],
+  ["I-28", "same-run.ts", "the same seed gives the same run"],
   ["L-1", "one-leader-serves.ts", "one leader, and all serve"],
   ["L-2", "calls-end.ts", "every call ends"],
   ["L-3", "replicas-converge.ts", "replicas come together"],

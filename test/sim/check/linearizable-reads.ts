@@ -1,7 +1,7 @@
 /**
  * I-15, linearizability by the witness of zxids: what a read or a write shows is not older than what any client had been
  * shown, in true time, before it was called. And a learner believes committed only what its leader has said. (One register is
- * judged without zxids: wgl.ts.)
+ * judged without zxids: register-search.ts.)
  */
 import { formatZxid, type Zxid } from "../../../src/model/zxid.ts";
 import type { Status } from "../../../src/replica/status.ts";

@@ -7,6 +7,7 @@
 import { type Limits, leaseMs } from "../../../src/model/limits.ts";
 import type { PeerMessage } from "../../../src/zab/message.ts";
 import type { SimClock } from "../clock.ts";
+import type { MembersCount } from "./members-count.ts";
 import { Check, Invariant } from "./violation.ts";
 
 interface Member {
@@ -32,15 +33,15 @@ export class OneLeaseHolder extends Invariant {
   readonly exclusive = new Check("one lease holder in true time");
   readonly #limits: Limits;
   readonly #voters: number;
+  readonly #membership: MembersCount;
   readonly #members = new Map<number, Member>();
   readonly #leases = new Map<number, LeaseGhost>();
-  /** Wiped servers that have not been made members again: their acks count nowhere. */
-  readonly #rejoining = new Set<number>();
   /** Off while some clock runs outside ±ρ, where the lease promises nothing. */
   enabled = true;
 
-  constructor(limits: Limits, voters: number) {
+  constructor(limits: Limits, voters: number, membership: MembersCount) {
     super();
+    this.#membership = membership;
     this.#limits = limits;
     this.#voters = voters;
   }
@@ -72,13 +73,9 @@ export class OneLeaseHolder extends Invariant {
     const member = this.#members.get(from);
     if (member === undefined) return;
     const now = member.clock.monotonic(at);
-    if (message.type === "followerInfo" && message.rejoining) {
-      this.#rejoining.add(from);
-      // It becomes a member only by a leader that a quorum *without it* has confirmed after this message: whoever its
-      // earlier process promised anything to has lost that quorum, or is that leader.
-      member.bootUntil = Number.NEGATIVE_INFINITY;
-    }
-    if (message.type === "ack" && message.newLeader) this.#rejoining.delete(from);
+    // A server that rejoins becomes a member only by a leader that a quorum *without it* has confirmed after this message:
+    // whoever its earlier process promised anything to has lost that quorum, or is that leader.
+    if (message.type === "followerInfo" && message.rejoining) member.bootUntil = Number.NEGATIVE_INFINITY;
     switch (message.type) {
       case "heartbeat":
         return this.#onHeartbeat(from, message.epoch, message.id, turnAt);
@@ -151,8 +148,7 @@ export class OneLeaseHolder extends Invariant {
 
   #onAck(from: number, to: number, epoch: number, id: number): void {
     const lease = this.#leases.get(epoch);
-    // Voters have the lowest ids; observers' acks count nowhere.
-    if (lease === undefined || lease.leader !== to || from > this.#voters || this.#rejoining.has(from)) return;
+    if (lease === undefined || lease.leader !== to || !this.#membership.isMember(from)) return;
     lease.acked.set(from, Math.max(id, lease.acked.get(from) ?? 0));
     const ids = [...lease.acked.values()].sort((a, b) => b - a);
     const needed = Math.floor(this.#voters / 2);
