@@ -286,7 +286,8 @@ export class SimServer implements PeerHost {
     if (reason === undefined) return false;
     this.#failing.delete(what);
     if (mutant(what === "disk" ? "a failed sync is tried again" : "a failed store commit is ignored")) return true;
-    this.expectHalt = new RegExp(reason);
+    // Disk and store may fail in one turn: the process ends for whichever it hears of first.
+    this.expectHalt = new RegExp(this.expectHalt === undefined ? reason : `${this.expectHalt.source}|${reason}`);
     if (reason === "EIO") this.disk.failSync(this.#parts.scheduler.now);
     this.deliver(what === "disk" ? { type: "diskFailed", reason } : { type: "storeFailed", reason });
     return true;

@@ -152,7 +152,7 @@ function namedSnapshot(seed: number, trace: Trace): string[] {
 function quietCandidate(seed: number, trace: Trace): string[] {
   const limits = { history_txns_min: 8, history_bytes_min: 256, history_bytes_max: 2_048, log_segment_bytes: 4_096 };
   // Slow enough that votes cross each other and the election's end.
-  const network = { ...calmNetwork, latencyMs: 10, jitterMs: 25 };
+  const network = { ...calmNetwork, latencyMs: 30, jitterMs: 40 };
   const stage = new Stage(seed, { clients: 1, sessionTimeoutMs: 20_000, limits, network, ...traced(trace) });
   const { cluster } = stage;
   stage.start(3);
