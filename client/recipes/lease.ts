@@ -19,8 +19,7 @@ import { type DataInput, type NodeValue, toBytes } from "../data.ts";
 import { unless, ZabraError } from "../error.ts";
 import type { CallOptions } from "../operations.ts";
 import { requireInteger, requireOpen } from "./check.ts";
-import { isSessionLoss } from "./contender.ts";
-import { orAborted, type WaitOptions, withLimit } from "./wait.ts";
+import { isSessionLoss, orAborted, type WaitOptions, withLimit } from "./wait.ts";
 import { untilSessionEnds } from "./when-gone.ts";
 
 export interface LeaderLeaseOptions {

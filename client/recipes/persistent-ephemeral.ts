@@ -14,12 +14,13 @@ import { parentOf } from "../../src/model/path.ts";
 import type { Guard } from "../../src/model/request.ts";
 import type { Stat } from "../../src/model/stat.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
+import { checkSize } from "../chroot.ts";
 import type { Client } from "../client.ts";
-import type { DataInput } from "../data.ts";
+import { type DataInput, toBytes } from "../data.ts";
 import { unless, ZabraError } from "../error.ts";
 import { Listeners } from "../listeners.ts";
 import { requireOpen } from "./check.ts";
-import { goesOn, orAborted, until, type WaitOptions, withLimit } from "./wait.ts";
+import { goesOn, isSessionLoss, orAborted, until, type WaitOptions, withLimit } from "./wait.ts";
 import { untilSessionEnds, whenGone } from "./when-gone.ts";
 
 export type KeeperState = "absent" | "waiting" | "held" | "ended";
@@ -37,18 +38,19 @@ export class PersistentEphemeral {
   readonly #ran: Promise<void>;
   readonly #stopListening: () => void;
   #state: KeeperState = "absent";
-  #data: DataInput;
+  #data: Uint8Array | undefined;
   #czxid: Zxid | undefined;
   #owner: SessionId | undefined;
   #sessions: SessionId[] = [];
   #retryMs = retryMsMin;
 
-  /** Begins at once; `ready` tells when the node is there. Missing parents are made, as containers. Throws BAD_ARGUMENTS and CLOSED. */
+  /** Begins at once; `ready` tells when the node is there. Missing parents are made, as containers. Throws BAD_ARGUMENTS, LIMIT and CLOSED. */
   constructor(client: Client, path: string, data?: DataInput) {
     requireOpen(client, path);
     this.#client = client;
     this.path = path;
-    this.#data = data;
+    this.#data = toBytes(data);
+    checkSize([path], [this.#data]);
     this.#stopListening = client.onState(() => this.#checkSession());
     this.#ran = this.#run();
   }
@@ -82,11 +84,19 @@ export class PersistentEphemeral {
     return withLimit(this.#client, this.path, options, (signal) => until(this, () => this.#state === "held", signal));
   }
 
-  /** Replaces the data, of this node and of those made after it. Resolves when the node shows it. Rejects as `ready`, and with LIMIT. */
+  /** Replaces the data, of this node and of those made after it. Resolves when the node shows it. Rejects as `ready`, and with LIMIT: then the data stays. */
   async set(data: DataInput, options: WaitOptions = {}): Promise<void> {
-    this.#data = data;
-    if (this.#state !== "held") return this.ready(options);
-    await withLimit(this.#client, this.path, options, (signal) => orAborted(this.#write(), signal));
+    const bytes = toBytes(data);
+    checkSize([this.path], [bytes]);
+    this.#data = bytes;
+    await withLimit(this.#client, this.path, options, async (signal) => {
+      for (let isShown = false; !isShown; ) {
+        await until(this, () => this.#state === "held", signal);
+        const czxid = this.#czxid;
+        isShown = await orAborted(this.#write(), signal);
+        if (!isShown) await until(this, () => this.#czxid !== czxid, signal);
+      }
+    });
   }
 
   /** Deletes the node and keeps it no longer. Resolves when it is gone, be it with its session, which may be while no server can be reached; never rejects. */
@@ -133,7 +143,7 @@ export class PersistentEphemeral {
     if (this.#data !== data) await this.#write();
   }
 
-  async #createHere(data: DataInput): Promise<Stat> {
+  async #createHere(data: Uint8Array | undefined): Promise<Stat> {
     this.#remember();
     const kind = mutant("a member outlives its process") ? "persistent" : "ephemeral";
     const create = (): Promise<Stat> =>
@@ -182,11 +192,17 @@ export class PersistentEphemeral {
     }
   }
 
-  /** FENCED: it is gone, and will be made again, with this data. */
-  async #write(): Promise<void> {
+  /** Resolves to whether it was written. If not, the node is gone, and will be made again with this data. */
+  async #write(): Promise<boolean> {
     const { guard } = this;
-    if (guard === undefined) return;
-    await unless("FENCED", this.#client.set(this.path, this.#data, { ...untilSessionEnds, guard }));
+    if (guard === undefined) return false;
+    try {
+      await this.#client.set(this.path, this.#data, { ...untilSessionEnds, guard });
+      return true;
+    } catch (error) {
+      if (ZabraError.from(error).code !== "FENCED" && !isSessionLoss(this.#client, error)) throw error;
+      return false;
+    }
   }
 
   async #recover(error: ZabraError): Promise<void> {

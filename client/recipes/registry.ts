@@ -152,8 +152,15 @@ export class Registration {
   /** Changes what it says about itself. Resolves when it is listed like that. Rejects with BAD_ARGUMENTS, LIMIT, TIMEOUT, ABORTED, CLOSED. */
   async update(description: InstanceDescription, options: WaitOptions = {}): Promise<void> {
     checkDescription(description);
-    this.#description = { ...this.#description, ...description };
-    await this.#write(options);
+    const before = this.#description;
+    this.#description = { ...before, ...description };
+    try {
+      await this.#write(options);
+    } catch (thrown) {
+      const error = ZabraError.from(thrown, this.path);
+      if (error.code === "LIMIT") this.#description = before;
+      throw error;
+    }
   }
 
   /**
