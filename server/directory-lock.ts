@@ -4,10 +4,12 @@
  * time, is stale and is taken over. Checked once at start by `main` and by the embedding API. It
  * guards against the common mistake (two servers on one directory of one machine), not against two
  * containers that share a volume and not their process ids.
+ * A stale lock also tells that the owner before did not end cleanly, and whether what such an end calls for (a check of the
+ * store) had come to its end when it died.
  */
 
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError } from "./config.ts";
 
@@ -15,7 +17,12 @@ interface Owner {
   readonly pid: number;
   readonly started: string;
   readonly token: string;
+  /** The owner before it died, and the store has not been checked since. */
+  readonly unchecked?: boolean;
 }
+
+/** How the owner before ended: cleanly (or there was none), not cleanly, or so and before the check that an earlier death had called for was done. */
+export type EarlierEnd = "clean" | "died" | "died unchecked";
 
 export const lockName = "zabra.lock";
 
@@ -24,19 +31,29 @@ const held = new Set<string>();
 
 export class DirectoryLock {
   readonly #directory: string;
+  readonly #owner: Owner;
+  readonly earlier: EarlierEnd;
 
   /** Throws ConfigError when another server uses the directory. The directory exists. */
   constructor(directory: string) {
     this.#directory = realpathSync(directory);
     if (held.has(this.#directory)) throw inUse(directory, process.pid);
     const path = join(this.#directory, lockName);
-    const owner: Owner = { pid: process.pid, started: startTime(process.pid), token: randomBytes(8).toString("hex") };
+    this.#owner = { pid: process.pid, started: startTime(process.pid), token: randomBytes(8).toString("hex") };
     try {
-      if (!tryCreate(path, owner)) takeOver(path, owner, directory);
+      this.earlier = tryCreate(path, this.#owner) ? "clean" : takeOver(path, this.#owner, directory);
     } catch (error) {
       throw error instanceof ConfigError ? error : notWritable(directory, error);
     }
     held.add(this.#directory);
+  }
+
+  /** The check that the earlier owner's death called for is done. */
+  checked(): void {
+    const path = join(this.#directory, lockName);
+    const aside = `${path}.${this.#owner.token}.tmp`;
+    writeFileSync(aside, JSON.stringify(this.#owner));
+    renameSync(aside, path);
   }
 
   release(): void {
@@ -45,7 +62,7 @@ export class DirectoryLock {
   }
 }
 
-function takeOver(path: string, owner: Owner, directory: string): void {
+function takeOver(path: string, owner: Owner, directory: string): EarlierEnd {
   const other = readOwner(path);
   if (other !== undefined && isAlive(other)) throw inUse(directory, other.pid);
   // Renamed before it is removed: of two servers that find the same stale lock, one gets ENOENT.
@@ -56,7 +73,8 @@ function takeOver(path: string, owner: Owner, directory: string): void {
   } catch {
     // Somebody was faster; the create below decides.
   }
-  if (!tryCreate(path, owner)) throw inUse(directory, readOwner(path)?.pid ?? 0);
+  if (!tryCreate(path, { ...owner, unchecked: true })) throw inUse(directory, readOwner(path)?.pid ?? 0);
+  return other?.unchecked === true ? "died unchecked" : "died";
 }
 
 function tryCreate(path: string, owner: Owner): boolean {
@@ -75,9 +93,9 @@ function readOwner(path: string): Owner | undefined {
   try {
     const value: unknown = JSON.parse(readFileSync(path, "utf8"));
     if (typeof value !== "object" || value === null) return undefined;
-    const { pid, started, token } = value as Partial<Owner>;
+    const { pid, started, token, unchecked = false } = value as Partial<Owner>;
     return typeof pid === "number" && typeof started === "string" && typeof token === "string"
-      ? { pid, started, token }
+      ? { pid, started, token, unchecked: unchecked === true }
       : undefined;
   } catch {
     return undefined;

@@ -1,6 +1,6 @@
 /** One server a data directory; a dead server's lock does not keep the next one out. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
@@ -42,6 +42,31 @@ t.test("a lock of a dead process, or of a process id that was given anew, is tak
   }
   writeFileSync(join(path, lockName), "torn");
   t.doesNotThrow(() => new DirectoryLock(path).release(), "a torn lock is stale");
+});
+
+t.test("it tells how the owner before ended", async (t) => {
+  const path = directory(t);
+  const dead = { pid: spawnSync(process.execPath, ["-e", "0"]).pid, started: "1", token: "x" };
+  const first = new DirectoryLock(path);
+  t.equal(first.earlier, "clean");
+  const held = JSON.parse(readFileSync(join(path, lockName), "utf8"));
+  first.release();
+  writeFileSync(join(path, lockName), JSON.stringify({ ...held, ...dead }));
+  const second = new DirectoryLock(path);
+  t.equal(second.earlier, "died");
+  const unchecked = JSON.parse(readFileSync(join(path, lockName), "utf8"));
+  second.checked();
+  const checked = JSON.parse(readFileSync(join(path, lockName), "utf8"));
+  second.release();
+  for (const [left, earlier] of [
+    [unchecked, "died unchecked"],
+    [checked, "died"],
+  ] as const) {
+    writeFileSync(join(path, lockName), JSON.stringify({ ...left, ...dead }));
+    const lock = new DirectoryLock(path);
+    t.equal(lock.earlier, earlier);
+    lock.release();
+  }
 });
 
 function startTimeOf(pid: number): string {
