@@ -142,7 +142,7 @@ class Install implements SnapshotInstall {
     this.generation = parts.generation;
     this.#chunkBytes = options.limits.snapshot_chunk_bytes;
     this.log = createLog({ disk: drivers.disk, tokens, directory: `log-${this.generation}`, limits: options.limits }, parts.zxid);
-    this.kv = drivers.openStore(`store-${this.generation}`);
+    this.kv = drivers.openStore(`store-${this.generation}`, true);
     this.#sink = new SnapshotSink(this.kv, tokens);
   }
 
@@ -171,7 +171,7 @@ class Install implements SnapshotInstall {
     const opening = openStore({ kv: this.kv, tokens, limits: options.limits });
     assert(opening.type === "ok", "an installed store must open");
     const { log, kv, generation } = this;
-    return { epochs, log, store: opening.store, kv, generation, fresh: false, leftovers: [] };
+    return { epochs, log, store: opening.store, kv, generation, treeless: false, fresh: false, leftovers: [] };
   }
 
   onStoreCommitted(token: number): boolean {

@@ -20,7 +20,7 @@ import { type Zxid, zeroZxid } from "../model/zxid.ts";
 import type { KeyValue } from "./key-value.ts";
 import type { Store, StoreImage, Znode } from "./store.ts";
 import { ZnodeCache } from "./store-cache.ts";
-import { DamagedStoreError, damageText } from "./store-error.ts";
+import { damageText } from "./store-error.ts";
 import { Flush } from "./store-flush.ts";
 import { Generation, removed } from "./store-generation.ts";
 import { PinnedImage } from "./store-image.ts";
@@ -317,7 +317,7 @@ export class WriteBehindStore implements Store {
   verifyAll(step: number): ScrubProgress {
     const pairs = this.#kv.range(this.#scrubKey, endKey, step);
     for (const [key, value] of pairs) {
-      if (!isSound(key, value)) return { checked: pairs.length, done: false, damage: new DamagedStoreError(key).message };
+      if (!isSound(key, value)) return { checked: pairs.length, done: false, damage: damageText(key) };
     }
     const last = pairs[pairs.length - 1];
     const done = pairs.length < step || last === undefined;

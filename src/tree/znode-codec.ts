@@ -10,7 +10,7 @@ import type { NodeKind } from "../model/request.ts";
 import type { SessionId, Zxid } from "../model/zxid.ts";
 import { copiedData } from "./kept-data.ts";
 import type { Znode } from "./store.ts";
-import { DamagedStoreError } from "./store-error.ts";
+import { damagedValue } from "./store-error.ts";
 import { appliedKey, keySeed } from "./store-keys.ts";
 
 const kinds: readonly NodeKind[] = ["persistent", "ephemeral", "container", "ttl"];
@@ -179,7 +179,7 @@ export function isSound(key: Uint8Array, value: Uint8Array): boolean {
 }
 
 function demandSound(key: Uint8Array, value: Uint8Array): void {
-  if (!isSound(key, value)) throw new DamagedStoreError(key);
+  if (!isSound(key, value)) throw damagedValue(key);
 }
 
 /** A stored record's payload, copied: `value` may be a buffer that the driver uses again. Throws DamagedStoreError on a bad checksum. */

@@ -54,6 +54,8 @@ export class SimKeyValue implements KeyValue {
   #process = 1;
   #open = true;
   images = 0;
+  /** Why it must not be used again. */
+  condemned: string | undefined;
 
   constructor(random: RandomSource, options: SimKeyValueOptions = {}) {
     this.#random = random;
@@ -91,6 +93,10 @@ export class SimKeyValue implements KeyValue {
     this.#lastMs = committedAtMs;
     const syncedAtMs = committedAtMs + this.#random.below(this.#syncMsMax + 1);
     this.#submitted.push({ token, writes: writes.map(copyWrite), committedAtMs, syncedAtMs, before: [] });
+  }
+
+  condemn(reason: string): void {
+    this.condemned ??= reason;
   }
 
   /** A later `open` finds what is durable; nothing completes any more. */
@@ -144,6 +150,11 @@ export class SimKeyValue implements KeyValue {
     return pair[0];
   }
 
+  /** Flips one bit of every stored value. */
+  corruptAll(): void {
+    for (const [key, value] of [...this.#content.pairs.values()]) this.flip(key, this.#random.below(value.length * 8));
+  }
+
   flip(key: Uint8Array, bit: number): void {
     const pair = must(this.#content.pairs.get(idOf(key)), "there is no such key to damage");
     const value = pair[1].slice();
@@ -175,6 +186,8 @@ export class SimKeyValue implements KeyValue {
     this.#unsynced = [];
     this.#submitted = [];
     this.#prepared = [];
+    this.#open = true;
+    this.condemned = undefined;
   }
 
   /** For checks: true while `process` is the one that runs. */

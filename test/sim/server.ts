@@ -18,6 +18,7 @@ import type { EnsembleMember } from "../../src/replica/options.ts";
 import { Replica } from "../../src/replica/replica.ts";
 import type { Status } from "../../src/replica/status.ts";
 import type { KeyValue } from "../../src/tree/key-value.ts";
+import { DamagedStoreError } from "../../src/tree/store-error.ts";
 import { recordKey } from "../../src/tree/store-keys.ts";
 import { sealValue } from "../../src/tree/znode-codec.ts";
 import type { SimClock } from "./clock.ts";
@@ -161,7 +162,7 @@ export class SimServer implements PeerHost {
           foundAboveEpoch: zeroEpoch,
           freshClusterId: `c${random.next().toString(16)}`,
         },
-        { disk: this.#driver(), openStore: (directory) => this.#openStore(directory) },
+        { disk: this.#driver(), openStore: (directory, anew) => this.#openStore(directory, anew) },
       );
     } catch (error) {
       this.#halt(70, `start: ${error instanceof Error ? error.message : String(error)}`, error);
@@ -243,8 +244,10 @@ export class SimServer implements PeerHost {
 
   // ---- drivers
 
-  #openStore(directory: string): KeyValue {
+  #openStore(directory: string, anew: boolean): KeyValue {
     let store = this.stores.get(directory);
+    if (store !== undefined && anew) store.wipe();
+    if (store?.condemned !== undefined) throw new DamagedStoreError(store.condemned);
     if (store === undefined) {
       store = new SimKeyValue(this.#parts.random.fork(`store ${directory}`));
       this.stores.set(directory, store);
