@@ -84,7 +84,7 @@ export function condemn(directory: string, reason: string): void {
 /**
  * A process that was killed between LMDB's write of its meta page and the end of the sync leaves a
  * transaction that is visible and perhaps not durable. Syncing first makes what we are about to
- * read durable.
+ * read durable, unless a sync of it has failed already: so the core counts nothing as durable before a commit of its own.
  */
 export function makeDurable(directory: string): void {
   const file = join(directory, "data.mdb");

@@ -9,12 +9,16 @@
  * - A generation is dropped only when its flush is committed *and* the driver's reads show it.
  * - `flushedZxid` moves only when a flush is synced: log retention and log pins rest on it, because what
  *   is merely committed may be gone after a power cut.
+ * - What is found at opening is visible and maybe not durable: a failed sync leaves its pages in the page cache, where they count as clean, and a
+ *   restarted process reads them (fsyncgate, 2018). So nothing counts as flushed until this process has committed and synced
+ *   something itself, which it does at once: that commit's pages lead to all that are older.
  * - A value whose checksum is wrong is never returned: DamagedStoreError stops the server.
  *
  * Called by the replica (flushes, images, completions) and by the tree (reads and puts).
  */
 import { assert } from "../model/assert.ts";
 import type { Limits } from "../model/limits.ts";
+import { mutant } from "../model/mutant.ts";
 import type { TokenSource } from "../model/tokens.ts";
 import { type Zxid, zeroZxid } from "../model/zxid.ts";
 import type { KeyValue } from "./key-value.ts";
@@ -79,6 +83,8 @@ export class WriteBehindStore implements Store {
   /** Applied zxid of the last flush begun. Invariant: flushed ≤ flushing ≤ applied. */
   #flushingZxid: Zxid;
   #flushedZxid: Zxid;
+  /** What was found at opening is durable. */
+  #confirmed: boolean;
   /** Something was put since the last setApplied: no flush and no image may cut through a txn. */
   #insideTxn = false;
   /** When `shouldFlush` first saw something unflushed. */
@@ -96,7 +102,8 @@ export class WriteBehindStore implements Store {
     this.#flushToken = options.tokens.next();
     this.#applied = applied;
     this.#flushingZxid = applied;
-    this.#flushedZxid = applied;
+    this.#confirmed = applied === zeroZxid || mutant("what the store shows is durable");
+    this.#flushedZxid = this.#confirmed ? applied : zeroZxid;
   }
 
   // ---- reads
@@ -173,7 +180,7 @@ export class WriteBehindStore implements Store {
 
   // ---- flushes
 
-  /** appliedZxid of the last flush whose sync has completed: what a power cut leaves. */
+  /** appliedZxid of the last flush of this process whose sync has completed: what a power cut leaves. 0 before the first. */
   get flushedZxid(): Zxid {
     return this.#flushedZxid;
   }
@@ -198,8 +205,9 @@ export class WriteBehindStore implements Store {
   /** Ask each turn: dirty for long or large, and none in flight; or one is begun and has more to encode. */
   shouldFlush(nowMs: number): boolean {
     if (this.#flush !== undefined) return this.#flush.token === undefined;
-    if (this.#applied === this.#flushingZxid && this.#unflushedBytes() === 0) return false;
     if (this.#insideTxn) return false;
+    if (!this.#confirmed) return true;
+    if (this.#applied === this.#flushingZxid && this.#unflushedBytes() === 0) return false;
     this.#dirtySinceMs ??= nowMs;
     return nowMs - this.#dirtySinceMs >= this.#limits.flush_interval_ms || this.#unflushedBytes() >= this.#limits.flush_bytes;
   }
@@ -242,6 +250,7 @@ export class WriteBehindStore implements Store {
     assert(flush.committed, "a flush commits before it is synced");
     assert(flush.zxid >= this.#flushedZxid, "the flushed zxid must not fall");
     this.#flushedZxid = flush.zxid;
+    this.#confirmed = true;
     this.#flush = undefined;
     return true;
   }

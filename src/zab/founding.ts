@@ -31,6 +31,8 @@ export class Founding {
   readonly #acked = new Set<ServerId>();
   #attempt: string | undefined;
   #announced = "";
+  /** What was found at opening has been saved again. */
+  #reread = false;
   /** What to record as soon as the log's files are durable. */
   #founded: Partial<EpochRecord> | undefined;
   #checked = false;
@@ -53,7 +55,13 @@ export class Founding {
   }
 
   onConnected(peer: ServerId): void {
-    this.#context.send(peer, this.#hello());
+    if (this.#mayTell()) this.#context.send(peer, this.#hello());
+  }
+
+  /** Not before what was found at opening is durable for sure: a killed process may have left it in the page cache alone, and a `founding` told is an ack. */
+  #mayTell(): boolean {
+    this.#reread ||= !this.#context.epochs.saving || mutant("an epoch record is told before it is durable");
+    return this.#reread;
   }
 
   onLost(peer: ServerId): void {
@@ -198,6 +206,7 @@ export class Founding {
 
   /** Says what became durable: acks of FOUND, and `founded` to all. */
   #announce(): void {
+    if (!this.#mayTell()) return;
     const durable = this.#context.epochs.durable;
     const state = `${durable.foundation} ${durable.clusterId}`;
     if (state === this.#announced) return;

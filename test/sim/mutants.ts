@@ -22,6 +22,7 @@ export interface Mutant {
 
 export const mutants: readonly Mutant[] = [
   { name: "an empty server leads a recovered ensemble", from: "recovery", scenario: "recovered from server 1" },
+  { name: "an epoch record is told before it is durable", from: "storage", scenario: "a founding in the page cache alone" },
   { name: "a server leads without its tree", from: "storage", scenario: "two trees are lost" },
   { name: "ack before fsync", from: "M1" },
   { name: "leader counts itself before its fsync", from: "M2" },

@@ -193,7 +193,7 @@ export class SimServer implements PeerHost {
   #endProcess(): void {
     this.disk.kill();
     this.platter.forgetPending();
-    for (const store of this.stores.values()) store.crash();
+    for (const store of this.stores.values()) store.kill();
   }
 
   #cutPower(): void {
@@ -234,7 +234,7 @@ export class SimServer implements PeerHost {
     if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "halt", `${exitCode} ${reason}`);
     this.#stop(false);
     // The machine may go on: then what its failed sync left in the page cache is what the next process reads.
-    if (this.disk.cleanSectors > 0) this.#endProcess();
+    if (this.disk.cleanSectors > 0 || [...this.stores.values()].some((store) => store.orphans)) this.#endProcess();
     else this.#cutPower();
     this.halted = true;
     this.#parts.watcher.noticed(this, reason);
@@ -344,7 +344,10 @@ export class SimServer implements PeerHost {
     for (const store of this.stores.values()) {
       const next = store.nextDueMs();
       if (next === undefined || next > now || !this.#fails("store")) continue;
-      if (!mutant("a failed store commit is ignored")) return true;
+      if (!mutant("a failed store commit is ignored")) {
+        store.failSync(now);
+        return true;
+      }
       store.loseNextCommit();
     }
     return false;

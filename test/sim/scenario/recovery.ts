@@ -1,4 +1,4 @@
-/** `zabra recover`, played: an ensemble that begins anew from one surviving directory never begins without it. */
+/** Beginnings, played: `zabra recover` (an ensemble that begins anew from one surviving directory never begins without it), and foundings whose voters lose what they said. */
 import { EpochRecordFile, encodeEpochRecord, epochRecordFiles } from "../../../src/log/epoch-record.ts";
 import { TokenSource } from "../../../src/model/tokens.ts";
 import { Violation } from "../check/violation.ts";
@@ -56,7 +56,34 @@ function recoveredThenCrashed(survivor: number) {
   };
 }
 
+/**
+ * A voter is killed while its `founding` is on its way to the disk, finds it in the page cache, and loses power before it is durable: the founder must not
+ * have counted it, or the ensemble is founded with a voter whose directory is empty, which stops for ever.
+ */
+function foundingInThePageCache(seed: number, trace?: (line: string) => void): readonly string[] {
+  const stage = new Stage(seed, { clients: 1, ...(trace === undefined ? {} : { trace }) });
+  const { cluster, random } = stage;
+  const voter = cluster.server(2 + random.below(2));
+  voter.disk.slowReplace = { prefix: "epoch-record", ms: 1_500 };
+  for (const server of cluster.servers) server.start();
+  cluster.until("its founding is being saved", () => voter.disk.replacing("epoch-record"), 5_000);
+  voter.kill();
+  voter.start();
+  cluster.run(random.between(100, 1_200));
+  voter.disk.nextCrash({ lostProbability: 1, tornProbability: 0, garbageProbability: 0 });
+  voter.crash(false);
+  const lost = voter.disk.list("").every((name) => !name.startsWith("epoch-record"));
+  voter.disk.slowReplace = undefined;
+  voter.start();
+  cluster.startClients();
+  cluster.until("the client is connected", () => cluster.client(0).connected, 20_000);
+  stage.done(stage.create(0, "/a"));
+  stage.finish();
+  return lost ? ["its record was lost"] : [];
+}
+
 export const recoverySchedules: readonly Schedule[] = [
   { name: "recovered from server 1", seeds: 3, play: recoveredThenCrashed(1), mustSee: ["begun with its log"] },
   { name: "recovered from server 3", seeds: 3, play: recoveredThenCrashed(3), mustSee: ["begun with its log"] },
+  { name: "a founding in the page cache alone", seeds: 10, play: foundingInThePageCache, mustSee: ["its record was lost"] },
 ];
