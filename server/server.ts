@@ -22,7 +22,7 @@ import { NodeDisk } from "./disk.ts";
 import { failpoint } from "./failpoint.ts";
 import type { WordSettings } from "./four-letter-words.ts";
 import { HostPolicy } from "./host-policy.ts";
-import { HttpListener, type HttpRoute, sendJson, sendText } from "./http.ts";
+import { demandFree, HttpListener, type HttpRoute, sendJson, sendText } from "./http.ts";
 import { Inbox } from "./inbox.ts";
 import { LmdbKeyValue } from "./lmdb.ts";
 import { condemn } from "./lmdb-damage.ts";
@@ -55,6 +55,17 @@ const flushMs = 5_000;
 const goodbyeMs = 500;
 
 const noPeers: PeerPort = { send: () => {}, flush: () => {}, close: () => {} };
+
+/**
+ * Looks whether the ports can be had, before the data directory is opened: a server that is started again and again while another
+ * process has one of them shall not write to its disk each time. Throws ConfigError.
+ */
+export async function demandPorts({ http, zookeeper, zookeeperTls, peer }: Config): Promise<void> {
+  await demandFree(peer, "peer");
+  await demandFree(zookeeper, "zk");
+  await demandFree(zookeeperTls, "zk-tls");
+  await demandFree(http, "http");
+}
 
 export class ZabraServer {
   readonly config: Config;

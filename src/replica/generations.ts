@@ -88,10 +88,16 @@ export class Generations {
   endTurn(nowMs: number): void {
     for (const install of this.#installs) install.log.endTurn(nowMs);
     if (this.#epochs.saving) return;
-    for (const name of this.#leftovers) this.#remove(name);
-    this.#leftovers = [];
+    this.#removeLeftovers();
     for (const old of this.#superseded) this.#retire(old);
     this.#superseded = [];
+  }
+
+  /** What a server had before it was damaged is kept until it has everything again: maybe nobody else has it. */
+  #removeLeftovers(): void {
+    if (!this.#epochs.durable.member && !mutant("damaged data is removed before it is made up for")) return;
+    for (const name of this.#leftovers) this.#remove(name);
+    this.#leftovers = [];
   }
 
   /** The log removes itself once nothing of it is in flight. */

@@ -112,7 +112,9 @@ function openTree(
   return { store: opening.store, kv, treeless: !whole };
 }
 
-/** No other server has the tree. */
+const nobodyToFetchFrom = "--rejoin fetches everything from the other voters, and there is none";
+
+/** No other server has what this one lost. */
 function isAlone(options: ReplicaOptions): boolean {
   return !options.ensemble.some((server) => server.id !== options.id && !server.observer);
 }
@@ -121,6 +123,8 @@ function openEmpty(options: ReplicaOptions, drivers: Drivers, tokens: TokenSourc
   const [other] = leftoversBeside(drivers, 1);
   if (other !== undefined)
     return damaged(options, drivers, tokens, `the epoch record is missing, but ${other} is there`, undefined);
+  if (options.rejoin && isAlone(options))
+    return { type: "refused", exitCode: 78, reason: `the data directory is empty; ${nobodyToFetchFrom}` };
   const epochs = EpochRecordFile.create(drivers.disk, tokens, emptyRecord(options, 1));
   const opening = openDirectories(options, drivers, tokens, epochs, true);
   if (opening.type !== "ok" || isEmpty(opening.storage)) return opening;
@@ -164,6 +168,7 @@ function damaged(
       reason: `the data is damaged: ${reason}; start the server with --rejoin to fetch everything from its peers`,
     };
   }
+  if (isAlone(options)) return { type: "refused", exitCode: 70, reason: `the data is damaged: ${reason}; ${nobodyToFetchFrom}` };
   const generation = nextGeneration(drivers);
   const kept = record ?? emptyRecord(options, generation);
   const next = { ...kept, generation, member: record === undefined };

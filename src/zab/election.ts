@@ -51,12 +51,19 @@ export class Election {
   }
 
   get waitingFor(): string {
-    if (this.#vote === undefined) return this.#context.isVotingMember ? "waiting before voting" : "looking for a leader";
+    if (this.#vote === undefined) return this.#waitingToVote();
     if (this.#vote.leader === this.#context.id && this.#belowFloor())
       return "waiting for the server that the ensemble was recovered from";
     if (this.#vote.leader === this.#context.id && this.#context.treeless)
       return "the tree of this server is lost: waiting for a leader that has all that is in its log";
     return `electing a leader, round ${this.#round}, vote for server ${this.#vote.leader}`;
+  }
+
+  #waitingToVote(): string {
+    const { isVotingMember, isVoter, record } = this.#context;
+    if (isVotingMember) return "waiting before voting";
+    if (isVoter && !record.member) return "this server has lost its data and rejoins: it waits for a leader, and has no vote";
+    return "looking for a leader";
   }
 
   /** Ask or tell a peer that has just connected. */

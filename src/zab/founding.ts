@@ -6,11 +6,12 @@
  * with its log, and nobody whose log is shorter may ever lead: each voter records that with the founding. An empty server that meets a founded
  * ensemble was wiped: it may come back only with `--rejoin`, and then counts nowhere until a leader
  * has proved itself after our FOLLOWERINFO and synchronised us (ZOOKEEPER-3056 and its kin: an empty
- * directory must never vote).
+ * directory must never vote). Whoever rejoins says that there was an ensemble: it takes no part in the founding of an empty one,
+ * or servers that have all lost their data would begin anew without a word.
  */
 import type { EpochRecord } from "../log/epoch-record.ts";
 import { mutant } from "../model/mutant.ts";
-import type { Epoch, ServerId, Zxid } from "../model/zxid.ts";
+import { type Epoch, type ServerId, type Zxid, zeroZxid } from "../model/zxid.ts";
 import type { ZabContext } from "./context.ts";
 import type { FoundMessage, HelloMessage, PeerMessage } from "./message.ts";
 import { allVoters, isVoter } from "./quorum.ts";
@@ -49,9 +50,21 @@ export class Founding {
   /** What the founding waits for, in words; empty when it is done. */
   get waitingFor(): string {
     if (this.founded) return "";
-    const missing = this.#voters().filter((id) => id !== this.#context.id && !this.#hellos.has(id));
+    if (this.#rejoinsEmpty() && this.#longestLog() === zeroZxid)
+      return "this server has no data and was started with --rejoin: it waits for a server whose ensemble is founded";
+    const others = this.#voters().filter((id) => id !== this.#context.id);
+    const missing = others.filter((id) => !this.#hellos.has(id));
     if (missing.length > 0) return `founding the ensemble waits for server ${missing.join(", ")}`;
-    return "the ensemble is being founded";
+    const silent =
+      this.#attempt === undefined || this.#context.id !== this.#voters()[0] ? [] : others.filter((id) => !this.#acked.has(id));
+    if (silent.length === 0) return "the ensemble is being founded";
+    return `founding the ensemble waits for the consent of server ${silent.join(", ")}; one without data that was started with --rejoin gives none`;
+  }
+
+  /** It says that it was wiped. */
+  #rejoinsEmpty(): boolean {
+    const wiped = this.#options.rejoin && this.#context.isVoter && this.#context.record.foundation === "empty";
+    return wiped && !mutant("wiped servers that rejoin found an empty ensemble");
   }
 
   onConnected(peer: ServerId): void {
@@ -125,6 +138,7 @@ export class Founding {
     const others = this.#voters().filter((id) => id !== this.#context.id);
     if (this.#attempt === undefined) {
       if (!others.every((id) => (this.#hellos.get(id)?.foundation ?? "founded") !== "founded")) return;
+      if (this.#rejoinsEmpty() && this.#longestLog() === zeroZxid) return;
       if (
         mutant("a founding record is not empty") &&
         (this.#recordedAttempt() || others.some((id) => this.#hellos.get(id)?.foundation !== "empty"))
@@ -152,6 +166,7 @@ export class Founding {
 
   #onFound(message: FoundMessage): void {
     if (this.#context.record.foundation === "founded") return;
+    if (this.#rejoinsEmpty() && message.floorZxid === zeroZxid) return;
     this.#attempt = message.clusterId;
     if (this.#context.record.clusterId !== message.clusterId) this.#record(message.clusterId, message.floorZxid);
   }

@@ -22,7 +22,8 @@ const serverAlone = {
 
 function open(disk: SimDisk, rejoin = false) {
   const random = new Random(1);
-  const options = { ...serverAlone, rejoin };
+  const ensemble = [1, 2, 3].map((id) => ({ id, observer: false }));
+  const options = { ...serverAlone, ensemble, rejoin };
   return openStorage(options, { disk, openStore: () => new SimKeyValue(random) }, new TokenSource());
 }
 
@@ -71,3 +72,17 @@ t.test(
     });
   },
 );
+
+t.test("a server alone does not rejoin: nobody has what it lost", (t) => {
+  const openStore = (): SimKeyValue => new SimKeyValue(new Random(1));
+  const options = { ...serverAlone, rejoin: true };
+  const empty = openStorage(options, { disk: new SimDisk(new Random(1)), openStore }, new TokenSource());
+  t.match(empty, { type: "refused", exitCode: 78, reason: /the data directory is empty; --rejoin fetches/ });
+  const disk = new SimDisk(new Random(1));
+  disk.submit({ type: "replace", token: 1, file: "log-2/manifest", content: new Uint8Array(10) });
+  disk.advance(1_000);
+  const damaged = openStorage(options, { disk, openStore }, new TokenSource());
+  t.match(damaged, { type: "refused", exitCode: 70, reason: /the data is damaged.*there is none/ });
+  t.same(disk.list(""), ["log-2"], "nothing is touched");
+  t.end();
+});
