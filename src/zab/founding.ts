@@ -31,6 +31,7 @@ export class Founding {
   readonly #acked = new Set<ServerId>();
   #attempt: string | undefined;
   #announced = "";
+  #announcedOf: EpochRecord | undefined;
   /** What to record as soon as the log's files are durable. */
   #founded: Partial<EpochRecord> | undefined;
   #checked = false;
@@ -199,6 +200,9 @@ export class Founding {
   /** Says what became durable: acks of FOUND, and `founded` to all. */
   #announce(): void {
     const durable = this.#context.epochs.durable;
+    // Asked every turn: most find the record of the turn before.
+    if (durable === this.#announcedOf) return;
+    this.#announcedOf = durable;
     const state = `${durable.foundation} ${durable.clusterId}`;
     if (state === this.#announced) return;
     this.#announced = state;
