@@ -32,6 +32,7 @@ export class Founding {
   readonly #acked = new Set<ServerId>();
   #attempt: string | undefined;
   #announced = "";
+  #announcedOf: EpochRecord | undefined;
   /** What was found at opening has been saved again. */
   #reread = false;
   /** What to record as soon as the log's files are durable. */
@@ -223,6 +224,9 @@ export class Founding {
   #announce(): void {
     if (!this.#mayTell()) return;
     const durable = this.#context.epochs.durable;
+    // Asked every turn: most find the record of the turn before.
+    if (durable === this.#announcedOf) return;
+    this.#announcedOf = durable;
     const state = `${durable.foundation} ${durable.clusterId}`;
     if (state === this.#announced) return;
     this.#announced = state;

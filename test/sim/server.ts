@@ -78,7 +78,11 @@ export class SimServer implements PeerHost {
   #incarnation = 0;
   #inbox: Event[] = [];
   #turnPlanned = false;
+  #status: Status | undefined;
+  /** The last turn had more to do than it could. */
+  #goingOn = false;
   #busyUntil = 0;
+  #turnedAt = 0;
   #paused = false;
   /** Ends the pause that it is in. */
   #resume: (() => void) | undefined;
@@ -122,8 +126,10 @@ export class SimServer implements PeerHost {
     return this.#paused;
   }
 
+  /** It changes in turns alone. */
   status(): Status | undefined {
-    return this.#replica?.status();
+    this.#status ??= this.#replica?.status();
+    return this.#status;
   }
 
   /** The directory of the log in use: as the platter's epoch record names it, or, while it is down, as the next process will read it. */
@@ -220,6 +226,7 @@ export class SimServer implements PeerHost {
 
   #stop(silent: boolean): void {
     this.#replica = undefined;
+    this.#status = undefined;
     this.#incarnation += 1;
     this.#inbox = [];
     if (this.#paused) this.clock.resume(this.#parts.scheduler.now);
@@ -390,10 +397,16 @@ export class SimServer implements PeerHost {
     });
   }
 
+  /** A turn at least every tick: what had one since needs none. */
   #tick(incarnation: number): void {
     if (this.#incarnation !== incarnation) return;
-    this.#planTurn(0);
-    this.#parts.scheduler.after(this.#tickMs / this.clock.rate, () => this.#tick(incarnation));
+    const { scheduler } = this.#parts;
+    const everyMs = this.#tickMs / this.clock.rate;
+    const leftMs = this.#turnedAt + everyMs - scheduler.now;
+    // Less than this is nothing but rounding.
+    const due = leftMs < 0.01;
+    if (due && !this.#paused && !this.#turnPlanned) this.#turn();
+    if (this.#incarnation === incarnation) scheduler.after(due ? everyMs : leftMs, () => this.#tick(incarnation));
   }
 
   #turn(): void {
@@ -458,7 +471,9 @@ export class SimServer implements PeerHost {
     const replica = this.#replica;
     if (replica === undefined) return;
     this.turns += 1;
+    this.#turnedAt = this.#parts.scheduler.now;
     this.submittedBefore = this.disk.submitted;
+    this.#status = undefined;
     let effects: Effects;
     try {
       effects = replica.turn(now, events);
@@ -467,16 +482,20 @@ export class SimServer implements PeerHost {
       return;
     }
     this.#busyUntil = this.#parts.scheduler.now + 0.01 + 0.002 * events.length;
+    // What nothing came into and nothing came out of has changed nothing that can be seen.
+    const idle = events.length === 0 && !this.#goingOn && isEmpty(effects);
+    this.#goingOn = effects.again;
+    if (idle) return this.#planPump();
     const planned = this.#pendingPause;
     if (planned?.point === "before the effects" && hasSends(effects)) {
       this.#pendingPause = undefined;
-      this.#pauseNow(planned.ms, planned.kind, () => this.#perform(effects, replica));
+      this.#pauseNow(planned.ms, planned.kind, () => this.#perform(effects));
       return;
     }
-    this.#perform(effects, replica);
+    this.#perform(effects);
   }
 
-  #perform(effects: Effects, replica: Replica): void {
+  #perform(effects: Effects): void {
     const { trace, watcher, peers, network } = this.#parts;
     if (trace.on) this.#traceEffects(effects);
     trace.mix(this.id, effects.peerSends.length, effects.clientSends.length);
@@ -488,7 +507,8 @@ export class SimServer implements PeerHost {
     }
     for (const close of effects.clientCloses) this.#closeClient(close.connection);
     for (const send of effects.clientSends) if (send.message.type === "refused") this.#closeClient(send.connection);
-    const status = replica.status();
+    const status = this.status();
+    if (status === undefined) return;
     trace.mix(
       status.lastLoggedZxid % 0x1_0000_0000,
       status.lastCommittedZxid % 0x1_0000_0000,
@@ -566,4 +586,10 @@ function readOnly(disk: Disk): Disk {
 
 function hasSends(effects: Effects): boolean {
   return effects.peerSends.length + effects.clientSends.length > 0;
+}
+
+function isEmpty(effects: Effects): boolean {
+  const { peerSends, peerCloses, clientSends, clientCloses, logLines, halt, again } = effects;
+  const count = peerSends.length + peerCloses.length + clientSends.length + clientCloses.length + logLines.length;
+  return count === 0 && halt === undefined && !again;
 }

@@ -241,20 +241,20 @@ t.test("I-13, I-14: leases", (t) => {
   for (const id of [1, 2, 3]) leases.add(id, new SimClock(0, 1, 0, 0));
   const beat = { type: "heartbeat", epoch: makeEpoch(1), id: 1 } as const;
   const ack = { ...beat, type: "heartbeatAck", applied: z(1, 1), digestHigh: 0, digestLow: 0 } as const;
-  leases.onSend(1, 2, beat, 1_000, 1_000);
+  leases.onSend(1, 2, beat, 1_000);
   leases.onDeliver(1, 2, beat, 1_010);
-  leases.onSend(2, 1, ack, 1_011, 1_011);
+  leases.onSend(2, 1, ack, 1_011);
   leases.onDeliver(2, 1, ack, 1_012);
-  fails(t, "no vote inside a promise", () => leases.onSend(2, 3, vote(2, z(1, 1)), 1_159, 1_159));
-  leases.onSend(2, 3, vote(2, z(1, 1)), 1_161, 1_161);
-  fails(t, "one lease holder in true time", () => leases.onSend(3, 2, upToDate(2, z(1, 1)), 1_050, 1_050));
+  fails(t, "no vote inside a promise", () => leases.onSend(2, 3, vote(2, z(1, 1)), 1_159));
+  leases.onSend(2, 3, vote(2, z(1, 1)), 1_161);
+  fails(t, "one lease holder in true time", () => leases.onSend(3, 2, upToDate(2, z(1, 1)), 1_050));
   const latest = new invariants.LeaseHolderIsLatest(leases);
   latest.onCommitted(entryOf(z(1, 1), 1, 1_050));
   fails(t, "a lease holder has the latest epoch that commits", () => latest.onCommitted(entryOf(z(2, 1), 3, 1_050)));
   new invariants.LeaseHolderIsLatest(leases).onCommitted(entryOf(z(2, 1), 3, 1_161));
-  leases.onSend(3, 2, upToDate(3, z(1, 1)), 1_161, 1_161);
+  leases.onSend(3, 2, upToDate(3, z(1, 1)), 1_161);
   leases.onStart(3, 2_000, false);
-  fails(t, "no vote inside a promise", () => leases.onSend(3, 2, vote(2, z(1, 1)), 2_100, 2_100), /within P after boot/);
+  fails(t, "no vote inside a promise", () => leases.onSend(3, 2, vote(2, z(1, 1)), 2_100), /within P after boot/);
   t.end();
 });
 

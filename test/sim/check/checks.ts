@@ -149,13 +149,17 @@ export class Checks implements ServerWatcher, ClientWatcher {
 
   onSend(from: number, to: number, message: PeerMessage): void {
     const at = this.#p.scheduler.now;
-    if (message.type === "proposal") this.ghost.onProposal(message, from, at);
+    const { type } = message;
+    // What there is most of, and only the lease is about.
+    if (type === "heartbeat" || type === "heartbeatAck") return this.promises.onSend(from, to, message, at);
+    if (type === "forward" || type === "confirm" || type === "confirmed") return;
+    if (type === "proposal") this.ghost.onProposal(message, from, at);
     this.epochs.onSend(from, message);
     this.newLeader.onSend(from, to, message);
     this.neverLost.onSend(from, message, "epoch" in message ? this.newLeader.historyOf(message.epoch) : undefined);
     this.membership.onSend(from, to, message);
     this.marks.onSend(from, to, message);
-    this.promises.onSend(from, to, message, at, at);
+    this.promises.onSend(from, to, message, at);
     if (message.type === "commit") this.ghost.onCommitted(message.zxid, from, at);
     if (message.type === "upToDate") this.ghost.onCommitted(message.committed, from, at);
   }

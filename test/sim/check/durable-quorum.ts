@@ -15,7 +15,7 @@ export class DurableQuorum extends Invariant {
   readonly quorum = new Check("no reply before a durable quorum");
   readonly #ghost: GhostLog;
   readonly #platters: Platters;
-  every = 10;
+  every = 20;
   #judged = zeroZxid;
   #count = 0;
 
@@ -39,10 +39,11 @@ export class DurableQuorum extends Invariant {
     this.#count += 1;
     if (this.#count % this.every !== 0) return;
     this.#judged = zxid;
-    const { holders, quorum } = this.#platters.count((found) => this.#durable(found) >= zxid);
+    const holds = (found: OnPlatter): boolean => this.#durable(found) >= zxid;
     this.quorum.hold(
-      quorum,
-      () => `${formatZxid(zxid)} was shown to a client, ${holders} of ${this.#platters.voters} servers have it on the platter`,
+      this.#platters.quorum(holds),
+      () =>
+        `${formatZxid(zxid)} was shown to a client, ${this.#platters.count(holds)} of ${this.#platters.voters} servers have it on the platter`,
     );
   }
 

@@ -11,7 +11,7 @@ export class MembersCount extends Invariant {
   readonly #voters: number;
   /** Wiped servers that have not been made members again. */
   readonly #rejoining = new Set<number>();
-  /** Whom a NEWLEADER that is not acked yet makes a member, in which epoch. */
+  /** Whom a NEWLEADER that is not acked yet makes a member, in which epoch: it is one as soon as it has saved that. */
   readonly #offered = new Map<number, number>();
 
   constructor(voters: number) {
@@ -32,6 +32,7 @@ export class MembersCount extends Invariant {
   onSend(from: number, to: number, message: PeerMessage): void {
     switch (message.type) {
       case "followerInfo":
+        this.#offered.delete(from);
         if (message.rejoining) this.#rejoining.add(from);
         return;
       case "newLeader":
@@ -53,7 +54,7 @@ export class MembersCount extends Invariant {
 
   /** Of a member there is nothing to say, in an ensemble that has none but members. */
   #judge(counts: boolean, server: number, what: string): void {
-    if (this.isMember(server)) return;
+    if (this.isMember(server) || this.#offered.has(server)) return;
     this.members.hold(!counts, () => `server ${server} ${what} and is no voting member`);
   }
 }

@@ -16,7 +16,14 @@ interface Member {
   promisedTo: number;
   bootUntil: number;
   /** Receipt of the heartbeats that were not acked yet: id and monotonic time. */
-  readonly received: { from: number; epoch: number; id: number; at: number }[];
+  readonly received: Receipt[];
+}
+
+interface Receipt {
+  readonly from: number;
+  readonly epoch: number;
+  readonly id: number;
+  readonly at: number;
 }
 
 interface LeaseGhost {
@@ -69,7 +76,7 @@ export class OneLeaseHolder extends Invariant {
     if (message.type === "heartbeatAck") this.#onAck(from, to, message.epoch, message.id);
   }
 
-  onSend(from: number, to: number, message: PeerMessage, at: number, turnAt: number): void {
+  onSend(from: number, to: number, message: PeerMessage, at: number): void {
     const member = this.#members.get(from);
     if (member === undefined) return;
     const now = member.clock.monotonic(at);
@@ -78,7 +85,7 @@ export class OneLeaseHolder extends Invariant {
     if (message.type === "followerInfo" && message.rejoining) member.bootUntil = Number.NEGATIVE_INFINITY;
     switch (message.type) {
       case "heartbeat":
-        return this.#onHeartbeat(from, message.epoch, message.id, turnAt);
+        return this.#onHeartbeat(from, message.epoch, message.id, at);
       case "heartbeatAck":
         return this.#promises(member, to, message.epoch, message.id);
       case "vote":
@@ -96,7 +103,7 @@ export class OneLeaseHolder extends Invariant {
   }
 
   #promises(member: Member, to: number, epoch: number, id: number): void {
-    const receipt = member.received.find((r) => r.from === to && r.epoch === epoch && r.id === id);
+    const receipt = receiptOf(member.received, to, epoch, id);
     if (receipt === undefined) return;
     const until = receipt.at + this.#limits.promise_ms;
     if (until > member.promiseUntil) {
@@ -131,13 +138,13 @@ export class OneLeaseHolder extends Invariant {
 
   // ---- leases
 
-  #onHeartbeat(leader: number, epoch: number, id: number, turnAt: number): void {
+  #onHeartbeat(leader: number, epoch: number, id: number, at: number): void {
     let lease = this.#leases.get(epoch);
     if (lease === undefined || lease.leader !== leader) {
       lease = { leader, epoch, sentAt: new Map(), acked: new Map(), until: -Infinity };
       this.#leases.set(epoch, lease);
     }
-    if (!lease.sentAt.has(id)) lease.sentAt.set(id, turnAt);
+    if (!lease.sentAt.has(id)) lease.sentAt.set(id, at);
     lease.sentAt.delete(id - 256);
   }
 
@@ -175,4 +182,13 @@ export class OneLeaseHolder extends Invariant {
       );
     }
   }
+}
+
+/** Most acks are of what came last. */
+function receiptOf(received: readonly Receipt[], from: number, epoch: number, id: number): Receipt | undefined {
+  for (let i = received.length - 1; i >= 0; i -= 1) {
+    const receipt = received[i] as Receipt;
+    if (receipt.id === id && receipt.from === from && receipt.epoch === epoch) return receipt;
+  }
+  return undefined;
 }

@@ -3,7 +3,7 @@
  * quorum's platters hold its history and its epoch.
  */
 import { type Epoch, formatZxid, type Zxid } from "../../../src/model/zxid.ts";
-import type { Platters } from "./platters.ts";
+import type { OnPlatter, Platters } from "./platters.ts";
 import { Check, Invariant } from "./violation.ts";
 
 export class PrimaryIntegrity extends Invariant {
@@ -21,11 +21,11 @@ export class PrimaryIntegrity extends Invariant {
     if (this.#judged.has(epoch)) return;
     this.#judged.add(epoch);
     if (history === undefined || this.#platters.voters === 1) return;
-    const { holders, quorum } = this.#platters.count((found) => found.current >= epoch && found.last >= history);
+    const holds = (found: OnPlatter): boolean => found.current >= epoch && found.last >= history;
     this.established.hold(
-      quorum,
+      this.#platters.quorum(holds),
       () =>
-        `server ${id} serves in epoch ${epoch}, its history up to ${formatZxid(history)} is on ${holders} of ${this.#platters.voters} platters`,
+        `server ${id} serves in epoch ${epoch}, its history up to ${formatZxid(history)} is on ${this.#platters.count(holds)} of ${this.#platters.voters} platters`,
     );
   }
 }

@@ -47,8 +47,9 @@ function snapSwapsTooEarly(seed: number, trace: Trace): string[] {
       // The image has arrived whole, of the log behind it only a part.
       cluster.scheduler.after(3, () => cluster.network.block(a, b));
       cluster.scheduler.after(random.between(100, 200), () => {
-        cluster.network.unblock(a, b);
+        // First it dies: the heartbeats that it held back would bind B for as long as C is bound.
         cluster.server(a).crash(false);
+        cluster.network.unblock(a, b);
       });
     },
   );
