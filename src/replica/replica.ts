@@ -8,7 +8,7 @@ import { checkLimits } from "../model/limits.ts";
 import { TokenSource } from "../model/tokens.ts";
 import type { ServerId, Zxid } from "../model/zxid.ts";
 import { DamagedStoreError } from "../tree/store-error.ts";
-import { ClockDoubt } from "./clock-doubt.ts";
+import { ClockDoubt, type Doubt } from "./clock-doubt.ts";
 import { DigestRing } from "./digest-ring.ts";
 import type { Effects } from "./effects.ts";
 import { EffectsBuilder } from "./effects-builder.ts";
@@ -58,7 +58,7 @@ export class Replica {
   }
 
   /** Damage that is met in the tree is told to the next start, which does without the store. */
-  #turnOf(running: Running, now: Now, events: readonly Event[], doubt: boolean): void {
+  #turnOf(running: Running, now: Now, events: readonly Event[], doubt: Doubt | undefined): void {
     try {
       running.turn(now, events, doubt);
     } catch (error) {

@@ -13,6 +13,7 @@ import { ExpiryQueue } from "../session/expiry-queue.ts";
 import type { Txn } from "../tree/txn.ts";
 import type { Leader } from "../zab/leader.ts";
 import type { ConfirmMessage, ForwardedWrite, RegisterMessage, RequestMessage, ResumeMessage } from "../zab/message.ts";
+import type { Doubt } from "./clock-doubt.ts";
 import type { Now } from "./event.ts";
 import type { StateMachine } from "./state-machine.ts";
 
@@ -74,18 +75,26 @@ export class RequestsAtLeader {
     this.#stampBaseMs = parts.machine.lastStampMs;
     this.#stampBaseMonotonicMs = now.monotonicMs;
     this.#lastProposedMs = now.monotonicMs;
-    this.restartTimers();
+    this.#restartTimers(mutant("a new leader does not restart the timers") ? 0.2 : 1);
   }
 
   get outstanding(): number {
     return this.#proposed.length - this.#proposedHead;
   }
 
-  /** Every session gets its full timeout again: after an election, or when our clock was in doubt. */
-  restartTimers(): void {
-    const cut = mutant("a new leader does not restart the timers") ? 0.2 : 1;
+  /**
+   * Heartbeats that came while we stood still are read later by as much, so deadlines are put off by that, and by no more: with its full timeout
+   * again at each stall, no session would end at a leader that stalls now and then. Only a machine that slept shows nobody how long.
+   */
+  onClockDoubt({ stalledMs, suspended }: Doubt): void {
+    if (suspended || mutant("a stall restarts the timers")) this.#restartTimers(1);
+    else this.#expiry.putOff(stalledMs);
+  }
+
+  /** Every session gets its timeout again. */
+  #restartTimers(part: number): void {
     for (const session of this.#parts.machine.sessions())
-      this.#expiry.touch(session.id, session.timeoutMs * cut, this.#now.monotonicMs);
+      this.#expiry.touch(session.id, session.timeoutMs * part, this.#now.monotonicMs);
   }
 
   beginTurn(now: Now): void {

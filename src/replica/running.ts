@@ -24,6 +24,7 @@ import { Founding } from "../zab/founding.ts";
 import type { LogEntry, PeerMessage, RequestMessage } from "../zab/message.ts";
 import { Zab } from "../zab/zab.ts";
 import { Clients } from "./clients.ts";
+import type { Doubt } from "./clock-doubt.ts";
 import type { DigestRing } from "./digest-ring.ts";
 import type { EffectsBuilder } from "./effects-builder.ts";
 import type { Event, Now } from "./event.ts";
@@ -174,13 +175,13 @@ export class Running implements ZabHost {
 
   // ---- the turn
 
-  turn(now: Now, events: readonly Event[], doubt: boolean): void {
+  turn(now: Now, events: readonly Event[], doubt: Doubt | undefined): void {
     this.#now = now;
     if (!this.#started) this.#start(now);
     this.#context.nowMs = now.monotonicMs;
     this.#clients.beginTurn(now.monotonicMs);
     this.#leader?.beginTurn(now);
-    if (doubt) this.#onClockDoubt();
+    if (doubt !== undefined) this.#onClockDoubt(doubt);
     for (const event of events) this.#onEvent(event);
     this.#moveOn();
     this.#apply();
@@ -197,9 +198,9 @@ export class Running implements ZabHost {
     if (!this.#storage.fresh && !alone) this.#context.promiseUntilMs = now.monotonicMs + this.#options.limits.promise_ms;
   }
 
-  #onClockDoubt(): void {
+  #onClockDoubt(doubt: Doubt): void {
     this.#zab.onClockDoubt();
-    this.#leader?.restartTimers();
+    this.#leader?.onClockDoubt(doubt);
   }
 
   /** ZAB and the leader's requests, until this turn has nothing left for either. */

@@ -51,6 +51,7 @@ export const mutants: readonly Mutant[] = [
   { name: "a leader reads behind its own commit", from: "M22, S5", scenario: "5 " },
   { name: "an expiry is proposed without a lease", from: "M23" },
   { name: "a new leader does not restart the timers", from: "M24" },
+  { name: "a stall restarts the timers", from: "nemesis", scenario: "a leader that stalls" },
   { name: "a watch is set a request late", from: "M25" },
   { name: "a paused stream forgets its buffer", from: "M26", scenario: "a slow consumer" },
   { name: "a stream resumes one too late", from: "M27" },

@@ -692,6 +692,24 @@ function longPause(seed: number, trace: Trace): string[] {
   return cluster.clients.every((client) => client.session !== undefined) ? ["all sessions live"] : [];
 }
 
+/** A leader that stalls now and then, for longer than the lease guard and shorter than a promise: the session of a client that is gone ends, and nobody else's. */
+function stallsNowAndThen(seed: number, trace: Trace): string[] {
+  const { stage, leader } = cast(seed, trace, { sessionTimeoutMs: 1_000 });
+  const { cluster } = stage;
+  stage.done(stage.create(1, "/e", { kind: "ephemeral" }));
+  const gone = cluster.client(1);
+  for (const server of cluster.servers) cluster.cut(gone.id, server.id);
+  const { lease_guard_ms, promise_ms } = cluster.limits;
+  for (let i = 0; i < 16; i += 1) {
+    cluster.server(leader).pause((lease_guard_ms + promise_ms) / 2, "pause", "between turns");
+    cluster.run(250);
+  }
+  must(stage.leaderId === leader, "the stalls ended the leadership");
+  must(stage.done(stage.read(0, "/e")).outcome?.code === "NO_NODE", "the ephemeral outlives its session");
+  stage.finish();
+  return cluster.checks.expiry.expired === 1 ? ["expired"] : [];
+}
+
 /** A bit of a record that was durable turns over while the server is down: found, refused, fetched again from the others. */
 function damagedLog(seed: number, trace: Trace): string[] {
   const { stage, c } = cast(seed, trace);
@@ -749,6 +767,7 @@ export const bugScenarios: readonly Schedule[] = [
   { name: "a slow consumer misses nothing", seeds: 2, play: slowConsumer, mustSee: ["paused"] },
   { name: "expiry where leases are off", seeds: 2, play: expiryWithoutLeases, mustSee: ["expired"] },
   { name: "clocks as far apart as is allowed", seeds: 3, play: clocksFarApart, mustSee: ["expired"] },
+  { name: "a leader that stalls now and then", seeds: 3, play: stallsNowAndThen, mustSee: ["expired"] },
   { name: "a leader paused for twice the session timeout", seeds: 2, play: longPause, mustSee: ["all sessions live"] },
   { name: "damage is repaired from the others", seeds: 3, play: damagedLog, mustSee: ["refused, repaired"] },
 ];
