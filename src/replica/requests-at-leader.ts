@@ -44,6 +44,9 @@ export interface LeaderParts {
 }
 
 const expiredPerTurn = 100;
+/** Of how long a refused client is asked to wait. */
+const hintMsMin = 10;
+const hintMsMax = 1_000;
 const reapedPerTurn = 100;
 
 export class RequestsAtLeader {
@@ -125,7 +128,7 @@ export class RequestsAtLeader {
   #onWrite(from: ServerId, forwarded: ForwardedWrite): void {
     if (!this.#parts.leader.proposing || this.#queue.length > 0) {
       if (this.#queue.length >= this.#parts.limits.outstanding_txns_max)
-        return this.#refuse(from, forwarded, "OVERLOADED", "outstanding_txns_max");
+        return this.#refuse(from, forwarded, "OVERLOADED", this.#overloadHint());
       this.#queue.push({ from, forwarded });
       return;
     }
@@ -152,7 +155,7 @@ export class RequestsAtLeader {
     if (this.#moved(from, forwarded)) return;
     // Before any refusal: "overloaded" says that the write was not applied.
     if (this.#parts.machine.isRepeated(write.source)) return this.#parts.mark("dedupe hit");
-    if (this.#full()) return this.#refuse(from, forwarded, "OVERLOADED", "outstanding_txns_max");
+    if (this.#full()) return this.#refuse(from, forwarded, "OVERLOADED", this.#overloadHint());
     if (this.#parts.freeBytes() < this.#parts.limits.free_space_reserve_bytes)
       return this.#refuse(from, forwarded, "READ_ONLY", "free_space_reserve_bytes");
     const prepared = this.#parts.machine.prepare(write, this.#context());
@@ -168,6 +171,13 @@ export class RequestsAtLeader {
       this.#outstandingBytes >= limits.outstanding_bytes_max ||
       !leader.counterLeft
     );
+  }
+
+  /** It begins with a number, for which clients wait: how long what is outstanding takes, judged by its oldest. */
+  #overloadHint(): string {
+    const oldest = this.#proposed[this.#proposedHead];
+    const ageMs = oldest === undefined ? 0 : this.#stampMs() - oldest.stampMs;
+    return `${Math.min(Math.max(ageMs, hintMsMin), hintMsMax)} ms until it is worth trying again: outstanding_txns_max and outstanding_bytes_max are reached`;
   }
 
   #context(): { zxid: Zxid; wallMs: number; stampMs: number } {

@@ -71,8 +71,10 @@ export class Election {
     this.#context.send(peer, this.#notification());
   }
 
+  /** Whoever voted for it votes anew, in a new round: others may never have heard of it, and would wait for ever for a vote that nobody takes back. */
   onLost(peer: ServerId): void {
     this.#received.delete(peer);
+    if (this.#vote?.leader === peer && !mutant("a vote for a dead server stands")) this.#vote = undefined;
   }
 
   onVote(from: ServerId, message: VoteMessage): void {

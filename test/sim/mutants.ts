@@ -25,6 +25,7 @@ export const mutants: readonly Mutant[] = [
   { name: "an epoch record is told before it is durable", from: "storage", scenario: "a founding in the page cache alone" },
   { name: "wiped servers that rejoin found an empty ensemble", from: "recovery", scenario: "all voters lost their directories" },
   { name: "damaged data is removed before it is made up for", from: "recovery", scenario: "all voters lost their logs" },
+  { name: "a vote for a dead server stands", from: "liveness", scenario: "a vote for a server that is dead" },
   { name: "a server leads without its tree", from: "storage", scenario: "two trees are lost" },
   { name: "ack before fsync", from: "M1" },
   { name: "leader counts itself before its fsync", from: "M2" },
