@@ -105,6 +105,7 @@ const retryMs = 100;
 const resultMax = 1_000;
 const prunedMax = 4;
 
+/** Runs ticks at times, each at most once, in one of all the processes that `serve` it; every run is entered in the tree before it begins. */
 export class CronJob {
   readonly path: string;
   readonly #client: Client;

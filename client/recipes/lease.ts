@@ -33,6 +33,7 @@ const durationMsMax = 24 * 60 * 60 * 1_000;
 const renewPart = 1 / 3;
 const attemptsMax = 16;
 
+/** Leadership for as long as a node with a TTL is renewed, apart from any session. */
 export class LeaderLease {
   readonly path: string;
   readonly durationMs: number;

@@ -30,6 +30,7 @@ const retryMsMax = 2_000;
 /** Former sessions that are remembered: a node of theirs is ours. */
 const sessionsMax = 8;
 
+/** An ephemeral node that is made again when its session was lost or somebody deleted it. */
 export class PersistentEphemeral {
   readonly path: string;
   readonly #client: Client;
