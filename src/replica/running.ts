@@ -127,6 +127,7 @@ export class Running implements ZabHost {
       config: { voterSets: [voters], observers },
       epochs: storage.epochs,
       log: storage.log,
+      treeless: storage.treeless,
     });
   }
 
@@ -155,7 +156,7 @@ export class Running implements ZabHost {
       locals,
       machine: () => this.#machine,
       leaseZxid: () => this.#leaseZxid(),
-      readOnlyMode: this.#options.readOnlyMode ?? false,
+      readOnlyMode: () => this.#options.readOnlyMode === true && !this.#context.treeless,
       mark: (name) => this.#context.mark(name),
     });
   }
@@ -454,10 +455,12 @@ export class Running implements ZabHost {
   // ---- store
 
   #maybeFlush(): void {
+    if (this.#context.treeless) return;
     if (this.#store.shouldFlush(this.#now.monotonicMs)) this.#flush();
   }
 
   flushNow(nowMs: number): void {
+    if (this.#context.treeless) return;
     if (!this.#store.flushing) this.#writeRecords();
     if (!this.#store.flushing) this.#store.flush(nowMs);
   }
@@ -471,6 +474,10 @@ export class Running implements ZabHost {
   #writeRecords(): void {
     this.#machine.writeRecords();
     this.#store.setApplied(this.#store.appliedZxid);
+  }
+
+  condemnStore(reason: string): void {
+    this.#storage.kv.condemn(reason);
   }
 
   // ---- what ZAB asks of us

@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Client, toText, ZabraError } from "../../client/index.ts";
 import { failure, okOutcome, type Request, success } from "../../src/model/request.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
-import { linearizable, registerPath } from "../sim/check/wgl.ts";
+import { linearizable, registerPath } from "../sim/check/register-search.ts";
 import { History, type Operation } from "../sim/history.ts";
 
 const callTimeoutMs = 60_000;

@@ -13,13 +13,13 @@ import t, { type Test } from "tap";
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const tsc = join(root, "node_modules/typescript/bin/tsc");
 
+t.setTimeout(900_000);
+
 const program = `
 import { connect, ZabraError, type Client, type Stat } from "zabra";
 import { Election, Lock } from "zabra/recipes";
 import { startServer } from "zabra/server";
 import { startEnsemble, virtualEnsemble } from "zabra/testing";
-
-t.setTimeout(900_000);
 
 const virtual = virtualEnsemble();
 const simulated = await virtual.run(async () => (await (await virtual.client()).create("/virtual")).path);

@@ -122,7 +122,6 @@ export class SimClient implements AnyClient {
   #heartbeatId = 0;
   #heardAt = 0;
   #resendPlanned = false;
-  #stopped = false;
   pinned: number | undefined;
   stream: ClientStream | undefined;
   readonly watches = new Set<string>();
@@ -158,13 +157,7 @@ export class SimClient implements AnyClient {
   }
 
   start(): void {
-    this.#stopped = false;
     this.#dial();
-  }
-
-  /** No more calls; those open go on. */
-  stopBeating(): void {
-    this.#stopped = true;
   }
 
   // ---- calls
@@ -319,7 +312,7 @@ export class SimClient implements AnyClient {
       this.disconnect();
       return;
     }
-    if (this.#connected && !this.#stopped) {
+    if (this.#connected) {
       this.#heartbeatId += 1;
       this.#heartbeats.set(this.#heartbeatId, scheduler.now);
       this.#transmit({ type: "heartbeat", id: this.#heartbeatId });

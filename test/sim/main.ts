@@ -113,7 +113,7 @@ function printSummary(summary: Summary, wallMs: number, cpuMs: number): void {
   const speed = wallMs > 0 ? summary.simulatedMs / wallMs : 0;
   const rate = cpuMs > 0 ? (summary.events / cpuMs) * 1000 : 0;
   console.log(
-    `${summary.runs} runs (${summary.longHauls} at the long pace), ${summary.failed.length} failed; ${(summary.simulatedMs / 1000).toFixed(0)} s simulated in ${(wallMs / 1000).toFixed(1)} s (${speed.toFixed(0)} times real time); ${summary.operations} calls, ${summary.committed} txns, ${summary.turns} turns, ${summary.events} events, ${rate.toFixed(0)} a CPU second`,
+    `${summary.runs} runs (${summary.longHauls} at the long pace), ${summary.failed.length} failed; ${(summary.simulatedMs / 3_600_000).toFixed(2)} hours simulated in ${(wallMs / 1000).toFixed(1)} s (${speed.toFixed(0)} times real time); ${summary.operations} calls, ${summary.committed} txns, ${summary.turns} turns, ${summary.events} events, ${rate.toFixed(0)} a CPU second`,
   );
   console.log(`faults, ${summary.faults.size} kinds: ${listed(summary.faults)}`);
   console.log(`marks, ${summary.marks.size}: ${listed(summary.marks)}`);

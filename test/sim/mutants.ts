@@ -22,6 +22,10 @@ export interface Mutant {
 
 export const mutants: readonly Mutant[] = [
   { name: "an empty server leads a recovered ensemble", from: "recovery", scenario: "recovered from server 1" },
+  { name: "an epoch record is told before it is durable", from: "storage", scenario: "a founding in the page cache alone" },
+  { name: "wiped servers that rejoin found an empty ensemble", from: "recovery", scenario: "all voters lost their directories" },
+  { name: "damaged data is removed before it is made up for", from: "recovery", scenario: "all voters lost their logs" },
+  { name: "a server leads without its tree", from: "storage", scenario: "two trees are lost" },
   { name: "ack before fsync", from: "M1" },
   { name: "leader counts itself before its fsync", from: "M2" },
   { name: "NEWLEADER acked before the history is durable", from: "M3" },

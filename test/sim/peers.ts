@@ -147,10 +147,6 @@ export class PeerLinks {
     if (recent.length > framesKept) recent.shift();
   }
 
-  isLinked(from: NodeId, to: NodeId): boolean {
-    return this.#ends.has(pair(from, to));
-  }
-
   #encode(message: PeerMessage): Uint8Array | PeerMessage {
     if (this.#codec === undefined) return message;
     if (message === this.#lastMessage && this.#lastBytes !== undefined) return this.#lastBytes;

@@ -14,6 +14,9 @@ export class Platter implements Disk {
   readonly #pending = new Map<number, DiskOperation>();
   /** What was written of a file since it was last looked at: only that is read again. */
   readonly #written = new Map<string, { from: number; to: number }>();
+  /** Rises with each change; `wholeFiles` with each but a sync of what was written inside a file. */
+  changes = 0;
+  wholeFiles = 0;
 
   submitted(operation: DiskOperation): void {
     this.#pending.set(operation.token, operation);
@@ -31,6 +34,8 @@ export class Platter implements Disk {
     const operation = this.#pending.get(token);
     if (operation === undefined) return;
     this.#pending.delete(token);
+    this.changes += 1;
+    if (operation.type !== "write") this.wholeFiles += 1;
     const { file } = operation;
     if (operation.type === "remove") this.#remove(file);
     else if (operation.type === "create") this.#files.set(file, new Uint8Array(operation.bytes));
@@ -45,6 +50,8 @@ export class Platter implements Disk {
 
   /** After a power cut what can be read is all there is. */
   settle(files: ReadonlyMap<string, Uint8Array>): void {
+    this.changes += 1;
+    this.wholeFiles += 1;
     this.#pending.clear();
     this.#written.clear();
     this.#files.clear();

@@ -113,25 +113,3 @@ export class Random {
     return out;
   }
 }
-
-/**
- * Named sites that are on for a whole run with probability 1/4, and when on fire with probability
- * 1/4 (FoundationDB's BUGGIFY): most runs have a few rare paths that are common in them.
- */
-export class Buggify {
-  readonly #random: Random;
-  readonly #on = new Map<string, boolean>();
-
-  constructor(random: Random) {
-    this.#random = random;
-  }
-
-  site(name: string, p = 0.25): boolean {
-    let on = this.#on.get(name);
-    if (on === undefined) {
-      on = this.#random.fork(name).chance(0.25);
-      this.#on.set(name, on);
-    }
-    return on && this.#random.chance(p);
-  }
-}

@@ -31,7 +31,9 @@ export class SdkClient implements AnyClient {
   #byRequest = new Map<object, Operation>();
   #nextCall = 0;
   #session: SessionId | undefined;
-  #wake = 0;
+  /** True times: when the machine wants to be woken, and when it will be looked after. */
+  #wakeAt = Infinity;
+  #wakePlannedAt = Infinity;
   #believed = 0;
   pinned: number | undefined;
   stream: ClientStream | undefined;
@@ -145,11 +147,21 @@ export class SdkClient implements AnyClient {
     if (wakeAtMs !== undefined) this.#planWake(wakeAtMs);
   }
 
+  /** Most steps put the wake-up off: one that is planned already comes, and finds that it is not due. */
   #planWake(atMs: number): void {
-    this.#wake += 1;
-    const wake = this.#wake;
-    this.#p.scheduler.at(this.#p.clock.trueAt(atMs) + 0.05, () => {
-      if (this.#wake === wake) this.#step({ type: "tick" });
+    this.#wakeAt = this.#p.clock.trueAt(atMs) + 0.05;
+    this.#awaitWake();
+  }
+
+  #awaitWake(): void {
+    const planned = this.#wakeAt;
+    if (this.#wakePlannedAt <= planned) return;
+    this.#wakePlannedAt = planned;
+    this.#p.scheduler.at(planned, () => {
+      if (this.#wakePlannedAt !== planned) return;
+      this.#wakePlannedAt = Infinity;
+      if (this.#wakeAt > planned) this.#awaitWake();
+      else this.#step({ type: "tick" });
     });
   }
 

@@ -18,6 +18,7 @@ import type { EnsembleMember } from "../../src/replica/options.ts";
 import { Replica } from "../../src/replica/replica.ts";
 import type { Status } from "../../src/replica/status.ts";
 import type { KeyValue } from "../../src/tree/key-value.ts";
+import { DamagedStoreError } from "../../src/tree/store-error.ts";
 import { recordKey } from "../../src/tree/store-keys.ts";
 import { sealValue } from "../../src/tree/znode-codec.ts";
 import type { SimClock } from "./clock.ts";
@@ -77,7 +78,11 @@ export class SimServer implements PeerHost {
   #incarnation = 0;
   #inbox: Event[] = [];
   #turnPlanned = false;
+  #status: Status | undefined;
+  /** The last turn had more to do than it could. */
+  #goingOn = false;
   #busyUntil = 0;
+  #turnedAt = 0;
   #paused = false;
   /** Ends the pause that it is in. */
   #resume: (() => void) | undefined;
@@ -121,8 +126,10 @@ export class SimServer implements PeerHost {
     return this.#paused;
   }
 
+  /** It changes in turns alone. */
   status(): Status | undefined {
-    return this.#replica?.status();
+    this.#status ??= this.#replica?.status();
+    return this.#status;
   }
 
   /** The directory of the log in use: as the platter's epoch record names it, or, while it is down, as the next process will read it. */
@@ -161,7 +168,7 @@ export class SimServer implements PeerHost {
           foundAboveEpoch: zeroEpoch,
           freshClusterId: `c${random.next().toString(16)}`,
         },
-        { disk: this.#driver(), openStore: (directory) => this.#openStore(directory) },
+        { disk: this.#driver(), openStore: (directory, anew) => this.#openStore(directory, anew) },
       );
     } catch (error) {
       this.#halt(70, `start: ${error instanceof Error ? error.message : String(error)}`, error);
@@ -192,7 +199,7 @@ export class SimServer implements PeerHost {
   #endProcess(): void {
     this.disk.kill();
     this.platter.forgetPending();
-    for (const store of this.stores.values()) store.crash();
+    for (const store of this.stores.values()) store.kill();
   }
 
   #cutPower(): void {
@@ -219,6 +226,7 @@ export class SimServer implements PeerHost {
 
   #stop(silent: boolean): void {
     this.#replica = undefined;
+    this.#status = undefined;
     this.#incarnation += 1;
     this.#inbox = [];
     if (this.#paused) this.clock.resume(this.#parts.scheduler.now);
@@ -233,7 +241,7 @@ export class SimServer implements PeerHost {
     if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "halt", `${exitCode} ${reason}`);
     this.#stop(false);
     // The machine may go on: then what its failed sync left in the page cache is what the next process reads.
-    if (this.disk.cleanSectors > 0) this.#endProcess();
+    if (this.disk.cleanSectors > 0 || [...this.stores.values()].some((store) => store.orphans)) this.#endProcess();
     else this.#cutPower();
     this.halted = true;
     this.#parts.watcher.noticed(this, reason);
@@ -243,8 +251,10 @@ export class SimServer implements PeerHost {
 
   // ---- drivers
 
-  #openStore(directory: string): KeyValue {
+  #openStore(directory: string, anew: boolean): KeyValue {
     let store = this.stores.get(directory);
+    if (store !== undefined && anew) store.wipe();
+    if (store?.condemned !== undefined) throw new DamagedStoreError(store.condemned);
     if (store === undefined) {
       store = new SimKeyValue(this.#parts.random.fork(`store ${directory}`));
       this.stores.set(directory, store);
@@ -286,7 +296,8 @@ export class SimServer implements PeerHost {
     if (reason === undefined) return false;
     this.#failing.delete(what);
     if (mutant(what === "disk" ? "a failed sync is tried again" : "a failed store commit is ignored")) return true;
-    this.expectHalt = new RegExp(reason);
+    // Disk and store may fail in one turn: the process ends for whichever it hears of first.
+    this.expectHalt = new RegExp(this.expectHalt === undefined ? reason : `${this.expectHalt.source}|${reason}`);
     if (reason === "EIO") this.disk.failSync(this.#parts.scheduler.now);
     this.deliver(what === "disk" ? { type: "diskFailed", reason } : { type: "storeFailed", reason });
     return true;
@@ -340,7 +351,10 @@ export class SimServer implements PeerHost {
     for (const store of this.stores.values()) {
       const next = store.nextDueMs();
       if (next === undefined || next > now || !this.#fails("store")) continue;
-      if (!mutant("a failed store commit is ignored")) return true;
+      if (!mutant("a failed store commit is ignored")) {
+        store.failSync(now);
+        return true;
+      }
       store.loseNextCommit();
     }
     return false;
@@ -383,10 +397,16 @@ export class SimServer implements PeerHost {
     });
   }
 
+  /** A turn at least every tick: what had one since needs none. */
   #tick(incarnation: number): void {
     if (this.#incarnation !== incarnation) return;
-    this.#planTurn(0);
-    this.#parts.scheduler.after(this.#tickMs / this.clock.rate, () => this.#tick(incarnation));
+    const { scheduler } = this.#parts;
+    const everyMs = this.#tickMs / this.clock.rate;
+    const leftMs = this.#turnedAt + everyMs - scheduler.now;
+    // Less than this is nothing but rounding.
+    const due = leftMs < 0.01;
+    if (due && !this.#paused && !this.#turnPlanned) this.#turn();
+    if (this.#incarnation === incarnation) scheduler.after(due ? everyMs : leftMs, () => this.#tick(incarnation));
   }
 
   #turn(): void {
@@ -451,7 +471,9 @@ export class SimServer implements PeerHost {
     const replica = this.#replica;
     if (replica === undefined) return;
     this.turns += 1;
+    this.#turnedAt = this.#parts.scheduler.now;
     this.submittedBefore = this.disk.submitted;
+    this.#status = undefined;
     let effects: Effects;
     try {
       effects = replica.turn(now, events);
@@ -460,16 +482,20 @@ export class SimServer implements PeerHost {
       return;
     }
     this.#busyUntil = this.#parts.scheduler.now + 0.01 + 0.002 * events.length;
+    // What nothing came into and nothing came out of has changed nothing that can be seen.
+    const idle = events.length === 0 && !this.#goingOn && isEmpty(effects);
+    this.#goingOn = effects.again;
+    if (idle) return this.#planPump();
     const planned = this.#pendingPause;
     if (planned?.point === "before the effects" && hasSends(effects)) {
       this.#pendingPause = undefined;
-      this.#pauseNow(planned.ms, planned.kind, () => this.#perform(effects, replica));
+      this.#pauseNow(planned.ms, planned.kind, () => this.#perform(effects));
       return;
     }
-    this.#perform(effects, replica);
+    this.#perform(effects);
   }
 
-  #perform(effects: Effects, replica: Replica): void {
+  #perform(effects: Effects): void {
     const { trace, watcher, peers, network } = this.#parts;
     if (trace.on) this.#traceEffects(effects);
     trace.mix(this.id, effects.peerSends.length, effects.clientSends.length);
@@ -481,7 +507,8 @@ export class SimServer implements PeerHost {
     }
     for (const close of effects.clientCloses) this.#closeClient(close.connection);
     for (const send of effects.clientSends) if (send.message.type === "refused") this.#closeClient(send.connection);
-    const status = replica.status();
+    const status = this.status();
+    if (status === undefined) return;
     trace.mix(
       status.lastLoggedZxid % 0x1_0000_0000,
       status.lastCommittedZxid % 0x1_0000_0000,
@@ -559,4 +586,10 @@ function readOnly(disk: Disk): Disk {
 
 function hasSends(effects: Effects): boolean {
   return effects.peerSends.length + effects.clientSends.length > 0;
+}
+
+function isEmpty(effects: Effects): boolean {
+  const { peerSends, peerCloses, clientSends, clientCloses, logLines, halt, again } = effects;
+  const count = peerSends.length + peerCloses.length + clientSends.length + clientCloses.length + logLines.length;
+  return count === 0 && halt === undefined && !again;
 }

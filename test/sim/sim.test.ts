@@ -54,6 +54,7 @@ t.test("worlds with faults", (t) => {
     "what is due is reaped",
     "a session that is connected lives on in calm",
     "logs are trimmed to their history",
+    "the same seed gives the same run",
   ]);
 
   const idle = [...evaluations].filter(([name, count]) => count === 0 && !rare.has(name)).map(([name]) => name);

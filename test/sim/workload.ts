@@ -13,7 +13,7 @@ import type {
   SetDataRequest,
 } from "../../src/model/request.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
-import { registerPath } from "./check/wgl.ts";
+import { registerPath } from "./check/register-search.ts";
 import type { AnyClient } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Pace } from "./pace.ts";

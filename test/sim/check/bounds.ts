@@ -1,15 +1,16 @@
 /** I-26: what is bounded in the limits stays within them, at every turn in which there is any of it. */
 import type { Limits } from "../../../src/model/limits.ts";
 import type { Status } from "../../../src/replica/status.ts";
-import { Check } from "./violation.ts";
+import { Check, Invariant } from "./violation.ts";
 
-export class BoundChecks {
+export class Bounds extends Invariant {
   readonly outstanding = new Check("outstanding txns stay within their bound");
   readonly watches = new Check("watches stay within their bound");
   readonly streams = new Check("streams stay within their bound");
   readonly #limits: Limits;
 
   constructor(limits: Limits) {
+    super();
     this.#limits = limits;
   }
 

@@ -14,24 +14,34 @@ import type { AnyClient, ClientStream, ClientWatcher } from "../client.ts";
 import type { History, Operation } from "../history.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { ServerWatcher, SimServer } from "../server.ts";
-import { BoundChecks } from "./bounds.ts";
-import { DamageChecks } from "./damage.ts";
-import { DurabilityChecks } from "./durability.ts";
-import { EpochChecks } from "./epochs.ts";
-import { ExpiryChecks } from "./expiry.ts";
+import { Bounds } from "./bounds.ts";
+import { CommittedNeverLost } from "./committed-never-lost.ts";
+import { Damage } from "./damage-is-not-absence.ts";
+import { DurableQuorum } from "./durable-quorum.ts";
+import { Epochs } from "./epochs.ts";
+import { ExactWatches } from "./exact-watches.ts";
 import { GhostLog } from "./ghost-log.ts";
-import { LivenessChecks } from "./liveness.ts";
+import { GlobalPrimaryOrder } from "./global-primary-order.ts";
+import { LeaseHolderIsLatest } from "./lease-holder-is-latest.ts";
+import { Liveness } from "./liveness.ts";
 import { Marks } from "./marks.ts";
+import { MembersCount } from "./members-count.ts";
 import { Model } from "./model.ts";
-import { NewLeaderChecks } from "./newleader.ts";
+import { NewLeaderAtom } from "./newleader-atom.ts";
+import { NoEarlyExpiry } from "./no-early-expiry.ts";
+import { OldLinks } from "./old-links.ts";
+import { OneLeaseHolder } from "./one-lease-holder.ts";
 import { ownLog } from "./own-log.ts";
-import { PrimaryOrderChecks } from "./primary-order.ts";
-import { PromiseChecks } from "./promises.ts";
-import { ReapChecks } from "./reaping.ts";
-import { ReplyChecks } from "./replies.ts";
-import { Check, Violation } from "./violation.ts";
-import { WatchChecks } from "./watches.ts";
-import { RegisterChecks } from "./wgl.ts";
+import { Platters } from "./platters.ts";
+import { PrimaryIntegrity } from "./primary-integrity.ts";
+import { PrimaryOrder } from "./primary-order.ts";
+import { RegisterSearch } from "./register-search.ts";
+import { ReplicaIdentity } from "./replica-identity.ts";
+import { Replies } from "./replies.ts";
+import { SameRun } from "./same-run.ts";
+import { TotalOrder } from "./total-order.ts";
+import { TtlNodes } from "./ttl.ts";
+import { Check, Invariant, Violation } from "./violation.ts";
 
 export interface ChecksParts {
   readonly scheduler: Scheduler;
@@ -47,28 +57,33 @@ export interface ChecksParts {
 export class Checks implements ServerWatcher, ClientWatcher {
   readonly ghost = new GhostLog();
   readonly model = new Model();
-  readonly epochs = new EpochChecks(this.ghost);
   readonly txns = new Map<Zxid, Txn>();
-  readonly replies = new ReplyChecks(this.ghost, this.model, this.txns);
-  readonly watches = new WatchChecks(this.ghost, this.model);
-  readonly expiry = new ExpiryChecks();
-  readonly newLeader: NewLeaderChecks;
-  readonly primaryOrder: PrimaryOrderChecks;
-  readonly bounds: BoundChecks;
-  readonly reaping: ReapChecks;
-  readonly damage = new DamageChecks();
-  readonly liveness = new LivenessChecks();
-  readonly registers = new RegisterChecks();
-  readonly promises: PromiseChecks;
-  readonly durability: DurabilityChecks;
-  readonly statusOrder = new Check("applied ≤ committed, and both only rise in a process");
-  readonly learned = new Check("learners know of commits from their leader");
+  readonly totalOrder = new TotalOrder();
+  readonly primaryOrder: PrimaryOrder;
+  readonly globalPrimaryOrder = new GlobalPrimaryOrder();
+  readonly primaryIntegrity: PrimaryIntegrity;
+  readonly epochs: Epochs;
+  readonly newLeader: NewLeaderAtom;
+  readonly damage = new Damage();
+  readonly neverLost: CommittedNeverLost;
+  readonly durability: DurableQuorum;
+  readonly membership: MembersCount;
+  readonly promises: OneLeaseHolder;
+  readonly latestLease: LeaseHolderIsLatest;
+  readonly registers = new RegisterSearch();
+  readonly replies: Replies;
+  readonly expiry = new NoEarlyExpiry();
+  readonly ttl: TtlNodes;
+  readonly watches = new ExactWatches(this.ghost, this.model);
+  readonly identity = new ReplicaIdentity();
+  readonly oldLinks = new OldLinks();
+  readonly bounds: Bounds;
+  readonly sameRun = new SameRun();
+  readonly liveness = new Liveness();
   readonly healthy = new Check("no server stops by itself");
   /** Coverage marks: how often each named thing was seen. */
   readonly marks = new Marks();
   readonly #p: ChecksParts;
-  readonly #lastApplied = new Map<number, Zxid>();
-  readonly #snapped = new Set<number>();
   /** Streams whose connection was lost since their last delivery. */
   readonly #streamsLost = new Set<ClientStream>();
   #epoch = 0;
@@ -77,12 +92,24 @@ export class Checks implements ServerWatcher, ClientWatcher {
   constructor(parts: ChecksParts) {
     this.#p = parts;
     if (parts.voters === 1) this.ghost.readLog = (server) => ownLog(parts.servers[server - 1]);
-    this.promises = new PromiseChecks(parts.limits, parts.voters);
-    this.durability = new DurabilityChecks(this.ghost, parts.servers, parts.voters);
-    this.newLeader = new NewLeaderChecks(this.ghost, parts.servers, parts.voters);
-    this.primaryOrder = new PrimaryOrderChecks((epoch) => this.epochs.leaderOf(epoch), parts.limits.counter_max);
-    this.bounds = new BoundChecks(parts.limits);
-    this.reaping = new ReapChecks(this.ghost, this.model, this.txns, parts.limits.clock_drift_max, parts.voters > 1);
+    const platters = new Platters(parts.servers, parts.voters);
+    this.primaryOrder = new PrimaryOrder(parts.limits.counter_max);
+    this.primaryIntegrity = new PrimaryIntegrity(platters);
+    this.epochs = new Epochs(platters);
+    this.newLeader = new NewLeaderAtom(this.ghost, platters);
+    this.neverLost = new CommittedNeverLost(this.ghost, platters);
+    this.durability = new DurableQuorum(this.ghost, platters);
+    this.membership = new MembersCount(parts.voters);
+    this.promises = new OneLeaseHolder(parts.limits, parts.voters, this.membership);
+    this.latestLease = new LeaseHolderIsLatest(this.promises);
+    this.replies = new Replies(this.durability, this.model, this.txns);
+    this.ttl = new TtlNodes(this.ghost, this.model, this.txns, parts.limits.clock_drift_max, parts.voters > 1);
+    this.bounds = new Bounds(parts.limits);
+    this.#feed(parts);
+  }
+
+  /** What is broadcast, and what is committed, goes to whoever judges it. */
+  #feed(parts: ChecksParts): void {
     this.ghost.broadcast.push((entry) => {
       const txn = decodeTxn(entry.payload);
       this.txns.set(entry.zxid, txn);
@@ -90,9 +117,12 @@ export class Checks implements ServerWatcher, ClientWatcher {
         this.expiry.onProposed(txn, entry.at, this.promises.leaseUntil(epochOf(entry.zxid), entry.by));
     });
     this.ghost.listeners.push((entry) => {
-      this.primaryOrder.onCommitted(entry);
+      this.ghost.integrity.onCommitted(entry, (epoch) => this.epochs.leaderOf(epoch));
+      this.primaryOrder.onCommitted(entry.zxid);
+      this.globalPrimaryOrder.onCommitted(entry.zxid);
+      if (parts.voters > 1) this.latestLease.onCommitted(entry);
       const txn = this.txns.get(entry.zxid) ?? decodeTxn(entry.payload);
-      this.reaping.onCommitted(txn, entry.at);
+      this.ttl.onCommitted(txn, entry.at);
       this.model.apply(txn);
       this.replies.onCommitted(txn);
       this.expiry.onCommitted(txn, entry.at);
@@ -100,41 +130,36 @@ export class Checks implements ServerWatcher, ClientWatcher {
     });
   }
 
+  /** All that are fields here, or fields of a field. */
+  invariants(): Invariant[] {
+    const found = new Set<Invariant>();
+    for (const value of Object.values(this)) {
+      const inner = value instanceof Object ? Object.values(value) : [];
+      for (const one of [value, ...inner]) if (one instanceof Invariant) found.add(one);
+    }
+    return [...found];
+  }
+
   /** Every check, for reports and for the vacuity gate. */
   all(): Check[] {
-    const found: Check[] = [];
-    for (const part of [
-      this,
-      this.ghost,
-      this.model,
-      this.epochs,
-      this.replies,
-      this.watches,
-      this.expiry,
-      this.promises,
-      this.durability,
-      this.newLeader,
-      this.primaryOrder,
-      this.bounds,
-      this.reaping,
-      this.damage,
-      this.liveness,
-      this.registers,
-    ]) {
-      for (const value of Object.values(part)) if (value instanceof Check) found.push(value);
-    }
-    return found;
+    return [this.healthy, ...this.invariants().flatMap((one) => Object.values(one).filter((value) => value instanceof Check))];
   }
 
   // ---- links
 
   onSend(from: number, to: number, message: PeerMessage): void {
     const at = this.#p.scheduler.now;
-    if (message.type === "proposal") this.ghost.onProposal(message, from, at);
-    this.epochs.onSend(from, message, at);
+    const { type } = message;
+    // What there is most of, and only the lease is about.
+    if (type === "heartbeat" || type === "heartbeatAck") return this.promises.onSend(from, to, message, at);
+    if (type === "forward" || type === "confirm" || type === "confirmed") return;
+    if (type === "proposal") this.ghost.onProposal(message, from, at);
+    this.epochs.onSend(from, message);
     this.newLeader.onSend(from, to, message);
+    this.neverLost.onSend(from, message, "epoch" in message ? this.newLeader.historyOf(message.epoch) : undefined);
+    this.membership.onSend(from, to, message);
     this.marks.onSend(from, to, message);
-    this.promises.onSend(from, to, message, at, at);
+    this.promises.onSend(from, to, message, at);
     if (message.type === "commit") this.ghost.onCommitted(message.zxid, from, at);
     if (message.type === "upToDate") this.ghost.onCommitted(message.committed, from, at);
   }
@@ -147,13 +172,14 @@ export class Checks implements ServerWatcher, ClientWatcher {
 
   started(server: SimServer): void {
     this.newLeader.onStart(server.id);
+    this.neverLost.onStart(server.id);
     this.promises.onStart(server.id, this.#p.scheduler.now, server.startedFresh);
-    this.#lastApplied.delete(server.id);
+    this.totalOrder.forget(server.id);
   }
 
   stopped(server: SimServer): void {
     this.marks.onSyncLost(server.id);
-    this.#lastApplied.delete(server.id);
+    this.totalOrder.forget(server.id);
   }
 
   noticed(server: SimServer, reason: string): void {
@@ -164,35 +190,20 @@ export class Checks implements ServerWatcher, ClientWatcher {
   wiped(server: SimServer): void {
     this.damage.noticed(server.id);
     this.epochs.onWipe(server.id);
-    this.newLeader.onWipe(server.id);
+    this.membership.onWipe(server.id);
+    this.neverLost.onWipe(server.id);
   }
 
   turned(server: SimServer, status: Status, effects: Effects): void {
     this.#epoch = Math.max(this.#epoch, status.epoch);
     this.marks.onTurn(server.id, status, effects, this.#p.scheduler.now);
-    for (const line of effects.logLines) {
-      if (line.fields["mark"] !== true) continue;
-      if (line.message === "snap") this.#snapped.add(server.id);
-    }
-    if (status.role !== "leading" && status.lastCommittedZxid !== 0)
-      this.learned.hold(
-        status.lastCommittedZxid <= this.ghost.tip,
-        () =>
-          `server ${server.id} follows and calls ${status.lastCommittedZxid} committed, its leader has said ${this.ghost.tip}`,
-      );
+    const { tip } = this.ghost;
+    this.replies.linearizable.onTurn(server.id, status, tip);
     if (status.lastCommittedZxid !== 0) this.ghost.onCommitted(status.lastCommittedZxid, server.id, this.#p.scheduler.now);
-    if (status.role === "leading") this.newLeader.onLeads(server.id, status.epoch, this.epochs.historyOf(status.epoch));
+    if (status.role === "leading") this.primaryIntegrity.onLeads(server.id, status.epoch, this.newLeader.historyOf(status.epoch));
     if (status.serving) this.damage.takesPart(server.id);
     this.bounds.onTurn(status);
-    const applied = status.lastAppliedZxid;
-    const before = this.#lastApplied.get(server.id);
-    // A snapshot replaces the tree, and may be older; the log behind it is applied before anything is served.
-    const replaced = before !== undefined && applied < before && !status.serving && this.#snapped.delete(server.id);
-    if (before !== undefined && applied !== before && !replaced)
-      this.statusOrder.hold(applied >= before, () => `the tree of server ${server.id} went back from ${before} to ${applied}`);
-    this.#lastApplied.set(server.id, applied);
-    if (applied > this.ghost.tip)
-      this.statusOrder.fail(`server ${server.id} has applied ${applied}, committed is ${this.ghost.tip}`);
+    this.totalOrder.onTurn(server.id, status, effects, this.ghost.tip);
   }
 
   halted(server: SimServer, exitCode: number, reason: string, error: unknown): void {
@@ -225,7 +236,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
 
   sessionBegan(_client: AnyClient, session: SessionId): void {
     const known = this.txns.get(session as number as Zxid);
-    this.replies.committed.hold(
+    this.durability.committed.hold(
       known?.body.type === "createSession",
       () => `session ${session} was announced before it was committed`,
     );

@@ -1,13 +1,14 @@
 /**
  * The ghost record: every entry that any leader ever broadcast, and the one committed log. Fed by the
- * proposals on the links and by what servers claim to be committed. Holds agreement, integrity, total
- * order and density in their strongest form: a zxid has one payload and one predecessor, ever, and all
- * that is called committed anywhere lies on one chain.
+ * proposals on the links and by what servers claim to be committed. Integrity, agreement and the log's shape are
+ * judged as it grows.
  */
 
-import { follows, formatZxid, type Zxid, zeroZxid } from "../../../src/model/zxid.ts";
+import { type Zxid, zeroZxid } from "../../../src/model/zxid.ts";
 import type { LogEntry, ProposalMessage } from "../../../src/zab/message.ts";
-import { Check } from "./violation.ts";
+import { Agreement } from "./agreement.ts";
+import { Integrity } from "./integrity.ts";
+import { LogShape } from "./log-shape.ts";
 
 export interface GhostEntry {
   readonly zxid: Zxid;
@@ -22,9 +23,9 @@ export interface GhostEntry {
 }
 
 export class GhostLog {
-  readonly integrity = new Check("one payload and one predecessor a zxid");
-  readonly density = new Check("log density");
-  readonly agreement = new Check("committed logs are one chain");
+  readonly integrity = new Integrity();
+  readonly agreement = new Agreement();
+  readonly shape = new LogShape();
   readonly entries = new Map<Zxid, GhostEntry>();
   readonly committed: GhostEntry[] = [];
   /** Called for each entry as it becomes committed, in order. */
@@ -46,18 +47,8 @@ export class GhostLog {
 
   #record(entry: LogEntry, prev: Zxid, by: number, at: number): void {
     const known = this.entries.get(entry.zxid);
-    if (known !== undefined) {
-      this.integrity.hold(
-        known.prev === prev,
-        () => `${formatZxid(entry.zxid)} follows ${formatZxid(known.prev)} and ${formatZxid(prev)}`,
-      );
-      this.integrity.hold(
-        known.payload === entry.payload || sameBytes(known.payload, entry.payload),
-        () => `${formatZxid(entry.zxid)} has two payloads`,
-      );
-      return;
-    }
-    this.density.hold(follows(prev, entry.zxid), () => `${formatZxid(entry.zxid)} after ${formatZxid(prev)}`);
+    if (known !== undefined) return this.integrity.onAgain(known, entry, prev);
+    this.shape.onBroadcast(prev, entry.zxid);
     const made = { zxid: entry.zxid, prev, payload: entry.payload, at, by, index: -1, committedAt: Infinity };
     this.entries.set(entry.zxid, made);
     for (const listener of this.broadcast) listener(made);
@@ -66,15 +57,7 @@ export class GhostLog {
   /** A server says that everything up to `zxid` is committed. */
   onCommitted(zxid: Zxid, by: number, at: number): void {
     if (zxid === this.tip || zxid === zeroZxid) return;
-    if (zxid < this.tip) {
-      const entry = this.entries.get(zxid);
-      this.agreement.hold(
-        entry !== undefined && entry.index >= 0,
-        () =>
-          `server ${by} calls ${formatZxid(zxid)} committed, the committed log up to ${formatZxid(this.tip)} has no such entry`,
-      );
-      return;
-    }
+    if (zxid < this.tip) return this.agreement.onBelow(this.entries.get(zxid), zxid, this.tip, by);
     this.#extend(zxid, by, at);
   }
 
@@ -87,18 +70,11 @@ export class GhostLog {
     let cursor = zxid;
     while (cursor > this.tip) {
       const entry = this.entries.get(cursor);
-      if (entry === undefined)
-        return this.agreement.fail(
-          `server ${by} calls ${formatZxid(zxid)} committed, but ${formatZxid(cursor)} was never broadcast`,
-        );
+      if (entry === undefined) return this.agreement.onUnknown(cursor, zxid, by);
       chain.push(entry);
       cursor = entry.prev;
     }
-    this.agreement.hold(
-      cursor === this.tip,
-      () =>
-        `server ${by} calls ${formatZxid(zxid)} committed: its log passes ${formatZxid(cursor)}, the committed log ${formatZxid(this.tip)}`,
-    );
+    this.agreement.onAbove(cursor, zxid, this.tip, by);
     for (let i = chain.length - 1; i >= 0; i -= 1) this.#commit(chain[i] as GhostEntry, at);
   }
 
@@ -140,8 +116,4 @@ export class GhostLog {
     }
     return low;
   }
-}
-
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && Buffer.compare(a, b) === 0;
 }

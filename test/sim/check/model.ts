@@ -9,8 +9,9 @@ import type { NodeKind } from "../../../src/model/request.ts";
 import type { Stat } from "../../../src/model/stat.ts";
 import { formatZxid, type SessionId, type Zxid } from "../../../src/model/zxid.ts";
 import type { NodeEffect, RemovedNode, Txn } from "../../../src/tree/txn.ts";
-import { sameBytes } from "./ghost-log.ts";
-import { Check } from "./violation.ts";
+import { Ephemerals } from "./ephemerals.ts";
+import { sameBytes } from "./same-bytes.ts";
+import { Stats } from "./stats.ts";
 
 export interface ModelNode {
   readonly data: Uint8Array | undefined;
@@ -67,10 +68,8 @@ const blank: ModelNode = {
 };
 
 export class Model {
-  readonly stat = new Check("Stat algebra");
-  readonly effects = new Check("txns apply to the committed tree");
-  readonly ephemerals = new Check("ephemerals have live owners");
-  readonly sessionsLive = new Check("txns belong to live sessions");
+  readonly stats = new Stats();
+  readonly ephemerals = new Ephemerals();
   readonly #versions = new Map<string, Version[]>();
   readonly #children = new Map<string, Set<string>>();
   readonly sessions = new Map<SessionId, ModelSession>();
@@ -128,7 +127,7 @@ export class Model {
   // ---- one committed txn
 
   apply(txn: Txn): void {
-    this.effects.hold(txn.stampMs >= this.lastStampMs, () => `cluster time fell at ${formatZxid(txn.zxid)}`);
+    this.stats.effects.hold(txn.stampMs >= this.lastStampMs, () => `cluster time fell at ${formatZxid(txn.zxid)}`);
     this.lastStampMs = txn.stampMs;
     const { body } = txn;
     switch (body.type) {
@@ -170,11 +169,7 @@ export class Model {
 
   #live(id: SessionId, txn: Txn): ModelSession {
     const session = this.sessions.get(id);
-    this.sessionsLive.hold(
-      session !== undefined && session.closedAt === 0,
-      () =>
-        `${formatZxid(txn.zxid)} (${txn.body.type}) belongs to the session ${formatZxid(id as number as Zxid)}, which is not live`,
-    );
+    this.ephemerals.onSession(txn, id, session);
     return session as ModelSession;
   }
 
@@ -197,18 +192,12 @@ export class Model {
     const { path } = effect;
     const parentPath = parentOf(path) ?? "/";
     const parent = this.now(parentPath);
-    this.effects.hold(parent !== undefined, () => `${formatZxid(txn.zxid)} creates ${path} without a parent`);
-    this.effects.hold(this.now(path) === undefined, () => `${formatZxid(txn.zxid)} creates ${path}, which exists`);
+    this.stats.effects.hold(parent !== undefined, () => `${formatZxid(txn.zxid)} creates ${path} without a parent`);
+    this.stats.effects.hold(this.now(path) === undefined, () => `${formatZxid(txn.zxid)} creates ${path}, which exists`);
     const before = parent as ModelNode;
-    this.ephemerals.hold(before.owner === 0, () => `${path} is created below an ephemeral`);
-    if (effect.owner !== 0) {
-      const session = this.sessions.get(effect.owner);
-      this.ephemerals.hold(
-        session !== undefined && session.closedAt === 0,
-        () => `${formatZxid(txn.zxid)} creates the ephemeral ${path} of a session that is not live`,
-      );
-      session?.ephemerals.add(path);
-    }
+    const owner = effect.owner === 0 ? undefined : this.sessions.get(effect.owner);
+    this.ephemerals.onCreate(txn, path, before.owner, owner, effect.owner !== 0);
+    owner?.ephemerals.add(path);
     this.#put(parentPath, txn.zxid, { ...before, creates: before.creates + 1, pzxid: txn.zxid });
     this.#childSet(parentPath).add(nameOf(path));
     const node: ModelNode = {
@@ -229,9 +218,9 @@ export class Model {
 
   #delete(txn: Txn, path: string): void {
     const node = this.now(path);
-    this.effects.hold(node !== undefined, () => `${formatZxid(txn.zxid)} deletes ${path}, which does not exist`);
+    this.stats.effects.hold(node !== undefined, () => `${formatZxid(txn.zxid)} deletes ${path}, which does not exist`);
     const gone = node as ModelNode;
-    this.effects.hold(gone.creates === gone.deletes, () => `${formatZxid(txn.zxid)} deletes ${path}, which has children`);
+    this.stats.effects.hold(gone.creates === gone.deletes, () => `${formatZxid(txn.zxid)} deletes ${path}, which has children`);
     if (gone.owner !== 0) this.sessions.get(gone.owner as SessionId)?.ephemerals.delete(path);
     const parentPath = parentOf(path) ?? "/";
     const parent = this.now(parentPath) as ModelNode;
@@ -242,12 +231,12 @@ export class Model {
 
   #setData(txn: Txn, path: string, data: Uint8Array | undefined, stat: Stat): void {
     const node = this.now(path);
-    this.effects.hold(node !== undefined, () => `${formatZxid(txn.zxid)} sets ${path}, which does not exist`);
+    this.stats.effects.hold(node !== undefined, () => `${formatZxid(txn.zxid)} sets ${path}, which does not exist`);
     const before = node as ModelNode;
     const after: ModelNode = { ...before, data, version: (before.version + 1) | 0, mzxid: txn.zxid, mtimeMs: txn.wallMs };
     this.#put(path, txn.zxid, after);
     if (!predefined.includes(path))
-      this.stat.hold(
+      this.stats.stat.hold(
         this.statProblem(after, stat) === undefined,
         () => `${formatZxid(txn.zxid)} sets ${path}: ${this.statProblem(after, stat)}`,
       );
@@ -256,7 +245,7 @@ export class Model {
 
   #setAcl(txn: Txn, path: string): void {
     const node = this.now(path);
-    this.effects.hold(node !== undefined, () => `${formatZxid(txn.zxid)} sets the ACL of ${path}, which does not exist`);
+    this.stats.effects.hold(node !== undefined, () => `${formatZxid(txn.zxid)} sets the ACL of ${path}, which does not exist`);
     const before = node as ModelNode;
     const after: ModelNode = { ...before, aversion: (before.aversion + 1) | 0 };
     this.#put(path, txn.zxid, after);
@@ -265,7 +254,7 @@ export class Model {
 
   #reap(txn: Txn, removed: RemovedNode): void {
     const node = this.now(removed.path);
-    this.effects.hold(
+    this.stats.effects.hold(
       node?.kind === "container" || node?.kind === "ttl",
       () => `${formatZxid(txn.zxid)} reaps ${removed.path}, which is neither container nor TTL`,
     );
@@ -276,10 +265,7 @@ export class Model {
     const session = this.#live(id, txn);
     const owned = [...session.ephemerals].sort();
     const listed = removed.map((node) => node.path).sort();
-    this.ephemerals.hold(
-      owned.join() === listed.join(),
-      () => `${formatZxid(txn.zxid)} closes a session that owns [${owned.join(" ")}] and removes [${listed.join(" ")}]`,
-    );
+    this.ephemerals.onClose(txn, owned, listed);
     for (const node of removed) this.#delete(txn, node.path);
     session.closedAt = txn.zxid;
   }

@@ -9,8 +9,11 @@ export class Violation extends Error {
   }
 }
 
+/** A promise with its checks: whoever asks for all checks finds them in its fields. */
+export abstract class Invariant {}
+
 /**
- * One invariant: its name and how often it was really put to the test. A check that was never
+ * One thing that must hold: its name and how often it was really put to the test. A check that was never
  * evaluated proves nothing, so sets of runs ask for `evaluations` above zero.
  */
 export class Check {

@@ -65,7 +65,7 @@ const bitFlip: Fault = (tools) => {
     server.disk.flipBit(place.file, place.offset, tools.random.below(8));
     server.platter.settle(server.disk.snapshotFiles());
     tools.lostData(server);
-    tools.cluster.checks.newLeader.onWipe(server.id);
+    tools.cluster.checks.neverLost.onWipe(server.id);
     server.expectHalt = /damaged/;
     tools.cluster.checks.damage.damaged(server.id);
     server.start();

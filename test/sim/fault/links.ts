@@ -88,7 +88,7 @@ const staleFrames: Fault = (tools) => {
   const [from, to] = pair;
   const { peers, scheduler } = tools.cluster;
   const kept = peers.keepFrames(from.id, to.id);
-  const { stale } = tools.cluster.checks.damage;
+  const { stale } = tools.cluster.checks.oldLinks;
   if (kept.frames.length === 0) return false;
   peers.break(from.id, to.id);
   for (let i = 1; i <= 4; i += 1)

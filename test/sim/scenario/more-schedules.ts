@@ -47,8 +47,9 @@ function snapSwapsTooEarly(seed: number, trace: Trace): string[] {
       // The image has arrived whole, of the log behind it only a part.
       cluster.scheduler.after(3, () => cluster.network.block(a, b));
       cluster.scheduler.after(random.between(100, 200), () => {
-        cluster.network.unblock(a, b);
+        // First it dies: the heartbeats that it held back would bind B for as long as C is bound.
         cluster.server(a).crash(false);
+        cluster.network.unblock(a, b);
       });
     },
   );
@@ -152,7 +153,7 @@ function namedSnapshot(seed: number, trace: Trace): string[] {
 function quietCandidate(seed: number, trace: Trace): string[] {
   const limits = { history_txns_min: 8, history_bytes_min: 256, history_bytes_max: 2_048, log_segment_bytes: 4_096 };
   // Slow enough that votes cross each other and the election's end.
-  const network = { ...calmNetwork, latencyMs: 10, jitterMs: 25 };
+  const network = { ...calmNetwork, latencyMs: 30, jitterMs: 40 };
   const stage = new Stage(seed, { clients: 1, sessionTimeoutMs: 20_000, limits, network, ...traced(trace) });
   const { cluster } = stage;
   stage.start(3);

@@ -7,7 +7,7 @@ import { openAcl } from "../../../src/model/acl.ts";
 import { type Limits, tinyLimits } from "../../../src/model/limits.ts";
 import type { ReadLevel, Request } from "../../../src/model/request.ts";
 import type { PeerMessage } from "../../../src/zab/message.ts";
-import { replicaDifference } from "../check/replicas.ts";
+import { replicaDifference } from "../check/replica-identity.ts";
 import { Violation } from "../check/violation.ts";
 import { Cluster } from "../cluster.ts";
 import type { Operation } from "../history.ts";
@@ -192,7 +192,7 @@ export class Stage {
     );
     cluster.until("every call ends", () => cluster.clients.every((client) => client.outstanding === 0), 20_000);
     cluster.until("all trees are flushed at one zxid", () => this.#flushed(), 10_000);
-    cluster.checks.liveness.streamsCatchUp(cluster, 8_000);
+    cluster.checks.liveness.streams.await(cluster, 8_000);
     const difference = replicaDifference(cluster);
     if (difference !== undefined) throw new Violation("replicas are alike", difference);
     cluster.checks.finish();

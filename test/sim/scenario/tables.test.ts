@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { top } from "../../tidy/source.ts";
+import { inOrder } from "../check/index.ts";
 import { Cluster } from "../cluster.ts";
 import { schedules } from "./all.ts";
 
@@ -40,6 +41,8 @@ t.test("invariants", (t) => {
   const cluster = new Cluster({ seed: 1, voters: 3, observers: 0, clients: 1 });
   const names = new Set(cluster.checks.all().map((check) => check.name));
   const told = new Set<string>();
+  const ids = rowsUnder("Invariants, each with its checks").map(([id]) => id);
+  t.same(ids, [...new Set(inOrder.map(([id]) => id))]);
   for (const [id = "", , checks = ""] of rowsUnder("Invariants, each with its checks")) {
     for (const name of checks.split(";").map((part) => part.trim())) {
       t.ok(names.has(name), `${id}: ${name}`);

@@ -1,17 +1,15 @@
 /**
- * Containers and TTL nodes: a TTL node outlives its TTL since it was last written, by cluster time and by true time (a clock may
- * run fast by ρ, whoever leads meanwhile), and nothing below it is lost; an empty container, or a TTL node that is
- * due, is gone after a while of calm.
+ * I-19 for nodes that end by time: containers and TTL nodes: a TTL node outlives its TTL since it was last written, by cluster time and by true time (a clock may
+ * run fast by ρ, whoever leads meanwhile), and nothing below it is lost.
  */
 import { formatZxid, type Zxid } from "../../../src/model/zxid.ts";
 import type { Txn } from "../../../src/tree/txn.ts";
 import type { GhostLog } from "./ghost-log.ts";
 import type { Model, ModelNode } from "./model.ts";
-import { Check } from "./violation.ts";
+import { Check, Invariant } from "./violation.ts";
 
-export class ReapChecks {
+export class TtlNodes extends Invariant {
   readonly early = new Check("a TTL node outlives its TTL");
-  readonly due = new Check("what is due is reaped");
   readonly #ghost: GhostLog;
   readonly #model: Model;
   readonly #txns: ReadonlyMap<Zxid, Txn>;
@@ -20,6 +18,7 @@ export class ReapChecks {
   readonly #timed: boolean;
 
   constructor(ghost: GhostLog, model: Model, txns: ReadonlyMap<Zxid, Txn>, drift: number, timed: boolean) {
+    super();
     this.#timed = timed;
     this.#ghost = ghost;
     this.#model = model;

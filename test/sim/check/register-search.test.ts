@@ -5,7 +5,7 @@ import { failure, type Outcome, okOutcome, type Request, success } from "../../.
 import type { Zxid } from "../../../src/model/zxid.ts";
 import { History, type Operation } from "../history.ts";
 import { Random } from "../random.ts";
-import { linearizable, registerPath } from "./wgl.ts";
+import { linearizable, registerPath } from "./register-search.ts";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const set = (text: string): Request => ({ type: "setData", path: registerPath, data: bytes(text), version: -1 });

@@ -1,10 +1,10 @@
 /**
- * Sessions in true time: a client that was told "valid until t" is not expired before t, however
+ * I-18, no early expiry. Sessions in true time: a client that was told "valid until t" is not expired before t, however
  * clocks drift within ρ and whoever leads. A session ends once, in one txn, or lives.
  */
 import { formatZxid, type SessionId, type Zxid } from "../../../src/model/zxid.ts";
 import type { Txn } from "../../../src/tree/txn.ts";
-import { Check } from "./violation.ts";
+import { Check, Invariant } from "./violation.ts";
 
 interface Belief {
   until: number;
@@ -12,7 +12,7 @@ interface Belief {
   closedByClient: boolean;
 }
 
-export class ExpiryChecks {
+export class NoEarlyExpiry extends Invariant {
   readonly notEarly = new Check("expiry is not early");
   readonly inLease = new Check("an expiry is proposed inside the lease");
   readonly #beliefs = new Map<SessionId, Belief>();

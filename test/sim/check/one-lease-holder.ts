@@ -1,13 +1,14 @@
 /**
- * The follower's half of the lease, in true time: whoever acked a heartbeat casts no vote that counts
+ * I-13, one lease holder in true time. The follower's half of the lease, in true time: whoever acked a heartbeat casts no vote that counts
  * and accepts no other leader's epoch until P has run on its own clock since the *receipt* of that
  * heartbeat, and neither within P after boot. And the sum of it: when a leader is established, every
- * lease that an earlier epoch's leader could rightly hold has ended (single lease holder).
+ * lease that an earlier epoch's leader could rightly hold has ended. (And I-14, the holder is the latest: lease-holder-is-latest.ts.)
  */
 import { type Limits, leaseMs } from "../../../src/model/limits.ts";
 import type { PeerMessage } from "../../../src/zab/message.ts";
 import type { SimClock } from "../clock.ts";
-import { Check } from "./violation.ts";
+import type { MembersCount } from "./members-count.ts";
+import { Check, Invariant } from "./violation.ts";
 
 interface Member {
   readonly clock: SimClock;
@@ -15,7 +16,14 @@ interface Member {
   promisedTo: number;
   bootUntil: number;
   /** Receipt of the heartbeats that were not acked yet: id and monotonic time. */
-  readonly received: { from: number; epoch: number; id: number; at: number }[];
+  readonly received: Receipt[];
+}
+
+interface Receipt {
+  readonly from: number;
+  readonly epoch: number;
+  readonly id: number;
+  readonly at: number;
 }
 
 interface LeaseGhost {
@@ -27,19 +35,20 @@ interface LeaseGhost {
   until: number;
 }
 
-export class PromiseChecks {
+export class OneLeaseHolder extends Invariant {
   readonly promise = new Check("no vote inside a promise");
   readonly exclusive = new Check("one lease holder in true time");
   readonly #limits: Limits;
   readonly #voters: number;
+  readonly #membership: MembersCount;
   readonly #members = new Map<number, Member>();
   readonly #leases = new Map<number, LeaseGhost>();
-  /** Wiped servers that have not been made members again: their acks count nowhere. */
-  readonly #rejoining = new Set<number>();
   /** Off while some clock runs outside ±ρ, where the lease promises nothing. */
   enabled = true;
 
-  constructor(limits: Limits, voters: number) {
+  constructor(limits: Limits, voters: number, membership: MembersCount) {
+    super();
+    this.#membership = membership;
     this.#limits = limits;
     this.#voters = voters;
   }
@@ -67,20 +76,16 @@ export class PromiseChecks {
     if (message.type === "heartbeatAck") this.#onAck(from, to, message.epoch, message.id);
   }
 
-  onSend(from: number, to: number, message: PeerMessage, at: number, turnAt: number): void {
+  onSend(from: number, to: number, message: PeerMessage, at: number): void {
     const member = this.#members.get(from);
     if (member === undefined) return;
     const now = member.clock.monotonic(at);
-    if (message.type === "followerInfo" && message.rejoining) {
-      this.#rejoining.add(from);
-      // It becomes a member only by a leader that a quorum *without it* has confirmed after this message: whoever its
-      // earlier process promised anything to has lost that quorum, or is that leader.
-      member.bootUntil = Number.NEGATIVE_INFINITY;
-    }
-    if (message.type === "ack" && message.newLeader) this.#rejoining.delete(from);
+    // A server that rejoins becomes a member only by a leader that a quorum *without it* has confirmed after this message:
+    // whoever its earlier process promised anything to has lost that quorum, or is that leader.
+    if (message.type === "followerInfo" && message.rejoining) member.bootUntil = Number.NEGATIVE_INFINITY;
     switch (message.type) {
       case "heartbeat":
-        return this.#onHeartbeat(from, message.epoch, message.id, turnAt);
+        return this.#onHeartbeat(from, message.epoch, message.id, at);
       case "heartbeatAck":
         return this.#promises(member, to, message.epoch, message.id);
       case "vote":
@@ -98,7 +103,7 @@ export class PromiseChecks {
   }
 
   #promises(member: Member, to: number, epoch: number, id: number): void {
-    const receipt = member.received.find((r) => r.from === to && r.epoch === epoch && r.id === id);
+    const receipt = receiptOf(member.received, to, epoch, id);
     if (receipt === undefined) return;
     const until = receipt.at + this.#limits.promise_ms;
     if (until > member.promiseUntil) {
@@ -126,15 +131,20 @@ export class PromiseChecks {
     return lease?.leader === leader ? lease.until : undefined;
   }
 
+  /** Epochs below this one whose lease may rightly be believed at a time: epoch and end. */
+  *leasesBefore(epoch: number): Iterable<{ readonly leader: number; readonly epoch: number; readonly until: number }> {
+    for (const lease of this.#leases.values()) if (lease.epoch < epoch) yield lease;
+  }
+
   // ---- leases
 
-  #onHeartbeat(leader: number, epoch: number, id: number, turnAt: number): void {
+  #onHeartbeat(leader: number, epoch: number, id: number, at: number): void {
     let lease = this.#leases.get(epoch);
     if (lease === undefined || lease.leader !== leader) {
       lease = { leader, epoch, sentAt: new Map(), acked: new Map(), until: -Infinity };
       this.#leases.set(epoch, lease);
     }
-    if (!lease.sentAt.has(id)) lease.sentAt.set(id, turnAt);
+    if (!lease.sentAt.has(id)) lease.sentAt.set(id, at);
     lease.sentAt.delete(id - 256);
   }
 
@@ -145,8 +155,7 @@ export class PromiseChecks {
 
   #onAck(from: number, to: number, epoch: number, id: number): void {
     const lease = this.#leases.get(epoch);
-    // Voters have the lowest ids; observers' acks count nowhere.
-    if (lease === undefined || lease.leader !== to || from > this.#voters || this.#rejoining.has(from)) return;
+    if (lease === undefined || lease.leader !== to || !this.#membership.isMember(from)) return;
     lease.acked.set(from, Math.max(id, lease.acked.get(from) ?? 0));
     const ids = [...lease.acked.values()].sort((a, b) => b - a);
     const needed = Math.floor(this.#voters / 2);
@@ -173,4 +182,13 @@ export class PromiseChecks {
       );
     }
   }
+}
+
+/** Most acks are of what came last. */
+function receiptOf(received: readonly Receipt[], from: number, epoch: number, id: number): Receipt | undefined {
+  for (let i = received.length - 1; i >= 0; i -= 1) {
+    const receipt = received[i] as Receipt;
+    if (receipt.id === id && receipt.from === from && receipt.epoch === epoch) return receipt;
+  }
+  return undefined;
 }

@@ -1,15 +1,26 @@
 /**
- * Replica identity: with all quiet and flushed at one zxid, the stores of all servers hold the same
+ * I-22, replica identity: with all quiet and flushed at one zxid, the stores of all servers hold the same
  * keys and the same bytes, znodes, sessions, reply tables, digest and all.
  */
 import { EpochRecordFile } from "../../../src/log/epoch-record.ts";
 import { TokenSource } from "../../../src/model/tokens.ts";
 import type { Cluster } from "../cluster.ts";
 import type { SimServer } from "../server.ts";
-import { sameBytes } from "./ghost-log.ts";
+import { sameBytes } from "./same-bytes.ts";
+import { Check, Invariant } from "./violation.ts";
 
 const first = Uint8Array.of(0);
 const end = Uint8Array.of(255, 255, 255, 255);
+
+export class ReplicaIdentity extends Invariant {
+  readonly same = new Check("replicas hold the same bytes");
+
+  /** When all is quiet, flushed, and at one zxid. */
+  judge(cluster: Cluster): void {
+    const difference = replicaDifference(cluster);
+    this.same.hold(difference === undefined, () => difference ?? "");
+  }
+}
 
 export function replicaDifference(cluster: Cluster): string | undefined {
   const [reference, ...others] = cluster.servers;

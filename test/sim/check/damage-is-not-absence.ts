@@ -1,13 +1,11 @@
 /**
- * I-9: damage is not absence. A server whose log was damaged where it had been proved durable finds it at
- * its next start and stops; it takes no part before it has been started with `--rejoin`. I-25: messages of
- * links that are gone are counted here; what they would do is judged by all other checks.
+ * I-9, damage is not absence: a server whose log was damaged where it had been proved durable finds it at its next start and
+ * stops; it takes no part before it has been started with `--rejoin`.
  */
-import { Check } from "./violation.ts";
+import { Check, Invariant } from "./violation.ts";
 
-export class DamageChecks {
+export class Damage extends Invariant {
   readonly found = new Check("damage is found before it is used");
-  readonly stale = new Check("messages of old links do nothing");
   readonly #damaged = new Set<number>();
 
   damaged(server: number): void {

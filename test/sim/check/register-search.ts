@@ -1,12 +1,12 @@
 /**
- * Linearizability of one register by search (Wing and Gong, with Lowe's memory of what was tried), which
+ * I-15, again and without zxids: linearizability of one register by search (Wing and Gong, with Lowe's memory of what was tried), which
  * believes no zxid: calls and returns in true time, and nothing else. The register is one path whose
  * parent never goes: it is absent or has a value. A call whose outcome is unknown may have taken effect
  * at any time after it was called, or never. Histories are small by construction; one that is too hard is
  * a failure, not a pass.
  */
 import type { Operation } from "../history.ts";
-import { Check } from "./violation.ts";
+import { Check, Invariant } from "./violation.ts";
 
 /** undefined: absent. */
 type State = string | undefined;
@@ -100,7 +100,7 @@ function callsOf(operations: readonly Operation[]): Call[] {
 export const registerPath = "/register";
 const callsMax = 400;
 
-export class RegisterChecks {
+export class RegisterSearch extends Invariant {
   readonly register = new Check("a register is linearizable by search");
 
   finish(operations: readonly Operation[]): void {

@@ -1,5 +1,5 @@
 /**
- * Streams and one-shot watches against the committed log. A stream's deliveries, put together over
+ * I-20, watches and streams. Streams and one-shot watches against the committed log. A stream's deliveries, put together over
  * reconnects, are the exact filter of the log: nothing skipped, nothing twice, in order, a txn never
  * split. A snapshot is the model at its zxid. A one-shot watch fires for the first change after the
  * read that set it, and before any reply that shows the change.
@@ -11,7 +11,7 @@ import type { AnyClient, ClientStream } from "../client.ts";
 import type { Operation } from "../history.ts";
 import type { GhostLog } from "./ghost-log.ts";
 import type { Model, ModelChange } from "./model.ts";
-import { Check } from "./violation.ts";
+import { Check, Invariant } from "./violation.ts";
 
 interface SnapshotParts {
   zxid: Zxid;
@@ -24,7 +24,7 @@ interface Armed {
   readonly child: Map<string, Zxid>;
 }
 
-export class WatchChecks {
+export class ExactWatches extends Invariant {
   readonly streams = new Check("streams are the log's exact filter");
   readonly snapshots = new Check("stream snapshots are the tree at their zxid");
   readonly oneShot = new Check("watches fire for the first change");
@@ -37,6 +37,7 @@ export class WatchChecks {
   #indexed = 0;
 
   constructor(ghost: GhostLog, model: Model) {
+    super();
     this.#ghost = ghost;
     this.#model = model;
   }
