@@ -143,6 +143,7 @@ export interface Ensemble {
   close(): Promise<void>;
 }
 
+/** Starts servers that know each other in this process, on free ports of this machine, for tests and examples. Resolves when they serve. */
 export async function startEnsemble(options: EnsembleOptions = {}): Promise<Ensemble> {
   const temporary = options.directory === undefined ? mkdtempSync(join(tmpdir(), "zabra-")) : undefined;
   const ensemble = new RunningEnsemble(

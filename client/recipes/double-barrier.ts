@@ -34,6 +34,7 @@ interface View {
   readonly ready: Ready | undefined;
 }
 
+/** A number of participants go in together and come out together, round after round. */
 export class DoubleBarrier {
   readonly path: string;
   readonly #client: Client;

@@ -10,7 +10,6 @@
  * While the connection is gone nothing is done: the node lasts until the session ends.
  */
 import { mutant } from "../../src/model/mutant.ts";
-import { parentOf } from "../../src/model/path.ts";
 import type { Guard } from "../../src/model/request.ts";
 import type { Stat } from "../../src/model/stat.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
@@ -20,6 +19,7 @@ import { type DataInput, toBytes } from "../data.ts";
 import { unless, ZabraError } from "../error.ts";
 import { Listeners } from "../listeners.ts";
 import { requireOpen } from "./check.ts";
+import { createEphemeral } from "./held-node.ts";
 import { goesOn, isSessionLoss, orAborted, until, type WaitOptions, withLimit } from "./wait.ts";
 import { untilSessionEnds, whenGone } from "./when-gone.ts";
 
@@ -30,6 +30,7 @@ const retryMsMax = 2_000;
 /** Former sessions that are remembered: a node of theirs is ours. */
 const sessionsMax = 8;
 
+/** An ephemeral node that is made again when its session was lost or somebody deleted it. */
 export class PersistentEphemeral {
   readonly path: string;
   readonly #client: Client;
@@ -137,21 +138,11 @@ export class PersistentEphemeral {
   /** Its create has no deadline of its own: exactly-once retries carry it to an answer, or the session ends. */
   async #create(): Promise<void> {
     const data = this.#data;
-    const created = await unless("NODE_EXISTS", this.#createHere(data));
-    if (created === undefined) return this.#onTaken();
-    this.#hasNode(created);
-    if (this.#data !== data) await this.#write();
-  }
-
-  async #createHere(data: Uint8Array | undefined): Promise<Stat> {
     this.#remember();
-    const kind = mutant("a member outlives its process") ? "persistent" : "ephemeral";
-    const create = (): Promise<Stat> =>
-      this.#client.create(this.path, data, { ...untilSessionEnds, kind }).then(({ stat }) => stat);
-    const created = await unless("NO_NODE", create());
-    if (created !== undefined) return created;
-    await this.#client.ensurePath(parentOf(this.path) ?? "/", { kind: "container", ...untilSessionEnds });
-    return create();
+    const created = await unless("NODE_EXISTS", createEphemeral(this.#client, { path: this.path, sequential: false, data }));
+    if (created === undefined) return this.#onTaken();
+    this.#hasNode(created.stat);
+    if (this.#data !== data) await this.#write();
   }
 
   async #onTaken(): Promise<void> {

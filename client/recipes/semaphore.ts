@@ -35,6 +35,7 @@ export interface SemaphoreOptions {
 
 const permitsMax = 10_000;
 
+/** A number of leases, each held by one client at a time, granted in the order of asking. */
 export class Semaphore {
   readonly path: string;
   readonly permits: number;

@@ -2,17 +2,21 @@
 import t from "tap";
 import type { Client } from "../../../client/index.ts";
 import {
+  CronJob,
   DoubleBarrier,
   Election,
+  everyMs,
   LeaderLease,
   Lock,
   MultiLock,
   ownShards,
   Party,
   PersistentEphemeral,
+  participate,
   ReadWriteLock,
   register,
   Semaphore,
+  transact,
   WorkQueue,
 } from "../../../client/recipes/index.ts";
 import { virtualEnsemble } from "../../sim/testing.ts";
@@ -91,5 +95,43 @@ t.test("what was begun while no server can be reached ends, and leaves nothing",
     await ensemble.until(() => one.state.type === "connected");
     await one.sync();
     t.same(await one.getEphemerals(), []);
+  });
+});
+
+t.test("who serves until it is told to stop stops also while no server can be reached", (t) => {
+  const ensemble = virtualEnsemble({ seed: 5 });
+  return ensemble.run(async () => {
+    for (const when of ["in its session", "without a session"]) {
+      const one = await ensemble.client({ sessionTimeoutMs, callTimeoutMs: 3_000 });
+      const other = await ensemble.client();
+      const stop = new AbortController();
+      const never = new Promise<never>((_, reject) => stop.signal.addEventListener("abort", () => reject(new Error("stopped"))));
+      let running = 0;
+      const work = (): Promise<never> => {
+        running += 1;
+        return never;
+      };
+      const wallMs = (): number => ensemble.nowMs;
+      const job = new CronJob(one, `/cron ${when}`, { next: everyMs(100), run: work, wallMs });
+      const idle = new CronJob(one, `/idle ${when}`, { next: () => undefined, run: work, wallMs });
+      const commits = { prepare: async () => true, commit: work, abort: work };
+      const queue = new WorkQueue(one, `/queue ${when}`);
+      const serving = [
+        job.serve({ signal: stop.signal }),
+        idle.serve({ signal: stop.signal }),
+        participate(one, `/commits ${when}`, "a", commits, { signal: stop.signal }),
+        queue.consume(work, { signal: stop.signal }),
+      ];
+      await queue.put("work");
+      await transact(other, `/commits ${when}`, { participants: ["a"] });
+      await ensemble.until(() => running === 3);
+      ensemble.partition([one]);
+      await ensemble.until(() => (when === "in its session" ? one.state.type !== "connected" : one.session === undefined));
+      stop.abort();
+      const told = await Promise.all(serving.map(code));
+      t.same(told, ["OK", "OK", "OK", "OK"], when);
+      t.not(one.state.type, "connected", "and no server was reached");
+      ensemble.heal();
+    }
   });
 });
