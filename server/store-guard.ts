@@ -15,6 +15,8 @@ export type Verdict =
   | { readonly type: "unknown"; readonly reason: string }
   | { readonly type: "damaged"; readonly reason: string };
 
+/** A server that has just come back has more urgent things to do; if it dies before, its next start checks first. */
+export const firstCheckMs = 3_000;
 export const scrubIntervalMs = 24 * 60 * 60_000;
 
 /** By these a process ends that touches a damaged file, not one that somebody stops. */
