@@ -43,6 +43,10 @@ try {
   if (wanted("readers")) await readers();
   check(mostAnon <= memoryMax, `a server held ${mostAnon.toFixed(0)} MiB of its own; the cap is ${memoryMax}`);
   console.log(`RssAnon of a server at most ${mostAnon.toFixed(0)} MiB`);
+  if (problems.length > 0) console.log(await ensemble.diagnosis());
+} catch (error) {
+  console.log(await ensemble.diagnosis());
+  throw error;
 } finally {
   clearInterval(sampler);
   await ensemble.close();

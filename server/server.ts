@@ -30,7 +30,7 @@ import { type Logger, makeLogger } from "./log.ts";
 import { NodeLoop, type PeerPort } from "./node.ts";
 import { PeerTransport } from "./peer-transport.ts";
 import { configVersion } from "./reconfig.ts";
-import { checkStore, checkStoreBeside, deathsMax, scrubIntervalMs, type Verdict } from "./store-guard.ts";
+import { checkStore, checkStoreBeside, deathsMax, firstCheckMs, scrubIntervalMs, type Verdict } from "./store-guard.ts";
 import { version } from "./version.ts";
 import { WebSocketListener } from "./websocket-listener.ts";
 import { ZooKeeperListener } from "./zookeeper-listener.ts";
@@ -82,6 +82,7 @@ export class ZabraServer {
   readonly #http: HttpListener;
   readonly #zookeeper: ZooKeeperListener | undefined;
   #stopCheck: () => void = () => {};
+  #firstCheck: NodeJS.Timeout | undefined;
   #scrub: NodeJS.Timeout | undefined;
   #halted = false;
   #closing: Promise<void> | undefined;
@@ -111,7 +112,7 @@ export class ZabraServer {
   /** Begins to turn, then opens the ports. Throws ConfigError, closed again, when one cannot be had. */
   async start(): Promise<BoundAddresses> {
     this.#loop.start();
-    if (this.#lock.deaths > 0) this.#checkBeside();
+    if (this.#lock.deaths > 0) this.#firstCheck = setTimeout(() => this.#checkBeside(), firstCheckMs).unref();
     this.#scrub = setInterval(() => this.#checkBeside(), scrubIntervalMs).unref();
     try {
       const peer = await this.#peers?.start();
@@ -166,6 +167,7 @@ export class ZabraServer {
 
   async #end(): Promise<void> {
     this.#loop.stop();
+    clearTimeout(this.#firstCheck);
     clearInterval(this.#scrub);
     this.#stopCheck();
     this.#clients.destroyAll();

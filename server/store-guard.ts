@@ -16,6 +16,8 @@ export type Verdict =
   | { readonly type: "damaged"; readonly reason: string };
 
 export const deathsMax = 3;
+/** A server that has just come back has more urgent things to do; one that dies before that `deathsMax` times checks first. */
+export const firstCheckMs = 3_000;
 export const scrubIntervalMs = 24 * 60 * 60_000;
 
 /** By these a process ends that touches a damaged file, not one that somebody stops. */

@@ -2,13 +2,24 @@
  * Damaged LMDB files of a real server in a real ensemble: whatever the damage does to it (an error, SIGBUS, SIGSEGV), a supervisor that only
  * starts it again, without `--rejoin`, gets it back with all its data, from its own log or from a leader.
  */
-import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import t from "tap";
 import { connect } from "../../client/index.ts";
-import { ProcessEnsemble } from "./process-ensemble.ts";
+import { ProcessEnsemble, removal } from "./process-ensemble.ts";
 
 t.setTimeout(900_000);
 
@@ -61,7 +72,7 @@ async function startEnsemble(t: Tap, limits: object): Promise<ProcessEnsemble> {
   const ensemble = await ProcessEnsemble.start({ args: ["--config", file], directory });
   t.teardown(async () => {
     await ensemble.close();
-    rmSync(directory, { recursive: true, force: true });
+    rmSync(directory, removal);
   });
   return ensemble;
 }
@@ -79,6 +90,17 @@ async function waitFlushed(ensemble: ProcessEnsemble, id: number): Promise<void>
     if (status !== undefined && status.flushedZxid === status.lastAppliedZxid) return;
     await delay(20);
   }
+}
+
+/** Writes on until the log no longer begins where the ensemble did. */
+async function trim(ensemble: ProcessEnsemble): Promise<void> {
+  const client = await connect(ensemble.urls);
+  const first = join(ensemble.dataDirectory(victim), "log-1", "segment-00000001");
+  for (let round = 0; existsSync(first); round += 1) {
+    await write(client, `more-${round}`, 100);
+    await waitFlushed(ensemble, victim);
+  }
+  await client.close();
 }
 
 /** Starts the server again whenever it ends, until it has made up for its tree and serves; what it printed. */
@@ -124,6 +146,7 @@ function storeOf(ensemble: ProcessEnsemble): string {
 
 t.test("a damaged tree comes back from a leader", async (t) => {
   const ensemble = await startEnsemble(t, shortHistory);
+  await trim(ensemble);
   for (const each of [cut, garbage]) await loseAndReturn(t, ensemble, each, "the tree must come from a leader");
 });
 

@@ -55,6 +55,9 @@ export interface EnsembleOptions {
   readonly prefix?: (id: number) => readonly string[];
 }
 
+/** A killed server's check of its store lives a moment longer, and may make a file. */
+export const removal = { recursive: true, force: true, maxRetries: 10 } as const;
+
 export class ProcessEnsemble {
   readonly #options: EnsembleOptions;
   readonly directory: string;
@@ -236,7 +239,7 @@ export class ProcessEnsemble {
   wipe(id: number): void {
     // The directory itself stays: it may be a disk of its own.
     const directory = this.dataDirectory(id);
-    for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true });
+    for (const name of readdirSync(directory)) rmSync(join(directory, name), removal);
   }
 
   outputs(): string {
@@ -256,7 +259,7 @@ export class ProcessEnsemble {
       member.child?.kill("SIGCONT");
       await this.signal(member.id, "SIGKILL");
     }
-    if (this.#options.directory === undefined) rmSync(this.directory, { recursive: true, force: true });
+    if (this.#options.directory === undefined) rmSync(this.directory, removal);
   }
 }
 
