@@ -136,6 +136,7 @@ export class VirtualEnsemble {
           trace: this.#trace,
           watcher,
           keepsPlatter: false,
+          everyTick: true,
         }),
       );
   }
