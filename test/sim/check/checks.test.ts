@@ -193,6 +193,7 @@ t.test("I-6, I-7, I-8: leaders, epochs, NEWLEADER", (t) => {
   const found = platters();
   found.tell(1, 1, z(1, 5));
   found.tell(2, 0, z(1, 5), 1);
+  found.tell(3, 0, z(1, 5));
   new invariants.PrimaryIntegrity(found).onLeads(1, makeEpoch(1), undefined);
   fails(t, "a leader serves when a quorum holds its history", () =>
     new invariants.PrimaryIntegrity(found).onLeads(1, makeEpoch(1), z(1, 5)),
@@ -392,6 +393,10 @@ t.test("I-11, I-15, I-23: what reads show", (t) => {
   const durable = new invariants.DurableQuorum(judged().ghost, found);
   durable.every = 1;
   found.tell(1, 1, z(1, 3));
+  found.tell(2, 1, z(1, 2));
+  // The third was wiped: nobody is elected without the first.
+  durable.onShown(z(1, 1));
+  found.tell(3, 1, z(1, 1));
   fails(t, "no reply before a durable quorum", () => durable.onShown(z(1, 3)), /1 of 3/);
   t.end();
 });

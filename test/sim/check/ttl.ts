@@ -19,14 +19,7 @@ export class TtlNodes extends Invariant {
   /** An ensemble of one broadcasts nothing: when it proposed what is known only roughly. */
   readonly #timed: boolean;
 
-  constructor(
-    ghost: GhostLog,
-    model: Model,
-    txns: ReadonlyMap<Zxid, Txn>,
-    history: History,
-    drift: number,
-    timed: boolean,
-  ) {
+  constructor(ghost: GhostLog, model: Model, txns: ReadonlyMap<Zxid, Txn>, history: History, drift: number, timed: boolean) {
     super();
     this.#history = history;
     this.#timed = timed;
