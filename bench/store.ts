@@ -54,8 +54,8 @@ function newNode(): Znode {
     numChildren: 0,
     descendants: 0,
     bytesBelow: 0,
-    hashHigh: Math.imul(zxid, 2_654_435_761) >>> 0,
-    hashLow: zxid >>> 0,
+    hashHigh: Math.imul(zxid, 2_654_435_761),
+    hashLow: zxid | 0,
   };
 }
 

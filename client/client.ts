@@ -156,6 +156,7 @@ function opened(driver: Driver, urls: readonly string[], options: ClientOptions)
   });
 }
 
+/** A session with the servers, and what is asked for in it. */
 export class Client {
   readonly #driver: Driver;
   readonly #chroot: Chroot;

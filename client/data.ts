@@ -9,6 +9,7 @@ export type DataInput = Uint8Array | string | undefined;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** Text as UTF-8; bytes, and no data, as they are. */
 export function toBytes(data: DataInput): Uint8Array | undefined {
   return typeof data === "string" ? encoder.encode(data) : data;
 }
@@ -40,6 +41,7 @@ export class NodeValue {
     return toText(this.data);
   }
 
+  /** The data as JSON. Throws a SyntaxError when it is none. */
   json(): unknown {
     return JSON.parse(this.text);
   }

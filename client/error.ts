@@ -12,6 +12,7 @@ export interface ZabraErrorOptions {
   readonly cause?: unknown;
 }
 
+/** The one error of this library: what went wrong (`code`), where (`path`), and whether a write may have taken effect (`outcome`). */
 export class ZabraError extends Error {
   override readonly name = "ZabraError";
   readonly code: ErrorCode;

@@ -52,6 +52,7 @@ interface Waiter {
 
 const finished: IteratorResult<StreamBatch, undefined> = { done: true, value: undefined };
 
+/** The changes of a node or a subtree, in order, each once; read it with `for await`. Leaving the loop ends it. */
 export class Stream implements AsyncIterableIterator<StreamBatch, undefined>, StreamReceiver {
   readonly #driver: Driver;
   readonly #localPath: LocalPath;
@@ -130,6 +131,7 @@ export class Stream implements AsyncIterableIterator<StreamBatch, undefined>, St
 
   // ---- from the driver
 
+  /** @internal */
   onDelivery(delivery: StreamDelivery): void {
     if (this.#ended !== undefined || delivery.type === "end") return;
     if (delivery.type === "snapshot") this.#onSnapshot(delivery);
@@ -159,10 +161,12 @@ export class Stream implements AsyncIterableIterator<StreamBatch, undefined>, St
     this.#put({ type: "changes", zxid: delivery.zxid, changes });
   }
 
+  /** @internal */
   onReset(): void {
     this.#snapshot = [];
   }
 
+  /** @internal */
   onEnded(code: ErrorCode, detail: string): void {
     this.#end(new ZabraError(code, { path: this.#path, detail }));
   }

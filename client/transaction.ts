@@ -11,6 +11,7 @@ import { type CreateOptions, createRequest, type MultiInput, type MultiResult, t
 type NodeOptions = Pick<CreateOptions, "kind" | "sequential" | "ttlMs" | "acl">;
 
 /** The operations of one branch. */
+/** Operations that take effect together, or not at all. */
 export class Branch {
   readonly #operations: MultiOperation[] = [];
 
@@ -18,14 +19,17 @@ export class Branch {
     return this.#operations;
   }
 
+  /** Creates a node, as `Client.create` does. */
   create(path: string, data?: DataInput, options: NodeOptions = {}): this {
     return this.#add(createRequest(path, data, options));
   }
 
+  /** Deletes a node without children; `version` −1 is any. */
   delete(path: string, version = -1): this {
     return this.#add({ type: "delete", path, version });
   }
 
+  /** Replaces a node's data; `version` −1 is any. */
   set(path: string, data: DataInput, version = -1): this {
     return this.#add({ type: "setData", path, data: toBytes(data), version });
   }
@@ -41,6 +45,7 @@ export class Branch {
   }
 }
 
+/** Operations under one zxid, on conditions; made by `client.transaction()`, sent by `commit`. */
 export class Transaction extends Branch {
   readonly #run: (input: MultiInput, options: WriteOptions) => Promise<MultiResult>;
   readonly #conditions: Condition[] = [];
@@ -51,14 +56,17 @@ export class Transaction extends Branch {
     this.#run = run;
   }
 
+  /** Only if the node has this version. */
   ifVersion(path: string, version: number): this {
     return this.#when({ type: "version", path, version });
   }
 
+  /** Only if there is no such node. */
   ifAbsent(path: string): this {
     return this.#when({ type: "absent", path });
   }
 
+  /** Only if there is such a node. */
   ifPresent(path: string): this {
     return this.#when({ type: "present", path });
   }
@@ -68,6 +76,7 @@ export class Transaction extends Branch {
     return this.#when({ type: "czxid", path, czxid });
   }
 
+  /** Only if the node has this data. */
   ifValue(path: string, data: DataInput): this {
     return this.#when({ type: "value", path, data: toBytes(data) ?? new Uint8Array(0) });
   }

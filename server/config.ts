@@ -12,6 +12,7 @@ import { type LogLevel, logLevels } from "./log.ts";
 
 export const exitCodes = { stopped: 0, usage: 64, failure: 70, configuration: 78 } as const;
 
+/** Why a server does not start with this configuration: names the setting and its bounds. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly field: string;

@@ -4,10 +4,11 @@
  * time, is stale and is taken over. Checked once at start by `main` and by the embedding API. It
  * guards against the common mistake (two servers on one directory of one machine), not against two
  * containers that share a volume and not their process ids.
+ * A stale lock also tells that the owner before did not end cleanly, and how many did so since what such an end calls for (a check
+ * of the store) last came to its end.
  */
-
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError } from "./config.ts";
 
@@ -15,6 +16,8 @@ interface Owner {
   readonly pid: number;
   readonly started: string;
   readonly token: string;
+  /** So many owners before it ended other than cleanly, and the store has not been checked since. */
+  readonly deaths?: number;
 }
 
 export const lockName = "zabra.lock";
@@ -24,19 +27,30 @@ const held = new Set<string>();
 
 export class DirectoryLock {
   readonly #directory: string;
+  readonly #owner: Owner;
+  /** Owners before us that ended other than cleanly, one after the other, since the store was last checked. */
+  readonly deaths: number;
 
   /** Throws ConfigError when another server uses the directory. The directory exists. */
   constructor(directory: string) {
     this.#directory = realpathSync(directory);
     if (held.has(this.#directory)) throw inUse(directory, process.pid);
     const path = join(this.#directory, lockName);
-    const owner: Owner = { pid: process.pid, started: startTime(process.pid), token: randomBytes(8).toString("hex") };
+    this.#owner = { pid: process.pid, started: startTime(process.pid), token: randomBytes(8).toString("hex") };
     try {
-      if (!tryCreate(path, owner)) takeOver(path, owner, directory);
+      this.deaths = tryCreate(path, this.#owner) ? 0 : takeOver(path, this.#owner, directory);
     } catch (error) {
       throw error instanceof ConfigError ? error : notWritable(directory, error);
     }
     held.add(this.#directory);
+  }
+
+  /** The check that the deaths of earlier owners called for is done. */
+  checked(): void {
+    const path = join(this.#directory, lockName);
+    const aside = `${path}.${this.#owner.token}.tmp`;
+    writeFileSync(aside, JSON.stringify(this.#owner));
+    renameSync(aside, path);
   }
 
   release(): void {
@@ -45,7 +59,7 @@ export class DirectoryLock {
   }
 }
 
-function takeOver(path: string, owner: Owner, directory: string): void {
+function takeOver(path: string, owner: Owner, directory: string): number {
   const other = readOwner(path);
   if (other !== undefined && isAlive(other)) throw inUse(directory, other.pid);
   // Renamed before it is removed: of two servers that find the same stale lock, one gets ENOENT.
@@ -56,7 +70,9 @@ function takeOver(path: string, owner: Owner, directory: string): void {
   } catch {
     // Somebody was faster; the create below decides.
   }
-  if (!tryCreate(path, owner)) throw inUse(directory, readOwner(path)?.pid ?? 0);
+  const deaths = (other?.deaths ?? 0) + 1;
+  if (!tryCreate(path, { ...owner, deaths })) throw inUse(directory, readOwner(path)?.pid ?? 0);
+  return deaths;
 }
 
 function tryCreate(path: string, owner: Owner): boolean {
@@ -75,9 +91,9 @@ function readOwner(path: string): Owner | undefined {
   try {
     const value: unknown = JSON.parse(readFileSync(path, "utf8"));
     if (typeof value !== "object" || value === null) return undefined;
-    const { pid, started, token } = value as Partial<Owner>;
-    return typeof pid === "number" && typeof started === "string" && typeof token === "string"
-      ? { pid, started, token }
+    const { pid, started, token, deaths = 0 } = value as Partial<Owner>;
+    return typeof pid === "number" && typeof started === "string" && typeof token === "string" && Number.isSafeInteger(deaths)
+      ? { pid, started, token, deaths }
       : undefined;
   } catch {
     return undefined;

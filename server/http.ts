@@ -3,6 +3,7 @@
  * turns, `/readyz` that it serves (or, with 503, why not), `/status` what it knows of itself.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createNetServer } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Address, ConfigError, formatAddress } from "./config.ts";
 import type { HostPolicy } from "./host-policy.ts";
@@ -105,6 +106,14 @@ export function listenOn(server: Listening, address: Address, setting: string): 
     });
     server.listen({ host: address.host, port: address.port });
   });
+}
+
+/** Throws a ConfigError when the address cannot be listened on now. A port of 0 always can. */
+export async function demandFree(address: Address | undefined, setting: string): Promise<void> {
+  if (address === undefined || address.port === 0) return;
+  const server = createNetServer();
+  await listenOn(server, address, setting);
+  await new Promise((resolve) => server.close(resolve));
 }
 
 function boundPort(bound: unknown, fallback: number): number {

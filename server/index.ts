@@ -13,7 +13,7 @@ import { type Address, type Config, type ConfiguredMember, formatAddress, readLi
 import { defaultWords, words } from "./four-letter-words.ts";
 import type { HttpRoute } from "./http.ts";
 import { type LogLevel, makeLogger } from "./log.ts";
-import { type BoundAddresses, ZabraServer } from "./server.ts";
+import { type BoundAddresses, demandPorts, ZabraServer } from "./server.ts";
 
 export type { Limits } from "../src/model/limits.ts";
 export type { Status } from "../src/replica/status.ts";
@@ -111,6 +111,7 @@ async function openServer(
   config: Config,
   options: ServerOptions,
 ): Promise<{ readonly server: ZabraServer; readonly bound: BoundAddresses }> {
+  await demandPorts(config);
   const server = new ZabraServer(config, makeHooks(options), makeLogger(config.logLevel, config.id));
   return { server, bound: await server.start() };
 }
@@ -142,6 +143,7 @@ export interface Ensemble {
   close(): Promise<void>;
 }
 
+/** Starts servers that know each other in this process, on free ports of this machine, for tests and examples. Resolves when they serve. */
 export async function startEnsemble(options: EnsembleOptions = {}): Promise<Ensemble> {
   const temporary = options.directory === undefined ? mkdtempSync(join(tmpdir(), "zabra-")) : undefined;
   const ensemble = new RunningEnsemble(

@@ -24,7 +24,7 @@ export type ToWriter = BatchPart | { readonly type: "close" };
 export type FromWriter =
   /** The buffers come back, to be used again. */
   | { readonly type: "committed"; readonly token: number; readonly buffers: readonly ArrayBuffer[] }
-  | { readonly type: "failed"; readonly reason: string }
+  | { readonly type: "failed"; readonly reason: string; readonly damaged: boolean }
   | { readonly type: "closed" };
 
 /** Bytes and writes of a part: packing one takes well under a millisecond. */

@@ -24,8 +24,9 @@ const mapBytesMin = 256 << 20;
 /** Images, snapshots and the two threads. */
 const readersMax = 254;
 
-export function openEnvironment(directory: string): Environment {
-  return open<Uint8Array, Uint8Array>({ ...options, path: directory });
+/** `readOnly`: for a process beside the one that writes it. */
+export function openEnvironment(directory: string, readOnly = false): Environment {
+  return open<Uint8Array, Uint8Array>({ ...options, readOnly, path: directory });
 }
 
 /** lmdb-js reads into buffers that it uses again; what it hands out is copied here, once, and is no Buffer. */

@@ -10,8 +10,10 @@
 import { statfsSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { must } from "../src/model/assert.ts";
+import { DamagedStoreError } from "../src/tree/store-error.ts";
 import { armFailpoints, failpoint } from "./failpoint.ts";
 import { type BatchPart, type FromWriter, type ToWriter, unpackPart, type WriterData, writerState } from "./lmdb-batch.ts";
+import { asDamage } from "./lmdb-damage.ts";
 import { openEnvironment, pageBytes } from "./lmdb-environment.ts";
 
 /** A transaction may need more than this; a disk with less left is full in any case. */
@@ -49,7 +51,9 @@ function take(part: BatchPart): void {
     port.postMessage({ type: "committed", token: part.token, buffers } satisfies FromWriter, buffers);
   } catch (error) {
     failed = true;
-    send({ type: "failed", reason: error instanceof Error ? error.message : String(error) });
+    const known = asDamage(error);
+    const reason = known instanceof Error ? known.message : String(known);
+    send({ type: "failed", reason, damaged: known instanceof DamagedStoreError });
   }
   setIdle();
 }

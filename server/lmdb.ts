@@ -15,17 +15,16 @@
  * A value from `get` is a view of a buffer that the next read overwrites: copy what is kept. Pairs and keys
  * from `range` and `keys` are the caller's.
  */
-import { closeSync, existsSync, fdatasyncSync, fsyncSync, mkdirSync, openSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Transaction } from "lmdb";
 import { assert } from "../src/model/assert.ts";
 import type { Event } from "../src/replica/event.ts";
 import type { KeyValue, KeyValueImage, KeyValueWrite } from "../src/tree/key-value.ts";
 import { type FromWriter, packPart, partBytes, type ToWriter, type WriterData, writerState } from "./lmdb-batch.ts";
-import { type Environment, openEnvironment } from "./lmdb-environment.ts";
-
-type Pair = readonly [key: Uint8Array, value: Uint8Array];
+import { condemn, demandSound, makeDurable } from "./lmdb-damage.ts";
+import { openForReading, type Pair, type ReadEnvironment, readKeys, readRange, readValue } from "./lmdb-read.ts";
 
 interface Submitted {
   readonly writes: readonly KeyValueWrite[];
@@ -33,12 +32,6 @@ interface Submitted {
   readonly token: number | undefined;
   /** Writes handed over so far. */
   packed: number;
-}
-
-/** lmdb-js tells the size of the last value beside the value; its types do not know. */
-interface ReadEnvironment extends Environment {
-  readonly lastSize: number;
-  getBinaryFast(key: Uint8Array, options?: { readonly transaction?: Transaction }): Buffer | undefined;
 }
 
 /** Longer than any transaction on a disk that works. */
@@ -64,6 +57,7 @@ function stopWriters(): void {
 }
 
 export class LmdbKeyValue implements KeyValue {
+  readonly directory: string;
   readonly #environment: ReadEnvironment;
   readonly #writer: Worker;
   readonly #onEvent: (event: Event) => void;
@@ -80,11 +74,14 @@ export class LmdbKeyValue implements KeyValue {
   readonly closed: Promise<void>;
   #onClosed: () => void = () => {};
 
-  /** Makes the directory when it is missing. */
+  /** Makes the directory when it is missing. Throws DamagedStoreError. */
   constructor(directory: string, onEvent: (event: Event) => void) {
     this.#onEvent = onEvent;
+    this.directory = directory;
+    mkdirSync(directory, { recursive: true });
+    demandSound(directory);
     makeDurable(directory);
-    this.#environment = openEnvironment(directory) as ReadEnvironment;
+    this.#environment = openForReading(directory, false);
     syncDirectory(directory);
     this.closed = new Promise((resolve) => {
       this.#onClosed = resolve;
@@ -134,6 +131,20 @@ export class LmdbKeyValue implements KeyValue {
     if (!this.#packing) this.#pack();
   }
 
+  /** A process beside this one died, maybe while it read: what it pinned is free again. */
+  forgetDeadReaders(): void {
+    assert(!this.#closed, "a closed store has no readers");
+    this.#environment.readerCheck();
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  condemn(reason: string): void {
+    condemn(this.directory, reason);
+  }
+
   /** Transactions submitted before are still written; nothing is reported of them. */
   close(): void {
     if (this.#closed) return;
@@ -163,6 +174,7 @@ export class LmdbKeyValue implements KeyValue {
   }
 
   #onMessage(message: FromWriter): void {
+    if (message.type === "failed" && message.damaged) this.condemn(message.reason);
     if (message.type === "failed") this.#fail(message.reason);
     if (message.type !== "committed" || this.#failed || this.#closed) return;
     this.#keep(message.buffers);
@@ -238,37 +250,6 @@ class LmdbImage implements KeyValueImage {
   }
 }
 
-function readValue(environment: ReadEnvironment, key: Uint8Array, transaction: Transaction | undefined): Uint8Array | undefined {
-  const bytes = transaction === undefined ? environment.getBinaryFast(key) : environment.getBinaryFast(key, { transaction });
-  return bytes === undefined ? undefined : new Uint8Array(bytes.buffer, bytes.byteOffset, environment.lastSize);
-}
-
-function readRange(
-  environment: ReadEnvironment,
-  start: Uint8Array,
-  end: Uint8Array,
-  limit: number,
-  transaction: Transaction | undefined,
-): Pair[] {
-  const pairs: Pair[] = [];
-  const options = transaction === undefined ? { start, end, limit } : { start, end, limit, transaction };
-  for (const { key, value } of environment.getRange(options)) pairs.push([key, value]);
-  return pairs;
-}
-
-function readKeys(
-  environment: ReadEnvironment,
-  start: Uint8Array,
-  end: Uint8Array,
-  limit: number,
-  transaction: Transaction | undefined,
-): Uint8Array[] {
-  const keys: Uint8Array[] = [];
-  const options = transaction === undefined ? { start, end, limit } : { start, end, limit, transaction };
-  for (const key of environment.getKeys(options)) keys.push(key);
-  return keys;
-}
-
 /** The writer is the file beside this one. From source (development, under tsx) a thread must load its TypeScript loader itself. */
 function startWriter(workerData: WriterData): Worker {
   const options = { workerData, resourceLimits: writerLimits };
@@ -278,20 +259,6 @@ function startWriter(workerData: WriterData): Worker {
     ...options,
     eval: true,
   });
-}
-
-/**
- * A process that was killed between LMDB's write of its meta page and the end of the sync leaves a
- * transaction that is visible and perhaps not durable. Syncing first makes what we are about to
- * read durable.
- */
-function makeDurable(directory: string): void {
-  mkdirSync(directory, { recursive: true });
-  const file = join(directory, "data.mdb");
-  if (!existsSync(file)) return;
-  const fd = openSync(file, "r+");
-  fdatasyncSync(fd);
-  closeSync(fd);
 }
 
 /** The names of a new environment's files, and of its directory, must survive a power cut too. */

@@ -6,7 +6,7 @@ import { type Config, ConfigError, exitCodes, formatAddress, readConfig } from "
 import { armFailpoints } from "./failpoint.ts";
 import type { HttpRoute } from "./http.ts";
 import { type Logger, makeLogger } from "./log.ts";
-import { ZabraServer } from "./server.ts";
+import { demandPorts, ZabraServer } from "./server.ts";
 
 export type Flags = Readonly<Record<string, string | boolean | undefined>>;
 
@@ -27,6 +27,7 @@ async function startProcess(config: Config, routes: ReadonlyMap<string, HttpRout
     process.exit(exitCodes.failure);
   });
   const hooks = { onHalt: (halt: { readonly exitCode: number; readonly reason: string }) => stopNow(halt.exitCode, halt.reason) };
+  await demandPorts(config);
   const server = new ZabraServer(config, routes === undefined ? hooks : { ...hooks, routes }, logger);
   stopOnSignal(server);
   const bound = await server.start();

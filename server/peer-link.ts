@@ -27,7 +27,8 @@ export interface PeerLinkLimits {
 
 export const peerLinkLimits: PeerLinkLimits = {
   frameBytesMax: 64 << 20,
-  sendBytesMax: 64 << 20,
+  // More than all that a leader may have outstanding: that alone must not cost it a follower.
+  sendBytesMax: 96 << 20,
   handshakeMs: 5_000,
   pingMs: 500,
   silentIntervalsMax: 8,

@@ -37,6 +37,12 @@ async function rewrite(disk: NodeDisk, inbox: Inbox, directory: string): Promise
   if (opening.type === "absent") throw new ConfigError("data-dir", `${directory} holds no server's data`);
   if (opening.type !== "ok") throw new ConfigError("data-dir", opening.reason, exitCodes.configuration);
   const { record, file } = opening;
+  if (!record.member)
+    throw new ConfigError(
+      "data-dir",
+      `${directory} is of a server that lost its data, was started with --rejoin and has not fetched everything again; choose another server's`,
+      exitCodes.configuration,
+    );
   file.save({ ...record, clusterId: "", foundation: "empty", member: true });
   await new Promise<void>((resolve, reject) => {
     inbox.onArrival(() => {

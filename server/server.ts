@@ -4,7 +4,7 @@
  * itself: what is fatal comes as `onHalt`, once, with the exit code that a process must end with.
  */
 import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { makeEpoch } from "../src/model/zxid.ts";
@@ -22,13 +22,15 @@ import { NodeDisk } from "./disk.ts";
 import { failpoint } from "./failpoint.ts";
 import type { WordSettings } from "./four-letter-words.ts";
 import { HostPolicy } from "./host-policy.ts";
-import { HttpListener, type HttpRoute, sendJson, sendText } from "./http.ts";
+import { demandFree, HttpListener, type HttpRoute, sendJson, sendText } from "./http.ts";
 import { Inbox } from "./inbox.ts";
 import { LmdbKeyValue } from "./lmdb.ts";
+import { condemn } from "./lmdb-damage.ts";
 import { type Logger, makeLogger } from "./log.ts";
 import { NodeLoop, type PeerPort } from "./node.ts";
 import { PeerTransport } from "./peer-transport.ts";
 import { configVersion } from "./reconfig.ts";
+import { checkStore, checkStoreBeside, deathsMax, scrubIntervalMs, type Verdict } from "./store-guard.ts";
 import { version } from "./version.ts";
 import { WebSocketListener } from "./websocket-listener.ts";
 import { ZooKeeperListener } from "./zookeeper-listener.ts";
@@ -54,6 +56,17 @@ const goodbyeMs = 500;
 
 const noPeers: PeerPort = { send: () => {}, flush: () => {}, close: () => {} };
 
+/**
+ * Looks whether the ports can be had, before the data directory is opened: a server that is started again and again while another
+ * process has one of them shall not write to its disk each time. Throws ConfigError.
+ */
+export async function demandPorts({ http, zookeeper, zookeeperTls, peer }: Config): Promise<void> {
+  await demandFree(peer, "peer");
+  await demandFree(zookeeper, "zk");
+  await demandFree(zookeeperTls, "zk-tls");
+  await demandFree(http, "http");
+}
+
 export class ZabraServer {
   readonly config: Config;
   readonly logger: Logger;
@@ -68,6 +81,8 @@ export class ZabraServer {
   readonly #peers: PeerTransport | undefined;
   readonly #http: HttpListener;
   readonly #zookeeper: ZooKeeperListener | undefined;
+  #stopCheck: () => void = () => {};
+  #scrub: NodeJS.Timeout | undefined;
   #halted = false;
   #closing: Promise<void> | undefined;
 
@@ -96,6 +111,8 @@ export class ZabraServer {
   /** Begins to turn, then opens the ports. Throws ConfigError, closed again, when one cannot be had. */
   async start(): Promise<BoundAddresses> {
     this.#loop.start();
+    if (this.#lock.deaths > 0) this.#checkBeside();
+    this.#scrub = setInterval(() => this.#checkBeside(), scrubIntervalMs).unref();
     try {
       const peer = await this.#peers?.start();
       const zookeeper = await this.#zookeeper?.listen();
@@ -149,6 +166,8 @@ export class ZabraServer {
 
   async #end(): Promise<void> {
     this.#loop.stop();
+    clearInterval(this.#scrub);
+    this.#stopCheck();
     this.#clients.destroyAll();
     await Promise.all([this.#http.close(), this.#zookeeper?.close(), this.#peers?.stop()]);
     await this.#disk.close();
@@ -171,17 +190,51 @@ export class ZabraServer {
 
   #openReplica(): Replica {
     try {
-      return new Replica(replicaOptions(this.config), { disk: this.#disk, openStore: (directory) => this.#openStore(directory) });
+      return new Replica(replicaOptions(this.config), {
+        disk: this.#disk,
+        openStore: (directory, anew) => this.#openStore(directory, anew),
+      });
     } catch (error) {
       this.#lock.release();
       throw error;
     }
   }
 
-  #openStore(directory: string): KeyValue {
-    const store = new LmdbKeyValue(join(this.config.dataDirectory, directory), (event) => this.#inbox.push(event));
+  #openStore(directory: string, anew: boolean): KeyValue {
+    const path = join(this.config.dataDirectory, directory);
+    if (anew) rmSync(path, { recursive: true, force: true });
+    else if (this.#lock.deaths >= deathsMax) this.#checkFirst(path);
+    const store = new LmdbKeyValue(path, (event) => this.#inbox.push(event));
     this.#stores.add(store);
     return store;
+  }
+
+  // ---- the store, checked from outside
+
+  /** It died again and again before a check beside it came to its end: maybe of reading the store. */
+  #checkFirst(path: string): void {
+    this.logger.warn({ store: path }, "the tree store is checked before it is used: this server died again and again");
+    const verdict = checkStore(path);
+    if (verdict.type === "damaged") condemn(path, verdict.reason);
+    if (verdict.type !== "unknown") this.#lock.checked();
+  }
+
+  #checkBeside(): void {
+    // The oldest is the one in use; a snapshot may be coming into another.
+    const store = [...this.#stores].find((each) => !each.isClosed);
+    if (store === undefined || this.#halted) return;
+    this.#stopCheck = checkStoreBeside(store.directory, (verdict) => this.#onVerdict(store, verdict));
+  }
+
+  #onVerdict(store: LmdbKeyValue, verdict: Verdict): void {
+    if (store.isClosed) return;
+    store.forgetDeadReaders();
+    if (verdict.type === "unknown") this.logger.warn({ reason: verdict.reason }, "the tree store could not be checked");
+    else if (verdict.type === "sound") this.#lock.checked();
+    else {
+      store.condemn(verdict.reason);
+      this.#inbox.push({ type: "storeFailed", reason: verdict.reason });
+    }
   }
 
   #makePeers(): PeerTransport | undefined {

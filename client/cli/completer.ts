@@ -14,18 +14,25 @@ export type Completion = [offers: string[], replaced: string];
 export async function complete(program: Command, client: Client, line: string): Promise<Completion> {
   const words = line.split(/\s+/);
   const last = words[words.length - 1] ?? "";
-  if (words.length <= 1) return [commandNames(program, last), last];
-  if (last.startsWith("-")) return [optionNames(program, words[0] ?? "", last), last];
-  return [last.startsWith("/") ? await pathsFrom(client, last) : [], last];
+  const command = commandAt(program, words.slice(0, -1));
+  if (last.startsWith("-")) return [optionNames(command, last), last];
+  if (last.startsWith("/")) return [await pathsFrom(client, last), last];
+  return [words.length <= 1 || command !== program ? commandNames(command, last) : [], last];
 }
 
-export function commandNames(program: Command, start: string): string[] {
-  return program.commands.map((command) => command.name()).filter((name) => name.startsWith(start));
+/** The command that `words` lead to, over commands of commands. */
+export function commandAt(program: Command, words: readonly string[]): Command {
+  let command = program;
+  for (const word of words) command = command.commands.find((each) => each.name() === word) ?? command;
+  return command;
 }
 
-export function optionNames(program: Command, name: string, start: string): string[] {
-  const command = program.commands.find((each) => each.name() === name);
-  const options = command?.options.map((option) => option.long ?? option.short ?? "") ?? [];
+export function commandNames(command: Command, start: string): string[] {
+  return command.commands.map((each) => each.name()).filter((name) => name.startsWith(start));
+}
+
+export function optionNames(command: Command, start: string): string[] {
+  const options = command.options.map((option) => option.long ?? option.short ?? "");
   return options.filter((option) => option !== "" && option.startsWith(start));
 }
 

@@ -10,7 +10,7 @@ import type { CopyResult } from "../import/copy.ts";
 import { ImportError, importFailure } from "../import/failure.ts";
 import type { LiveImport, LiveProgress } from "../import/live-import.ts";
 import type { Credentials } from "../import/run.ts";
-import { type GlobalOptions, printJson, printLine } from "./output.ts";
+import { type GlobalOptions, printJson, printLine, progress } from "./output.ts";
 
 type Globals = (command: Command) => Command;
 
@@ -273,9 +273,18 @@ async function runExport(path: string, flags: ExportFlags): Promise<void> {
   const client = await open(flags);
   try {
     const output = flags.output === undefined ? standardOutput() : createWriteStream(flags.output);
-    await pipeline(exportTree(client, path), output);
+    await pipeline(counted(exportTree(client, path), progress("exported", flags)), output);
   } finally {
     await client.close();
+  }
+}
+
+/** One line a node, more or less. */
+async function* counted(lines: AsyncIterable<string>, say: (nodes: number) => void): AsyncGenerator<string, void, undefined> {
+  let count = 0;
+  for await (const line of lines) {
+    say((count += 1));
+    yield line;
   }
 }
 

@@ -42,3 +42,25 @@ export function statLines(stat: Stat): string[] {
     `numChildren    ${stat.numChildren}`,
   ];
 }
+
+const progressMs = 1_000;
+
+/** Long work tells how far it is, once a second and not before: what ends sooner is silent. */
+export function everySecond(
+  tell: (nodes: number) => void,
+  nowMs: () => number = () => performance.now(),
+): (nodes: number) => void {
+  let nextMs = nowMs() + progressMs;
+  return (nodes) => {
+    if (nowMs() < nextMs) return;
+    nextMs = nowMs() + progressMs;
+    tell(nodes);
+  };
+}
+
+/** On stderr, for results are on stdout. */
+export function progress(phase: string, { json }: Pick<GlobalOptions, "json">): (nodes: number) => void {
+  return everySecond((nodes) => {
+    process.stderr.write(json ? `${JSON.stringify({ phase, nodes })}\n` : `${phase} ${nodes} nodes\n`);
+  });
+}

@@ -5,7 +5,7 @@ import { formatZxid } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
 import { toText } from "../data.ts";
 import { ZabraError } from "../error.ts";
-import { dataJson, type GlobalOptions, printJson, printLine, statLines } from "./output.ts";
+import { dataJson, type GlobalOptions, printJson, printLine, progress, statLines } from "./output.ts";
 import type { WithClient } from "./program.ts";
 import { treeLines } from "./tree-view.ts";
 
@@ -153,7 +153,8 @@ async function set(client: Client, path: string, data: string, options: WriteOpt
 }
 
 async function remove(client: Client, path: string, options: RemoveOptions): Promise<void> {
-  const removed = options.recursive === true ? await client.deleteRecursive(path) : 1;
+  const onProgress = progress("removed", options);
+  const removed = options.recursive === true ? await client.deleteRecursive(path, { onProgress }) : 1;
   if (options.recursive !== true) await client.delete(path, { version: versionOf(options) });
   if (options.json) printJson({ path, removed });
   else printLine(removed === 1 ? `removed ${path}` : `removed ${removed} nodes`);

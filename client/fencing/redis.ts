@@ -52,6 +52,7 @@ return {unpack(results)}
 const commandsMax = 128;
 const wordsMax = 1_000;
 
+/** Writes to Redis that only the latest holder of a lock can do. */
 export class FencedRedis {
   readonly #redis: RedisLike;
   readonly #prefix: string;

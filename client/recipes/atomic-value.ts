@@ -25,6 +25,7 @@ export interface AtomicUpdate {
   readonly zxid: Zxid;
 }
 
+/** A value that many change, none losing another's change: compare and set on the very node that was read. */
 export class AtomicValue {
   readonly path: string;
   readonly #client: Client;

@@ -8,6 +8,7 @@ import { lookUntil } from "./look.ts";
 import { type WaitOptions, withLimit } from "./wait.ts";
 import { untilSessionEnds } from "./when-gone.ts";
 
+/** While its node is there, those who wait are held; when it is removed, all go on. */
 export class Barrier {
   readonly path: string;
   readonly #client: Client;

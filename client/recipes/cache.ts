@@ -85,6 +85,7 @@ async function open(client: Client, path: string, depth: Depth, options: CacheOp
   }
 }
 
+/** A copy of a node, its children or its subtree, kept up to date: always the whole state at one zxid. */
 export class Cache {
   readonly path: string;
   readonly #client: Client;
@@ -126,6 +127,7 @@ export class Cache {
     return this.#nodes.size;
   }
 
+  /** One node; undefined: it is not there, or not covered. */
   get(path: string): CachedNode | undefined {
     return this.#nodes.get(path);
   }

@@ -6,6 +6,7 @@ import { Grant } from "./grant.ts";
 import type { HeldNode } from "./held-node.ts";
 import { untilSessionEnds } from "./when-gone.ts";
 
+/** An item of a `WorkQueue` that is ours to do: a grant, which ends as any other does. `ack` it, or release it for others. */
 export class Claim extends Grant {
   /** The item. */
   readonly item: NodeValue;

@@ -6,6 +6,7 @@ import { mutant } from "../../src/model/mutant.ts";
 import { parentOf } from "../../src/model/path.ts";
 import type { Client } from "../client.ts";
 import { unless, ZabraError } from "../error.ts";
+import type { CallOptions } from "../operations.ts";
 import { type Cache, cacheTree } from "./cache.ts";
 import { requireInteger, requireName, requireOpen } from "./check.ts";
 import {
@@ -27,14 +28,14 @@ import { untilSessionEnds } from "./when-gone.ts";
 export interface ParticipantWork {
   /** Makes sure that it can be committed, whatever comes. Resolves to whether it can; throwing is no. Asked again, it must answer as before: a yes is a promise. */
   readonly prepare: (payload: unknown, txn: string) => Promise<boolean>;
-  /** Does it. Called again until it does not throw. */
+  /** Does it. Called again until it does not throw, here or by the next process that takes part as `name`. */
   readonly commit: (payload: unknown, txn: string) => Promise<void>;
-  /** Undoes the preparing, if there was any. Called again until it does not throw. */
+  /** Undoes the preparing, if there was any. Called again as `commit` is. */
   readonly abort: (payload: unknown, txn: string) => Promise<void>;
 }
 
 export interface ParticipateOptions {
-  /** Ends the taking part; what is under way is finished first. */
+  /** Ends the taking part; what is under way is finished first, unless no server can be reached within the client's `callTimeoutMs`. */
   readonly signal?: AbortSignal | undefined;
   /** How long others may leave a transaction undecided before we decide it, ms, 1 to 86,400,000. Default 15,000. */
   readonly patienceMs?: number | undefined;
@@ -105,6 +106,7 @@ class Participant {
   }
 
   #startAll(): void {
+    if (this.#signal.aborted || this.#ended) return;
     for (const node of this.#cache.descendants()) {
       if (parentOf(node.path) !== this.#cache.path || this.#running.has(node.path)) continue;
       const record = parseRecord(node.text);
@@ -122,7 +124,7 @@ class Participant {
 
   /** Never rejects: who sees it later removes it. */
   async #remove(txn: string): Promise<void> {
-    await this.#client.deleteRecursive(txn).catch(() => {});
+    await this.#client.deleteRecursive(txn, this.#signal.aborted ? {} : { signal: this.#signal }).catch(() => {});
     await this.#nextLook(txn).catch(() => {});
   }
 
@@ -150,6 +152,7 @@ class Participant {
       } catch (thrown) {
         const error = ZabraError.from(thrown, txn);
         if (error.code === "CLOSED" || (error.code === "SESSION_EXPIRED" && !goesOn(this.#client, error))) break;
+        if (error.code === "TIMEOUT" && this.#signal.aborted) break;
         await this.#client.sleep(retryMs).catch(() => {});
       }
     }
@@ -159,6 +162,11 @@ class Participant {
   /** Those that are voted on and undecided are left to the next process that takes part. */
   get #ended(): boolean {
     return this.#cache.signal.aborted || this.#client.state.type === "closed";
+  }
+
+  /** What is asked for waits for a server as long as we take part, and then no longer than any call. All of it may be done twice. */
+  get #call(): CallOptions {
+    return this.#signal.aborted ? {} : { ...untilSessionEnds, signal: this.#signal };
   }
 
   /** A change of the transaction, or a little time: patience may have ended. */
@@ -176,8 +184,8 @@ class Participant {
     if (this.#signal.aborted) return "done";
     if (impatient && mutant("a timeout decides alone"))
       return (await this.#apply(txn, { ...view, decision: "abort" })) ? "done" : "waits";
-    if (impatient && mutant("a commit needs no votes")) await decide(this.#client, txn, view.record, "commit");
-    else if (impatient) await decide(this.#client, txn, view.record, outcomeOf(view) ?? "abort");
+    if (impatient && mutant("a commit needs no votes")) await decide(this.#client, txn, view.record, "commit", this.#call);
+    else if (impatient) await decide(this.#client, txn, view.record, outcomeOf(view) ?? "abort", this.#call);
     return "waits";
   }
 
@@ -185,7 +193,7 @@ class Participant {
   async #look(txn: string): Promise<CommitView | undefined> {
     const node = this.#cache.get(txn);
     const record = node === undefined ? undefined : parseRecord(node.text);
-    if (record === undefined) return readCommit(this.#client, txn);
+    if (record === undefined) return readCommit(this.#client, txn, this.#call);
     const children = [...this.#cache.descendants()].filter((one) => parentOf(one.path) === txn);
     return viewOf(record, children);
   }
@@ -198,18 +206,20 @@ class Participant {
     } catch (error) {
       this.#options.onError?.(error, txn);
     }
-    return vote(this.#client, txn, this.#name, able ? "yes" : "no");
+    return vote(this.#client, txn, this.#name, able ? "yes" : "no", this.#call);
   }
 
+  /** Resolves to whether there is no more to do here: it is done, or left to the next process that takes part. */
   async #apply(txn: string, { record, decision }: CommitView): Promise<boolean> {
     try {
       await (decision === "commit" ? this.#work.commit(record.payload, txn) : this.#work.abort(record.payload, txn));
     } catch (error) {
       this.#options.onError?.(error, txn);
+      if (this.#signal.aborted) return true;
       await this.#client.sleep(retryMs);
       return false;
     }
-    await unless("NO_NODE", unless("NODE_EXISTS", this.#client.create(donePath(txn, this.#name), undefined, untilSessionEnds)));
+    await unless("NO_NODE", unless("NODE_EXISTS", this.#client.create(donePath(txn, this.#name), undefined, this.#call)));
     return true;
   }
 }

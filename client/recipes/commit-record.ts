@@ -14,7 +14,7 @@ import { mutant } from "../../src/model/mutant.ts";
 import { joinPath, nameOf } from "../../src/model/path.ts";
 import type { Client } from "../client.ts";
 import { unless } from "../error.ts";
-import { untilSessionEnds } from "./when-gone.ts";
+import type { CallOptions } from "../operations.ts";
 
 export type Decision = "commit" | "abort";
 export type Vote = "yes" | "no";
@@ -84,17 +84,23 @@ export function outcomeOf({ record, votes }: CommitView): Decision | undefined {
 }
 
 /** Makes the decision if there is none, and a commit only if all votes are "yes". Resolves to whether we made it. */
-export async function decide(client: Client, txn: string, record: CommitRecord, decision: Decision): Promise<boolean> {
+export async function decide(
+  client: Client,
+  txn: string,
+  record: CommitRecord,
+  decision: Decision,
+  call: CallOptions,
+): Promise<boolean> {
   const transaction = client.transaction().ifPresent(txn).ifAbsent(decisionPath(txn));
   if (decision === "commit" && !mutant("a commit needs no votes"))
     for (const one of record.participants) transaction.ifValue(votePath(txn, one), "yes");
-  const made = transaction.create(decisionPath(txn), decision).commit(untilSessionEnds);
+  const made = transaction.create(decisionPath(txn), decision).commit(call);
   return (await unless("CONDITION_FAILED", made)) !== undefined;
 }
 
 /** Votes, unless it is decided already. Resolves to whether the vote stands; false also when there was one before. */
-export async function vote(client: Client, txn: string, participant: string, value: Vote): Promise<boolean> {
+export async function vote(client: Client, txn: string, participant: string, value: Vote, call: CallOptions): Promise<boolean> {
   const at = votePath(txn, participant);
   const transaction = client.transaction().ifPresent(txn).ifAbsent(decisionPath(txn)).ifAbsent(at);
-  return (await unless("CONDITION_FAILED", transaction.create(at, value).commit(untilSessionEnds))) !== undefined;
+  return (await unless("CONDITION_FAILED", transaction.create(at, value).commit(call))) !== undefined;
 }

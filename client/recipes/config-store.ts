@@ -76,6 +76,7 @@ const keepDefault = 20;
 const prunedMax = 8;
 const attemptsMax = 100;
 
+/** Writes a configuration whole, on condition that it is as it was read, and keeps the values of the past. */
 export class ConfigStore {
   readonly path: string;
   readonly #client: Client;

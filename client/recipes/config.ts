@@ -150,6 +150,7 @@ class Reading<Value> {
   }
 }
 
+/** A configuration that is followed: the last value that has passed the schema. */
 export class Config<Value> {
   readonly path: string;
   readonly #reading: Reading<Value>;

@@ -19,7 +19,7 @@ import type { DataInput } from "../data.ts";
 import { ZabraError } from "../error.ts";
 import { HeldNode } from "./held-node.ts";
 import type { ContenderInfo, Queue } from "./queue.ts";
-import { orAborted, type WaitOptions, withLimit } from "./wait.ts";
+import { isSessionLoss, orAborted, type WaitOptions, withLimit } from "./wait.ts";
 import { untilSessionEnds } from "./when-gone.ts";
 
 type Phase = "waiting" | "turn" | "gone";
@@ -124,10 +124,4 @@ export function tryForTurn(client: Client, queue: Queue, data: DataInput, option
     await contender.leave();
     return undefined;
   });
-}
-
-/** Whether the session was lost, and the client opens another. */
-export function isSessionLoss(client: Client, error: unknown): boolean {
-  const { type } = client.state;
-  return ZabraError.from(error).code === "SESSION_EXPIRED" && type !== "lost" && type !== "closed";
 }

@@ -7,6 +7,7 @@ import { AtomicValue } from "./atomic-value.ts";
 import { requireInteger } from "./check.ts";
 import type { WaitOptions } from "./wait.ts";
 
+/** A count that many add to: each `add` that resolved counts once. */
 export class Counter {
   readonly #value: AtomicValue;
 

@@ -91,12 +91,21 @@ interface Position {
   readonly version: number;
 }
 
+interface Lead {
+  readonly term: Term;
+  /** The caller's: we are to serve no more. */
+  readonly asked: AbortSignal | undefined;
+  /** Fires with it, and when the term ends. */
+  readonly stop: AbortSignal;
+}
+
 /** A clock may be set while we wait: look again at least so often. */
 const napMs = 500;
 const retryMs = 100;
 const resultMax = 1_000;
 const prunedMax = 4;
 
+/** Runs ticks at times, each at most once, in one of all the processes that `serve` it; every run is entered in the tree before it begins. */
 export class CronJob {
   readonly path: string;
   readonly #client: Client;
@@ -119,7 +128,7 @@ export class CronJob {
     const { signal } = options;
     while (!isAborted(signal)) {
       try {
-        await this.#position();
+        await this.#position(signal);
         const term = await this.#election.campaign({ signal });
         await this.#leadUntilLost(term, signal);
       } catch (thrown) {
@@ -149,34 +158,35 @@ export class CronJob {
 
   // ---- leading
 
-  async #leadUntilLost(term: Term, signal: AbortSignal | undefined): Promise<void> {
+  async #leadUntilLost(term: Term, asked: AbortSignal | undefined): Promise<void> {
     const stop = new AbortController();
     const end = (): void => stop.abort();
-    for (const one of [term.signal, signal]) one?.addEventListener("abort", end, { once: true });
-    if (isAborted(signal) || term.signal.aborted) end();
+    for (const one of [term.signal, asked]) one?.addEventListener("abort", end, { once: true });
+    if (isAborted(asked) || term.signal.aborted) end();
     this.#options.onEvent?.({ type: "leads", token: term.token });
     try {
-      await this.#lead(term, stop.signal);
+      await this.#lead({ term, asked, stop: stop.signal });
     } finally {
-      signal?.removeEventListener("abort", end);
+      asked?.removeEventListener("abort", end);
       if (!term.released) await term.resign();
     }
   }
 
-  async #lead(term: Term, signal: AbortSignal): Promise<void> {
-    const kept = [...(await this.history(untilSessionEnds))];
+  async #lead(lead: Lead): Promise<void> {
+    const { term, stop } = lead;
+    const kept = [...(await this.history({ ...untilSessionEnds, signal: stop }))];
     await this.#reportInterrupted(kept, term);
-    let position = await this.#position();
+    let position = await this.#position(stop);
     if (mutant("a new leader forgets what was missed"))
       position = { ...position, state: { ...position.state, lastMs: this.#wallMs() } };
-    while (!signal.aborted) {
+    while (!stop.aborted) {
       const dueMs = this.#options.next(position.state.lastMs);
-      if (dueMs === undefined) return untilAborted(signal);
+      if (dueMs === undefined) return untilAborted(stop);
       if (dueMs <= position.state.lastMs)
         throw new ZabraError("BAD_ARGUMENTS", { path: this.path, detail: "next must give a later time than it was given" });
       const waitMs = dueMs - this.#wallMs();
-      if (waitMs > 0) await this.#client.sleep(Math.min(waitMs, napMs), { signal });
-      else position = await this.#runDue(dueMs, position, kept, term, signal);
+      if (waitMs > 0) await this.#client.sleep(Math.min(waitMs, napMs), { signal: stop });
+      else position = await this.#runDue(dueMs, position, kept, lead);
     }
   }
 
@@ -185,29 +195,18 @@ export class CronJob {
   }
 
   /** `kept`: the runs that are in the history, the oldest first; nobody else adds to it while we lead. */
-  async #runDue(
-    dueMs: number,
-    { state, version }: Position,
-    kept: CronRun[],
-    term: Term,
-    signal: AbortSignal,
-  ): Promise<Position> {
+  async #runDue(dueMs: number, { state, version }: Position, kept: CronRun[], lead: Lead): Promise<Position> {
     const atMs = this.#afterMissed(dueMs);
     if (atMs > dueMs) this.#options.onEvent?.({ type: "skipped", fromMs: dueMs, toMs: atMs });
     if (atMs > this.#wallMs()) return { state: { ...state, lastMs: atMs - 1 }, version };
     const started: JobState = { lastMs: atMs, runs: state.runs + 1 };
-    const run: CronRun = {
-      atMs,
-      run: started.runs,
-      status: "running",
-      by: this.#options.name ?? "",
-      token: term.token,
-      result: "",
-    };
+    const { term } = lead;
+    const by = this.#options.name ?? "";
+    const run: CronRun = { atMs, run: started.runs, status: "running", by, token: term.token, result: "" };
     const early = mutant("a run begins before it is recorded");
     if (!early) await this.#start(run, started, version, kept, term);
     this.#options.onEvent?.({ type: "started", run });
-    await this.#run(run, term, signal);
+    await this.#run(run, lead);
     if (early) await this.#start(run, started, version, kept, term);
     return { state: started, version: version + 1 };
   }
@@ -234,25 +233,39 @@ export class CronJob {
     kept.push(run);
   }
 
-  async #run(run: CronRun, term: Term, signal: AbortSignal): Promise<void> {
+  async #run(run: CronRun, { term, stop, asked }: Lead): Promise<void> {
     // A process that stood still since it asked may lead no more: then the entry is left for the next leader to call interrupted.
     term.check();
     const { token, guard } = term;
     let ended: CronRun;
     try {
-      const result = await this.#options.run({ atMs: run.atMs, run: run.run, token, guard, signal });
+      const result = await this.#options.run({ atMs: run.atMs, run: run.run, token, guard, signal: stop });
       ended = { ...run, status: "done", result: toShortText(result) };
     } catch (error) {
-      const end = signal.aborted || !term.held ? "interrupted" : "failed";
+      const end = stop.aborted || !term.held ? "interrupted" : "failed";
       const status = mutant("a run that was ended is told as done") ? "done" : end;
       ended = { ...run, status, result: toShortText(error instanceof Error ? error.message : String(error)) };
     }
-    // Not guarded: it did end. A next leader that was faster has called it interrupted, and that stays.
-    await unless(
-      "NO_NODE",
-      unless("BAD_VERSION", this.#client.set(this.#entry(run), encodeRun(ended), { ...untilSessionEnds, version: 0 })),
-    );
+    await this.#enterEnd(ended, asked);
     this.#options.onEvent?.({ type: "ended", run: ended });
+  }
+
+  /**
+   * Not guarded: it did end. A next leader that was faster has called it interrupted, and that stays. It waits for a server as long as we are to
+   * serve, and then no longer than any call.
+   */
+  async #enterEnd(ended: CronRun, asked: AbortSignal | undefined): Promise<void> {
+    const [path, data] = [this.#entry(ended), encodeRun(ended)];
+    for (;;) {
+      const isLast = isAborted(asked);
+      const call = isLast ? {} : { ...untilSessionEnds, signal: asked };
+      try {
+        await unless("NO_NODE", unless("BAD_VERSION", this.#client.set(path, data, { ...call, version: 0 })));
+        return;
+      } catch (error) {
+        if (isLast || ZabraError.from(error).code !== "ABORTED") throw error;
+      }
+    }
   }
 
   /** What a leader before us began and did not end. */
@@ -276,14 +289,15 @@ export class CronJob {
   }
 
   /** The state to go on from. The very first process starts the job now. */
-  async #position(): Promise<Position> {
-    const found = await unless("NO_NODE", this.#client.get(this.path, untilSessionEnds));
+  async #position(signal: AbortSignal | undefined): Promise<Position> {
+    const call = { ...untilSessionEnds, signal };
+    const found = await unless("NO_NODE", this.#client.get(this.path, call));
     if (found !== undefined && found.text !== "")
       return { state: decodeState(this.path, found.text), version: found.stat.version };
-    await this.#client.ensurePath(joinPath(this.path, "runs"), untilSessionEnds);
+    await this.#client.ensurePath(joinPath(this.path, "runs"), call);
     const state: JobState = { lastMs: this.#wallMs(), runs: 0 };
-    await unless("BAD_VERSION", this.#client.set(this.path, JSON.stringify(state), { ...untilSessionEnds, version: 0 }));
-    return this.#position();
+    await unless("BAD_VERSION", this.#client.set(this.path, JSON.stringify(state), { ...call, version: 0 }));
+    return this.#position(signal);
   }
 }
 

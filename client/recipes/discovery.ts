@@ -52,6 +52,7 @@ export async function discover(client: Client, service: string, options: Discove
   return new Discovery(client, service, cache, options.zone);
 }
 
+/** The live list of a service's instances, and the choice among them. */
 export class Discovery {
   readonly service: string;
   readonly #client: Client;

@@ -34,6 +34,7 @@ interface View {
   readonly ready: Ready | undefined;
 }
 
+/** A number of participants go in together and come out together, round after round. */
 export class DoubleBarrier {
   readonly path: string;
   readonly #client: Client;
@@ -71,7 +72,7 @@ export class DoubleBarrier {
         await remove(this.#client, member);
         return undefined;
       }
-      return new Inside(this.#client, this.path, member, ready, (round) => this.#left(round));
+      return new Inside(this.#client, this.path, member, ready, (round, limit) => this.#left(round, limit));
     } catch (thrown) {
       void joining.then((member) => remove(this.#client, member)).catch(() => {});
       const error = ZabraError.from(thrown, this.path);
@@ -108,8 +109,8 @@ export class DoubleBarrier {
   }
 
   /** Resolves to true when all of the round have left. */
-  async #left(round: Ready): Promise<true | undefined> {
-    const { members, ready } = await this.#view(undefined);
+  async #left(round: Ready, signal: AbortSignal): Promise<true | undefined> {
+    const { members, ready } = await this.#view(signal);
     if (round.names.some((name) => members.includes(name))) return undefined;
     if (ready?.czxid === round.czxid) await this.#removeIfOver(ready, members);
     return true;
@@ -121,7 +122,7 @@ export class DoubleBarrier {
     await unless("FENCED", unless("NO_NODE", this.#client.delete(path, { ...untilSessionEnds, guard: { path, czxid } })));
   }
 
-  async #view(signal: AbortSignal | undefined): Promise<View> {
+  async #view(signal: AbortSignal): Promise<View> {
     const members: { readonly name: string; readonly czxid: Zxid }[] = [];
     let ready: Ready | undefined;
     for await (const { path, stat, data } of this.#client.list(this.path, { ...untilSessionEnds, withData: true, signal })) {
@@ -139,7 +140,7 @@ export class Inside {
   readonly #path: string;
   readonly #member: CreatedNode;
   readonly #ready: Ready;
-  readonly #hasLeft: (round: Ready) => Promise<true | undefined>;
+  readonly #hasLeft: (round: Ready, signal: AbortSignal) => Promise<true | undefined>;
   readonly #ended = new AbortController();
 
   /** Use `DoubleBarrier.enter`. */
@@ -148,7 +149,7 @@ export class Inside {
     path: string,
     member: CreatedNode,
     ready: Ready,
-    hasLeft: (round: Ready) => Promise<true | undefined>,
+    hasLeft: (round: Ready, signal: AbortSignal) => Promise<true | undefined>,
   ) {
     this.#client = client;
     this.#path = path;
@@ -169,9 +170,9 @@ export class Inside {
   leave(options: WaitOptions = {}): Promise<void> {
     this.#ended.abort(new ZabraError("ABORTED", { path: this.#path, detail: "left" }));
     return withLimit(this.#client, this.#path, options, async (signal) => {
-      await remove(this.#client, this.#member);
+      await orAborted(remove(this.#client, this.#member), signal);
       if (mutant("who leaves waits for nobody")) return;
-      await lookUntil(this.#client, this.#path, () => this.#hasLeft(this.#ready), signal);
+      await lookUntil(this.#client, this.#path, () => this.#hasLeft(this.#ready, signal), signal);
     });
   }
 }

@@ -56,7 +56,7 @@ export class HeldNode {
 
   /** Makes the node, and its parent as a container when it is missing. `signal` ends the waiting; a create that is under way is undone behind it. */
   static async join(client: Client, spec: HeldNodeSpec, signal: AbortSignal): Promise<HeldNode> {
-    const joined = create(client, spec).then((created) => new HeldNode(client, created, spec.sequential));
+    const joined = createEphemeral(client, spec).then((created) => new HeldNode(client, created, spec.sequential));
     try {
       return await orAborted(joined, signal);
     } catch (error) {
@@ -113,13 +113,12 @@ export class HeldNode {
   }
 }
 
-async function create(client: Client, { path, sequential, data, guard }: HeldNodeSpec): Promise<CreatedNode> {
+/** With its parent, as a container, when that is missing. */
+export async function createEphemeral(client: Client, { path, sequential, data, guard }: HeldNodeSpec): Promise<CreatedNode> {
   const parent = parentOf(path) ?? rootPath;
+  const kind = mutant("a member outlives its process") ? "persistent" : "ephemeral";
   for (let attempt = 0; attempt < joinsMax; attempt += 1) {
-    const created = await unless(
-      "NO_NODE",
-      client.create(path, data, { ...untilSessionEnds, kind: "ephemeral", sequential, guard }),
-    );
+    const created = await unless("NO_NODE", client.create(path, data, { ...untilSessionEnds, kind, sequential, guard }));
     if (created !== undefined) return created;
     await client.ensurePath(parent, { kind: "container", ...untilSessionEnds });
   }

@@ -41,6 +41,7 @@ export interface Leadership {
   readonly gap: boolean;
 }
 
+/** Of those who campaign, one leads until it resigns or its session ends; then the one who asked next. */
 export class Election {
   readonly #client: Client;
   readonly #queue: Queue;

@@ -19,8 +19,7 @@ import { type DataInput, type NodeValue, toBytes } from "../data.ts";
 import { unless, ZabraError } from "../error.ts";
 import type { CallOptions } from "../operations.ts";
 import { requireInteger, requireOpen } from "./check.ts";
-import { isSessionLoss } from "./contender.ts";
-import { orAborted, type WaitOptions, withLimit } from "./wait.ts";
+import { isSessionLoss, orAborted, type WaitOptions, withLimit } from "./wait.ts";
 import { untilSessionEnds } from "./when-gone.ts";
 
 export interface LeaderLeaseOptions {
@@ -32,7 +31,9 @@ const durationMsMin = 200;
 const durationMsMax = 24 * 60 * 60 * 1_000;
 /** Renewed after this part of the duration, and again as often until it succeeds or ends. */
 const renewPart = 1 / 3;
+const attemptsMax = 16;
 
+/** Leadership for as long as a node with a TTL is renewed, apart from any session. */
 export class LeaderLease {
   readonly path: string;
   readonly durationMs: number;
@@ -94,13 +95,15 @@ export class LeaderLease {
     return orAborted(this.#orPassing(this.#withParent(create), signal), signal);
   }
 
+  /** A container may be reaped between our look and our create. */
   async #withParent(create: () => Promise<LeaseTerm | undefined>): Promise<LeaseTerm | undefined> {
-    try {
-      return await create();
-    } catch (error) {
-      if (ZabraError.from(error).code !== "NO_NODE") throw error;
-      await this.#client.ensurePath(parentOf(this.path) ?? rootPath, { kind: "container" });
-      return create();
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await create();
+      } catch (error) {
+        if (ZabraError.from(error).code !== "NO_NODE" || attempt === attemptsMax) throw error;
+        await this.#client.ensurePath(parentOf(this.path) ?? rootPath, { kind: "container" });
+      }
     }
   }
 

@@ -32,6 +32,7 @@ export interface LockOptions {
   readonly layout?: Layout;
 }
 
+/** A lock that one client holds at a time, granted in the order of asking. */
 export class Lock {
   readonly #client: Client;
   readonly #queue: Queue;

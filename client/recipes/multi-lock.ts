@@ -84,6 +84,7 @@ export class MultiGrant {
   }
 }
 
+/** Several locks as one: all or none, taken in one order. */
 export class MultiLock {
   readonly #client: Client;
   readonly #locks: readonly Lock[];

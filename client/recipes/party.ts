@@ -30,6 +30,7 @@ export interface JoinOptions extends WaitOptions {
   readonly data?: DataInput;
 }
 
+/** A group whose members are there while their processes are. */
 export class Party {
   readonly path: string;
   readonly #client: Client;
@@ -80,6 +81,7 @@ export class Party {
 
 const byCzxid = (a: Member, b: Member): number => a.czxid - b.czxid;
 
+/** One's own being in a party, and the live list of its members. */
 export class Membership {
   readonly name: string;
   readonly #client: Client;

@@ -10,16 +10,17 @@
  * While the connection is gone nothing is done: the node lasts until the session ends.
  */
 import { mutant } from "../../src/model/mutant.ts";
-import { parentOf } from "../../src/model/path.ts";
 import type { Guard } from "../../src/model/request.ts";
 import type { Stat } from "../../src/model/stat.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
+import { checkSize } from "../chroot.ts";
 import type { Client } from "../client.ts";
-import type { DataInput } from "../data.ts";
+import { type DataInput, toBytes } from "../data.ts";
 import { unless, ZabraError } from "../error.ts";
 import { Listeners } from "../listeners.ts";
 import { requireOpen } from "./check.ts";
-import { goesOn, orAborted, until, type WaitOptions, withLimit } from "./wait.ts";
+import { createEphemeral } from "./held-node.ts";
+import { goesOn, isSessionLoss, orAborted, until, type WaitOptions, withLimit } from "./wait.ts";
 import { untilSessionEnds, whenGone } from "./when-gone.ts";
 
 export type KeeperState = "absent" | "waiting" | "held" | "ended";
@@ -29,6 +30,7 @@ const retryMsMax = 2_000;
 /** Former sessions that are remembered: a node of theirs is ours. */
 const sessionsMax = 8;
 
+/** An ephemeral node that is made again when its session was lost or somebody deleted it. */
 export class PersistentEphemeral {
   readonly path: string;
   readonly #client: Client;
@@ -37,18 +39,19 @@ export class PersistentEphemeral {
   readonly #ran: Promise<void>;
   readonly #stopListening: () => void;
   #state: KeeperState = "absent";
-  #data: DataInput;
+  #data: Uint8Array | undefined;
   #czxid: Zxid | undefined;
   #owner: SessionId | undefined;
   #sessions: SessionId[] = [];
   #retryMs = retryMsMin;
 
-  /** Begins at once; `ready` tells when the node is there. Missing parents are made, as containers. Throws BAD_ARGUMENTS and CLOSED. */
+  /** Begins at once; `ready` tells when the node is there. Missing parents are made, as containers. Throws BAD_ARGUMENTS, LIMIT and CLOSED. */
   constructor(client: Client, path: string, data?: DataInput) {
     requireOpen(client, path);
     this.#client = client;
     this.path = path;
-    this.#data = data;
+    this.#data = toBytes(data);
+    checkSize([path], [this.#data]);
     this.#stopListening = client.onState(() => this.#checkSession());
     this.#ran = this.#run();
   }
@@ -82,14 +85,22 @@ export class PersistentEphemeral {
     return withLimit(this.#client, this.path, options, (signal) => until(this, () => this.#state === "held", signal));
   }
 
-  /** Replaces the data, of this node and of those made after it. Resolves when the node shows it. Rejects as `ready`, and with LIMIT. */
+  /** Replaces the data, of this node and of those made after it. Resolves when the node shows it. Rejects as `ready`, and with LIMIT: then the data stays. */
   async set(data: DataInput, options: WaitOptions = {}): Promise<void> {
-    this.#data = data;
-    if (this.#state !== "held") return this.ready(options);
-    await withLimit(this.#client, this.path, options, (signal) => orAborted(this.#write(), signal));
+    const bytes = toBytes(data);
+    checkSize([this.path], [bytes]);
+    this.#data = bytes;
+    await withLimit(this.#client, this.path, options, async (signal) => {
+      for (let isShown = false; !isShown; ) {
+        await until(this, () => this.#state === "held", signal);
+        const czxid = this.#czxid;
+        isShown = await orAborted(this.#write(), signal);
+        if (!isShown) await until(this, () => this.#czxid !== czxid, signal);
+      }
+    });
   }
 
-  /** Deletes the node and keeps it no longer. Resolves when it is gone, be it with its session; never rejects. */
+  /** Deletes the node and keeps it no longer. Resolves when it is gone, be it with its session, which may be while no server can be reached; never rejects. */
   async close(): Promise<void> {
     this.#end(new ZabraError("CLOSED", { path: this.path, detail: "the keeper was closed" }));
     await this.#ran;
@@ -104,6 +115,7 @@ export class PersistentEphemeral {
   async #run(): Promise<void> {
     while (!this.signal.aborted) {
       try {
+        await this.#session();
         if ((mutant("a keeper does not come back") || mutant("a keeper believes in a lost session")) && this.#sessions.length > 0)
           await this.#client.sleep(60_000, { signal: this.signal });
         await this.#create();
@@ -116,24 +128,21 @@ export class PersistentEphemeral {
     await this.#leave();
   }
 
+  /** A call without a session waits for the next one, and `close` would wait with it. So nothing is asked for until there is one, or none will come. */
+  #session(): Promise<void> {
+    const states = { onChange: (look: () => void) => this.#client.onState(look), signal: this.signal };
+    const isOver = (): boolean => this.#client.state.type === "closed" || this.#client.state.type === "lost";
+    return until(states, () => this.#client.session !== undefined || isOver(), this.signal);
+  }
+
   /** Its create has no deadline of its own: exactly-once retries carry it to an answer, or the session ends. */
   async #create(): Promise<void> {
     const data = this.#data;
-    const created = await unless("NODE_EXISTS", this.#createHere(data));
-    if (created === undefined) return this.#onTaken();
-    this.#hasNode(created);
-    if (this.#data !== data) await this.#write();
-  }
-
-  async #createHere(data: DataInput): Promise<Stat> {
     this.#remember();
-    const kind = mutant("a member outlives its process") ? "persistent" : "ephemeral";
-    const create = (): Promise<Stat> =>
-      this.#client.create(this.path, data, { ...untilSessionEnds, kind }).then(({ stat }) => stat);
-    const created = await unless("NO_NODE", create());
-    if (created !== undefined) return created;
-    await this.#client.ensurePath(parentOf(this.path) ?? "/", { kind: "container", ...untilSessionEnds });
-    return create();
+    const created = await unless("NODE_EXISTS", createEphemeral(this.#client, { path: this.path, sequential: false, data }));
+    if (created === undefined) return this.#onTaken();
+    this.#hasNode(created.stat);
+    if (this.#data !== data) await this.#write();
   }
 
   async #onTaken(): Promise<void> {
@@ -174,11 +183,17 @@ export class PersistentEphemeral {
     }
   }
 
-  /** FENCED: it is gone, and will be made again, with this data. */
-  async #write(): Promise<void> {
+  /** Resolves to whether it was written. If not, the node is gone, and will be made again with this data. */
+  async #write(): Promise<boolean> {
     const { guard } = this;
-    if (guard === undefined) return;
-    await unless("FENCED", this.#client.set(this.path, this.#data, { ...untilSessionEnds, guard }));
+    if (guard === undefined) return false;
+    try {
+      await this.#client.set(this.path, this.#data, { ...untilSessionEnds, guard });
+      return true;
+    } catch (error) {
+      if (ZabraError.from(error).code !== "FENCED" && !isSessionLoss(this.#client, error)) throw error;
+      return false;
+    }
   }
 
   async #recover(error: ZabraError): Promise<void> {

@@ -38,6 +38,7 @@ const nearestWriter: WaitsFor = (before) => {
 const nearestOfAll: WaitsFor = (before) =>
   mutant("a writer waits for writers alone") ? before.findLast(isWrite) : before.at(-1);
 
+/** A lock for many readers or one writer, all in one line, so neither starves. No upgrade. */
 export class ReadWriteLock {
   readonly #client: Client;
   readonly #readers: Queue;

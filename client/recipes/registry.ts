@@ -104,6 +104,7 @@ function checkDescription({ payload, weight, zone }: InstanceDescription): void 
   throw new ZabraError("BAD_ARGUMENTS", { detail: "payload is no JSON" });
 }
 
+/** An instance that is registered, and comes back by itself after a lost session. */
 export class Registration {
   readonly id: string;
   readonly path: string;
@@ -142,6 +143,7 @@ export class Registration {
     return this.#node?.signal ?? this.#closing.signal;
   }
 
+  /** @internal */
   async begin(options: WaitOptions): Promise<void> {
     if (this.#options.health !== undefined) this.#healthy = await this.#ask();
     this.#node = new PersistentEphemeral(this.#client, this.path, this.#record());
@@ -152,8 +154,15 @@ export class Registration {
   /** Changes what it says about itself. Resolves when it is listed like that. Rejects with BAD_ARGUMENTS, LIMIT, TIMEOUT, ABORTED, CLOSED. */
   async update(description: InstanceDescription, options: WaitOptions = {}): Promise<void> {
     checkDescription(description);
-    this.#description = { ...this.#description, ...description };
-    await this.#write(options);
+    const before = this.#description;
+    this.#description = { ...before, ...description };
+    try {
+      await this.#write(options);
+    } catch (thrown) {
+      const error = ZabraError.from(thrown, this.path);
+      if (error.code === "LIMIT") this.#description = before;
+      throw error;
+    }
   }
 
   /**

@@ -18,13 +18,12 @@ import { type DataInput, toText } from "../data.ts";
 import { unless, ZabraError } from "../error.ts";
 import type { CallOptions } from "../operations.ts";
 import { requireInteger, requireOpen } from "./check.ts";
-import { isSessionLoss } from "./contender.ts";
 import { SharedGrant, withGrant } from "./grant.ts";
 import { HeldNode } from "./held-node.ts";
 import { type Layout, prefixOf, requireLayout, semaphorePaths } from "./layout.ts";
 import { Lock } from "./lock.ts";
 import type { ContenderInfo } from "./queue.ts";
-import { orAborted, type WaitOptions, withLimit } from "./wait.ts";
+import { isSessionLoss, orAborted, type WaitOptions, withLimit } from "./wait.ts";
 import { untilSessionEnds } from "./when-gone.ts";
 
 export interface SemaphoreOptions {
@@ -36,6 +35,7 @@ export interface SemaphoreOptions {
 
 const permitsMax = 10_000;
 
+/** A number of leases, each held by one client at a time, granted in the order of asking. */
 export class Semaphore {
   readonly path: string;
   readonly permits: number;

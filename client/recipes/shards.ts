@@ -83,6 +83,7 @@ interface Owned {
   readonly stop: AbortController;
 }
 
+/** A member among whom shards are shared out, and the shards that are its own now. */
 export class ShardOwner {
   readonly name: string;
   readonly #client: Client;

@@ -17,6 +17,7 @@ import { joinPath, parentOf } from "../../src/model/path.ts";
 import type { Client } from "../client.ts";
 import { toText } from "../data.ts";
 import { unless, ZabraError } from "../error.ts";
+import type { CallOptions } from "../operations.ts";
 import { requireInteger, requireName, requireOpen } from "./check.ts";
 import {
   type CommitRecord,
@@ -90,7 +91,7 @@ async function coordinate(
   const cancel = client.after(options.patienceMs ?? patienceMsDefault, () => {
     impatient = true;
     // That changes the node, and so wakes the look below; should it fail, the next look does it.
-    decide(client, txn, record, "abort").catch(() => {});
+    decide(client, txn, record, "abort", { ...untilSessionEnds, signal }).catch(() => {});
   });
   try {
     await begin.commit({ ...untilSessionEnds, signal });
@@ -104,17 +105,18 @@ async function coordinate(
 
 /** Decides when the votes are there, or patience has ended. */
 async function learn(client: Client, txn: string, impatient: boolean, signal: AbortSignal): Promise<Decision | undefined> {
-  const view = await readCommit(client, txn, signal);
+  const view = await readCommit(client, txn, { ...untilSessionEnds, signal });
   if (view === undefined)
     throw new ZabraError("NO_NODE", { path: txn, detail: "it was finished and removed before its outcome was learnt" });
   if (view.decision !== undefined) return view.decision;
   const outcome = outcomeOf(view) ?? (impatient ? "abort" : undefined);
-  return outcome !== undefined && (await decide(client, txn, view.record, outcome)) ? outcome : undefined;
+  return outcome !== undefined && (await decide(client, txn, view.record, outcome, { ...untilSessionEnds, signal }))
+    ? outcome
+    : undefined;
 }
 
 /** A transaction at one zxid; undefined: there is none. */
-export async function readCommit(client: Client, txn: string, signal?: AbortSignal): Promise<CommitView | undefined> {
-  const call = { ...untilSessionEnds, signal };
+export async function readCommit(client: Client, txn: string, call: CallOptions): Promise<CommitView | undefined> {
   const node = await unless("NO_NODE", client.get(txn, call));
   const record = node === undefined ? undefined : parseRecord(node.text);
   if (record === undefined) return undefined;

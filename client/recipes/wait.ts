@@ -125,6 +125,11 @@ export function until(changing: Changing, holds: () => boolean, signal: AbortSig
  * does again must bear being done twice when the outcome is unknown.
  */
 export function goesOn(client: Client, error: ZabraError): boolean {
+  return error.code === "SESSION_EXPIRED" ? isSessionLoss(client, error) : error.retryable;
+}
+
+/** Whether the session was lost, and the client opens another. */
+export function isSessionLoss(client: Client, error: unknown): boolean {
   const { type } = client.state;
-  return error.code === "SESSION_EXPIRED" ? type !== "lost" && type !== "closed" : error.retryable;
+  return ZabraError.from(error).code === "SESSION_EXPIRED" && type !== "lost" && type !== "closed";
 }

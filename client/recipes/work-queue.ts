@@ -63,6 +63,7 @@ const claimName = "claim";
 const delayName = "delay";
 const retryMs = 20;
 
+/** Items of work, each done at least once and claimed by one consumer at a time; by priority, with delays, poisonous ones set aside. */
 export class WorkQueue {
   readonly path: string;
   readonly #client: Client;

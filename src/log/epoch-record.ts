@@ -2,7 +2,7 @@
  * The epoch record: who this server is and what it has promised. Losing it, or an old one coming back, is
  * amnesia, so there are two copies, each replaced atomically, and a save counts when both are durable.
  *
- *     magic u32 · version u32 · body bytes u32 · crc u32 of the body · body, which begins with the sequence u64
+ * Each is a frame (framed-file.ts), whose body begins with the sequence.
  *
  * Invariants:
  * - Saves are performed one after the other, in order; each has a higher sequence than all before it.
@@ -12,11 +12,10 @@
  * Used by zab (epochs, founding) and replica (directories); completions come through `onDiskDone`.
  */
 import { assert, must } from "../model/assert.ts";
-import { crc32c } from "../model/crc32c.ts";
 import type { TokenSource } from "../model/tokens.ts";
 import { type Epoch, epochMax, makeEpoch, type ServerId, type Zxid } from "../model/zxid.ts";
 import type { Disk } from "./disk.ts";
-import { viewOf } from "./format.ts";
+import { type FileFormat, frameFile, readFrame } from "./framed-file.ts";
 import { ByteReader, ByteWriter } from "./record-bytes.ts";
 
 export interface EpochRecord {
@@ -57,11 +56,8 @@ interface Save {
   readonly sequence: number;
 }
 
-/** "ZABE" */
-const magic = 0x4542_415a;
-/** 1 had no floorZxid. */
-const version = 2;
-const headBytes = 16;
+/** "ZABE". Version 1 had no floorZxid. */
+const format: FileFormat = { magic: 0x4542_415a, version: 3, summedWholeSince: 3 };
 export const epochRecordFiles: readonly string[] = ["epoch-record-1", "epoch-record-2"];
 
 export class EpochRecordFile {
@@ -89,7 +85,7 @@ export class EpochRecordFile {
       if (copy.type === "newer")
         return {
           type: "newer",
-          reason: `the epoch record has format version ${copy.version}, and this program knows versions up to ${version}`,
+          reason: `the epoch record has format version ${copy.version}, and this program knows versions up to ${format.version}`,
         };
     }
     const best = newest(copies);
@@ -192,31 +188,17 @@ export function encodeEpochRecord(record: EpochRecord, sequence: number): Uint8A
   writer.number(record.currentEpoch);
   writer.number(record.generation);
   writer.number(record.floorZxid);
-  const body = writer.bytes();
-  const bytes = new Uint8Array(headBytes + body.length);
-  bytes.set(body, headBytes);
-  const view = viewOf(bytes);
-  view.setUint32(0, magic, true);
-  view.setUint32(4, version, true);
-  view.setUint32(8, body.length, true);
-  view.setUint32(12, crc32c(body, version), true);
-  return bytes;
+  return frameFile(format, writer.bytes());
 }
 
 function decodeCopy(bytes: Uint8Array): CopyReading {
-  if (bytes.length < headBytes) return { type: "bad", reason: "is too short" };
-  const view = viewOf(bytes);
-  if (view.getUint32(0, true) !== magic) return { type: "bad", reason: "is no epoch record" };
-  const body = bytes.subarray(headBytes);
-  // The version is the seed of the checksum, so a flipped bit in it is not mistaken for a newer format.
-  const found = view.getUint32(4, true);
-  if (view.getUint32(8, true) !== body.length || view.getUint32(12, true) !== crc32c(body, found))
-    return { type: "bad", reason: "fails its checksum" };
-  if (found > version) return { type: "newer", version: found };
-  return decodeBody(new ByteReader(body), found);
+  const frame = readFrame(format, bytes);
+  if (frame.type === "bad") return frame;
+  const { version, body } = frame;
+  return version > format.version ? { type: "newer", version } : decodeBody(new ByteReader(body), version);
 }
 
-function decodeBody(reader: ByteReader, format: number): CopyReading {
+function decodeBody(reader: ByteReader, version: number): CopyReading {
   const sequence = reader.number();
   const nodeId = reader.number();
   const clusterId = reader.text();
@@ -227,7 +209,7 @@ function decodeBody(reader: ByteReader, format: number): CopyReading {
   const acceptedEpoch = reader.number();
   const currentEpoch = reader.number();
   const generation = reader.number();
-  const floorZxid = (format < 2 ? 0 : reader.number()) as Zxid;
+  const floorZxid = (version < 2 ? 0 : reader.number()) as Zxid;
   if (!reader.finished || foundation === undefined || acceptedEpoch > epochMax || currentEpoch > acceptedEpoch)
     return { type: "bad", reason: "has fields that make no sense" };
   const record = {

@@ -13,7 +13,8 @@
  *   nothing counts as durable, and nothing is written, until opening has made a new segment and the manifest durable.
  *   What is there may even be what a failed fdatasync left: its pages count as clean, and no sync writes them any more
  *   (fsyncgate, 2018). So opening ends the segment behind what a later batch proves; a last batch that nothing proves is copied
- *   into a new segment, which is synced before the manifest names it.
+ *   into a new segment, which is synced and marked before the manifest names it.
+ * - Segments do not grow in number with the starts of a process: opening copies a segment of little use whole, and leaves none of it behind.
  */
 import { assert, must } from "../model/assert.ts";
 import { crc32c } from "../model/crc32c.ts";
@@ -79,15 +80,17 @@ interface Spare {
   ready: boolean;
 }
 
-/** A new segment begins after `prev`: first its file, then at opening the batch copied into it, then the manifest that names it. */
+/** A new segment begins after `prev`: first its file, then at opening the batch copied into it and its marker, then the manifest that names it. */
 interface Turnover {
   readonly prev: Zxid;
-  step: "file" | "copy" | "manifest";
+  step: "file" | "copy" | "mark" | "manifest";
   sinceMs: number | undefined;
   readonly copied: Batch | undefined;
 }
 
 const maxFileBytes = 0xffff_ffff;
+/** A segment is copied whole at opening when no more than one part in so many of it is used. */
+const copiedPart = 4;
 
 export class Log {
   readonly #disk: Disk;
@@ -142,9 +145,10 @@ export class Log {
     this.#durable = recovered?.proven ?? base;
     this.#openedLast = this.#last;
     const trusted = recovered?.torn === false && mutant("a last batch is trusted where it stands");
-    this.#tail = new MemoryTail(trusted ? this.#last : this.#durable);
+    const from = recovered === undefined || trusted ? this.#last : this.#copyStart(recovered.proven);
+    this.#tail = new MemoryTail(from);
     if (recovered === undefined) this.#openNew();
-    else this.#openRecovered(recovered, trusted);
+    else this.#openRecovered(from, recovered.torn, trusted);
     this.#advance();
   }
 
@@ -382,7 +386,8 @@ export class Log {
   #onWriteDone(nowMs: number): void {
     const { batch } = must(this.#write, "the write that is done");
     this.#write = undefined;
-    if (this.#turnover?.step === "copy") return this.#nameSegment(this.#turnover);
+    if (this.#turnover?.step === "copy") return this.#markCopy(this.#turnover);
+    if (this.#turnover?.step === "mark") return this.#nameSegment(this.#turnover);
     if (batch.entries > 0) {
       assert(batch.last > this.#durable, "durability moves forward");
       this.#durable = batch.last;
@@ -397,10 +402,9 @@ export class Log {
     this.#manifestInFlight = false;
     for (const file of this.#obsoleteInFlight) this.#submitRemove(file, "remove");
     this.#obsoleteInFlight = [];
-    if (this.#turnover?.step === "manifest") {
-      this.#unmarked = this.#turnover.copied !== undefined;
-      this.#turnover = undefined;
-    }
+    if (this.#turnover?.step !== "manifest") return;
+    this.#turnover = undefined;
+    this.#unmarked = false;
   }
 
   // ---- opening, segments and manifest
@@ -414,19 +418,25 @@ export class Log {
     this.#beginTurnover(this.#base, undefined);
   }
 
-  /** The open segment ends where its proven batches do; an unproven one goes on in the next. A last marker is left behind: it proves, and is unproven. */
-  #openRecovered({ proven, last, torn }: Recovered, trusted: boolean): void {
+  /** The open segment ends at `from`; what follows goes on in the next. A last marker is left behind: it proves, and is unproven. */
+  #openRecovered(from: Zxid, torn: boolean, trusted: boolean): void {
     this.#removeStrays();
     this.#manifestWanted = true;
     if (!torn && (trusted || this.#open.end === 0)) return;
-    const copied = proven < last ? this.#copyOf(proven, last) : undefined;
-    this.#cut(proven);
-    this.#beginTurnover(proven, undefined, copied);
+    const copied = from < this.#last ? this.#copyOf(from, this.#last) : undefined;
+    this.#cut(from);
+    this.#beginTurnover(from, undefined, copied);
   }
 
-  #copyOf(proven: Zxid, last: Zxid): Batch {
-    const batch = this.#pool.take(proven);
-    const range = { after: proven, until: last, bytesMax: Number.POSITIVE_INFINITY };
+  /** All of a segment that was hardly used is copied, so that a server which is started again and again does not fill its disk with such. */
+  #copyStart(proven: Zxid): Zxid {
+    const { prev, end } = this.#open;
+    return end * copiedPart <= this.#limits.log_segment_bytes ? prev : proven;
+  }
+
+  #copyOf(from: Zxid, last: Zxid): Batch {
+    const batch = this.#pool.take(from);
+    const range = { after: from, until: last, bytesMax: Number.POSITIVE_INFINITY };
     for (const { zxid, payload } of readHistory(this.#disk, this.#segments, range)) {
       batch.append(zxid, payload);
       this.#tail.push(zxid, payload);
@@ -478,6 +488,12 @@ export class Log {
     if (turnover.copied === undefined) return this.#nameSegment(turnover);
     turnover.step = "copy";
     this.#writeBatch(turnover.copied, undefined);
+  }
+
+  /** What was proved before must not look like the last batch of a crash, in which nothing is damage. */
+  #markCopy(turnover: Turnover): void {
+    turnover.step = "mark";
+    this.#writeBatch(this.#pool.take(this.#open.last), undefined);
   }
 
   #nameSegment(turnover: Turnover): void {

@@ -2,16 +2,17 @@
  * The manifest: which segments are the log, in order, and where each but the last one ends. It is replaced
  * atomically, and that is the one step in which a log is cut, rolled over or trimmed.
  *
- *     magic u32 · version u32 · body bytes u32 · crc u32 of the body · body
+ * In a frame (framed-file.ts):
+ *
  *     body     log salt u32 · next sequence u32 · segments u32 · then 36 bytes a segment
  *     segment  sequence u32 · alignment u32 · prev u64 · last u64 · end u32 · sealed u32 · bytes u32
  *
  * A file that is not in the manifest is not part of the log. Sequences are never used twice: nothing is
  * written to a segment before the manifest that names it, and a later next sequence, is durable.
  */
-import { crc32c } from "../model/crc32c.ts";
 import type { Zxid } from "../model/zxid.ts";
 import { getZxid, putZxid, viewOf } from "./format.ts";
+import { type FileFormat, frameFile, readFrame } from "./framed-file.ts";
 import type { SegmentFacts } from "./segment.ts";
 
 export interface Manifest {
@@ -25,29 +26,22 @@ export type ManifestReading =
   | { readonly type: "bad"; readonly reason: string };
 
 /** "ZABM" */
-const magic = 0x4d42_415a;
-const version = 1;
-const headBytes = 16;
+const format: FileFormat = { magic: 0x4d42_415a, version: 2, summedWholeSince: 2 };
 const fixedBytes = 12;
 const segmentBytes = 36;
 
 export function encodeManifest(manifest: Manifest): Uint8Array {
-  const bodyBytes = fixedBytes + manifest.segments.length * segmentBytes;
-  const bytes = new Uint8Array(headBytes + bodyBytes);
-  const view = viewOf(bytes);
-  view.setUint32(headBytes, manifest.logSalt, true);
-  view.setUint32(headBytes + 4, manifest.nextSequence, true);
-  view.setUint32(headBytes + 8, manifest.segments.length, true);
-  let at = headBytes + fixedBytes;
+  const body = new Uint8Array(fixedBytes + manifest.segments.length * segmentBytes);
+  const view = viewOf(body);
+  view.setUint32(0, manifest.logSalt, true);
+  view.setUint32(4, manifest.nextSequence, true);
+  view.setUint32(8, manifest.segments.length, true);
+  let at = fixedBytes;
   for (const segment of manifest.segments) {
     putSegment(view, at, segment);
     at += segmentBytes;
   }
-  view.setUint32(0, magic, true);
-  view.setUint32(4, version, true);
-  view.setUint32(8, bodyBytes, true);
-  view.setUint32(12, crc32c(bytes.subarray(headBytes), version), true);
-  return bytes;
+  return frameFile(format, body);
 }
 
 function putSegment(view: DataView, at: number, segment: SegmentFacts): void {
@@ -61,27 +55,23 @@ function putSegment(view: DataView, at: number, segment: SegmentFacts): void {
 }
 
 export function decodeManifest(bytes: Uint8Array): ManifestReading {
-  if (bytes.length < headBytes + fixedBytes) return bad("too short");
-  const view = viewOf(bytes);
-  if (view.getUint32(0, true) !== magic) return bad("not a manifest");
-  const body = bytes.subarray(headBytes);
-  // The version is the seed of the checksum, so a flipped bit in it is not mistaken for a newer format.
-  const found = view.getUint32(4, true);
-  if (view.getUint32(8, true) !== body.length || view.getUint32(12, true) !== crc32c(body, found))
-    return bad("checksum does not match");
-  if (found !== version) return bad(`format version ${found} is not known to this program, which writes version ${version}`);
-  return decodeBody(body);
+  const frame = readFrame(format, bytes);
+  if (frame.type === "bad") return frame;
+  const { version, body } = frame;
+  if (version > format.version)
+    return bad(`has format version ${version}, and this program knows versions up to ${format.version}`);
+  return body.length < fixedBytes ? bad("is too short") : decodeBody(body);
 }
 
 function decodeBody(body: Uint8Array): ManifestReading {
   const view = viewOf(body);
   const count = view.getUint32(8, true);
-  if (count === 0 || body.length !== fixedBytes + count * segmentBytes) return bad("length does not match");
+  if (count === 0 || body.length !== fixedBytes + count * segmentBytes) return bad("has another length than its segments");
   const segments: SegmentFacts[] = [];
   for (let at = fixedBytes; at < body.length; at += segmentBytes) {
     const segment = getSegment(view, at);
     if (segment === undefined || !fits(segments.at(-1), segment, at + segmentBytes === body.length))
-      return bad("segments do not follow each other");
+      return bad("has segments that do not follow each other");
     segments.push(segment);
   }
   return { type: "ok", manifest: { logSalt: view.getUint32(0, true), nextSequence: view.getUint32(4, true), segments } };

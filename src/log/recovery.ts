@@ -40,7 +40,7 @@ export function recover(disk: Disk, directory: string): Recovery {
   if (size === undefined) return recoverWithoutManifest(disk, directory);
   const reading = decodeManifest(disk.read(file, 0, size));
   if (reading.type === "bad")
-    return { type: "damaged", reason: `${file} is damaged: ${reading.reason}; all entries of the log are in doubt` };
+    return { type: "damaged", reason: `${file} is damaged: it ${reading.reason}; all entries of the log are in doubt` };
   return recoverSegments(disk, directory, reading.manifest);
 }
 

@@ -26,6 +26,8 @@ export interface Limits {
   readonly list_page_max: number;
   readonly delete_recursive_nodes_max: number;
   readonly ephemerals_per_session_max: number;
+  /** Of all of them: they are removed in one txn, which names each. */
+  readonly ephemeral_path_bytes_per_session_max: number;
   // ---- connections
   readonly connections_max: number;
   readonly outstanding_per_connection_max: number;
@@ -112,6 +114,7 @@ export const productionLimits: Limits = {
   list_page_max: 10_000,
   delete_recursive_nodes_max: 10_000,
   ephemerals_per_session_max: 10_000,
+  ephemeral_path_bytes_per_session_max: 2 * mebibyte,
   connections_max: 20_000,
   outstanding_per_connection_max: 1_000,
   watches_per_connection_max: 100_000,
@@ -168,6 +171,7 @@ export const tinyLimits: Limits = {
   list_page_max: 4,
   delete_recursive_nodes_max: 16,
   ephemerals_per_session_max: 32,
+  ephemeral_path_bytes_per_session_max: 2_048,
   outstanding_per_connection_max: 16,
   replies_per_session_max: 24,
   reply_bytes_per_session_max: 65_536,

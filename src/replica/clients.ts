@@ -49,7 +49,7 @@ export interface ClientsParts {
   readonly machine: () => StateMachine;
   /** The local leader's committed zxid while its lease is valid: a linearizable read needs no round trip. */
   readonly leaseZxid: () => Zxid | undefined;
-  readonly readOnlyMode: boolean;
+  readonly readOnlyMode: () => boolean;
   readonly mark: (name: string) => void;
 }
 

@@ -6,6 +6,13 @@
 import { mutant } from "../model/mutant.ts";
 import type { Now } from "./event.ts";
 
+export interface Doubt {
+  /** We did not run for so long beyond the guard; 0 for a clock that moved alone. */
+  readonly stalledMs: number;
+  /** The machine slept: time has passed that the monotonic clock does not show. */
+  readonly suspended: boolean;
+}
+
 export class ClockDoubt {
   readonly #guardMs: number;
   #last: Now | undefined;
@@ -14,15 +21,18 @@ export class ClockDoubt {
     this.#guardMs = guardMs;
   }
 
-  /** True when the time since the last turn is in doubt. */
-  check(now: Now): boolean {
+  /** undefined: the time since the last turn is in no doubt. */
+  check(now: Now): Doubt | undefined {
     const last = this.#last;
     this.#last = now;
-    if (last === undefined) return false;
+    if (last === undefined) return undefined;
     const passedMs = now.monotonicMs - last.monotonicMs;
     const bootMs = now.bootMs - last.bootMs - passedMs;
     const wallMs = now.wallMs - last.wallMs - passedMs;
-    if (mutant("a suspend goes unseen")) return passedMs > this.#guardMs;
-    return passedMs > this.#guardMs || bootMs > this.#guardMs || Math.abs(wallMs) > this.#guardMs;
+    const unseen = mutant("a suspend goes unseen");
+    const suspended = bootMs > this.#guardMs && !unseen;
+    const stalledMs = Math.max(0, passedMs - this.#guardMs);
+    const moved = Math.abs(wallMs) > this.#guardMs && !unseen;
+    return suspended || stalledMs > 0 || moved ? { stalledMs, suspended } : undefined;
   }
 }

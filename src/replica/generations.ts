@@ -88,10 +88,16 @@ export class Generations {
   endTurn(nowMs: number): void {
     for (const install of this.#installs) install.log.endTurn(nowMs);
     if (this.#epochs.saving) return;
-    for (const name of this.#leftovers) this.#remove(name);
-    this.#leftovers = [];
+    this.#removeLeftovers();
     for (const old of this.#superseded) this.#retire(old);
     this.#superseded = [];
+  }
+
+  /** What a server had before it was damaged is kept until it has everything again: maybe nobody else has it. */
+  #removeLeftovers(): void {
+    if (!this.#epochs.durable.member && !mutant("damaged data is removed before it is made up for")) return;
+    for (const name of this.#leftovers) this.#remove(name);
+    this.#leftovers = [];
   }
 
   /** The log removes itself once nothing of it is in flight. */
@@ -142,7 +148,7 @@ class Install implements SnapshotInstall {
     this.generation = parts.generation;
     this.#chunkBytes = options.limits.snapshot_chunk_bytes;
     this.log = createLog({ disk: drivers.disk, tokens, directory: `log-${this.generation}`, limits: options.limits }, parts.zxid);
-    this.kv = drivers.openStore(`store-${this.generation}`);
+    this.kv = drivers.openStore(`store-${this.generation}`, true);
     this.#sink = new SnapshotSink(this.kv, tokens);
   }
 
@@ -171,7 +177,7 @@ class Install implements SnapshotInstall {
     const opening = openStore({ kv: this.kv, tokens, limits: options.limits });
     assert(opening.type === "ok", "an installed store must open");
     const { log, kv, generation } = this;
-    return { epochs, log, store: opening.store, kv, generation, fresh: false, leftovers: [] };
+    return { epochs, log, store: opening.store, kv, generation, treeless: false, fresh: false, leftovers: [] };
   }
 
   onStoreCommitted(token: number): boolean {

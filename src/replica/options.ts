@@ -35,6 +35,9 @@ export interface ReplicaOptions {
 
 export interface Drivers {
   readonly disk: Disk;
-  /** Opens (making it when missing) the tree store of a directory such as `store-1`. Tokens of its commits are unique over all stores. */
-  openStore(directory: string): KeyValue;
+  /**
+   * Opens (making it when missing) the tree store of a directory such as `store-1`; with `anew` what is there is removed first. Tokens of its
+   * commits are unique over all stores. Throws DamagedStoreError when it was condemned, or is no store.
+   */
+  openStore(directory: string, anew: boolean): KeyValue;
 }

@@ -10,12 +10,12 @@ import type { WriteSlot } from "./connection.ts";
 const nothingToWrite: Write = { source: { type: "internal", session: 0 }, request: { type: "skip" }, guards: [], identities: [] };
 
 export class ReadOnlyMode {
-  readonly #enabled: boolean;
+  readonly #enabled: () => boolean;
   readonly #afterMs: number;
   #leaderlessMs: number | undefined;
   #sessions = 0;
 
-  constructor(enabled: boolean, afterMs: number) {
+  constructor(enabled: () => boolean, afterMs: number) {
     this.#enabled = enabled;
     this.#afterMs = afterMs;
   }
@@ -27,7 +27,7 @@ export class ReadOnlyMode {
   }
 
   active(nowMs: number): boolean {
-    return this.#enabled && this.#leaderlessMs !== undefined && nowMs - this.#leaderlessMs >= this.#afterMs;
+    return this.#enabled() && this.#leaderlessMs !== undefined && nowMs - this.#leaderlessMs >= this.#afterMs;
   }
 
   /** An id that no session of the ensemble has: no epoch comes this far. */

@@ -7,7 +7,8 @@ import { assert } from "../model/assert.ts";
 import { checkLimits } from "../model/limits.ts";
 import { TokenSource } from "../model/tokens.ts";
 import type { ServerId, Zxid } from "../model/zxid.ts";
-import { ClockDoubt } from "./clock-doubt.ts";
+import { DamagedStoreError } from "../tree/store-error.ts";
+import { ClockDoubt, type Doubt } from "./clock-doubt.ts";
 import { DigestRing } from "./digest-ring.ts";
 import type { Effects } from "./effects.ts";
 import { EffectsBuilder } from "./effects-builder.ts";
@@ -39,15 +40,31 @@ export class Replica {
       return;
     }
     for (const note of opening.notes) this.#effects.log("warn", note);
-    this.#running = new Running(options, drivers, this.#tokens, this.#effects, this.#digests, opening.storage);
+    try {
+      this.#running = new Running(options, drivers, this.#tokens, this.#effects, this.#digests, opening.storage);
+    } catch (error) {
+      if (!(error instanceof DamagedStoreError)) throw error;
+      opening.storage.kv.condemn(error.message);
+      this.#effects.stop(70, error.message);
+    }
   }
 
   turn(now: Now, events: readonly Event[]): Effects {
     assert(now.monotonicMs >= this.#now.monotonicMs, "the monotonic clock must not go back");
     this.#now = now;
     const doubt = this.#clockDoubt.check(now);
-    if (this.#running !== undefined && !this.#effects.halted) this.#running.turn(now, events, doubt);
+    if (this.#running !== undefined && !this.#effects.halted) this.#turnOf(this.#running, now, events, doubt);
     return this.#effects.take();
+  }
+
+  /** Damage that is met in the tree is told to the next start, which does without the store. */
+  #turnOf(running: Running, now: Now, events: readonly Event[], doubt: Doubt | undefined): void {
+    try {
+      running.turn(now, events, doubt);
+    } catch (error) {
+      if (error instanceof DamagedStoreError) running.condemnStore(error.message);
+      throw error;
+    }
   }
 
   status(): Status {

@@ -13,6 +13,7 @@ import { ExpiryQueue } from "../session/expiry-queue.ts";
 import type { Txn } from "../tree/txn.ts";
 import type { Leader } from "../zab/leader.ts";
 import type { ConfirmMessage, ForwardedWrite, RegisterMessage, RequestMessage, ResumeMessage } from "../zab/message.ts";
+import type { Doubt } from "./clock-doubt.ts";
 import type { Now } from "./event.ts";
 import type { StateMachine } from "./state-machine.ts";
 
@@ -43,6 +44,9 @@ export interface LeaderParts {
 }
 
 const expiredPerTurn = 100;
+/** Of how long a refused client is asked to wait. */
+const hintMsMin = 10;
+const hintMsMax = 1_000;
 const reapedPerTurn = 100;
 
 export class RequestsAtLeader {
@@ -74,18 +78,26 @@ export class RequestsAtLeader {
     this.#stampBaseMs = parts.machine.lastStampMs;
     this.#stampBaseMonotonicMs = now.monotonicMs;
     this.#lastProposedMs = now.monotonicMs;
-    this.restartTimers();
+    this.#restartTimers(mutant("a new leader does not restart the timers") ? 0.2 : 1);
   }
 
   get outstanding(): number {
     return this.#proposed.length - this.#proposedHead;
   }
 
-  /** Every session gets its full timeout again: after an election, or when our clock was in doubt. */
-  restartTimers(): void {
-    const cut = mutant("a new leader does not restart the timers") ? 0.2 : 1;
+  /**
+   * Heartbeats that came while we stood still are read later by as much, so deadlines are put off by that, and by no more: with its full timeout
+   * again at each stall, no session would end at a leader that stalls now and then. Only a machine that slept shows nobody how long.
+   */
+  onClockDoubt({ stalledMs, suspended }: Doubt): void {
+    if (suspended || mutant("a stall restarts the timers")) this.#restartTimers(1);
+    else this.#expiry.putOff(stalledMs);
+  }
+
+  /** Every session gets its timeout again. */
+  #restartTimers(part: number): void {
     for (const session of this.#parts.machine.sessions())
-      this.#expiry.touch(session.id, session.timeoutMs * cut, this.#now.monotonicMs);
+      this.#expiry.touch(session.id, session.timeoutMs * part, this.#now.monotonicMs);
   }
 
   beginTurn(now: Now): void {
@@ -116,7 +128,7 @@ export class RequestsAtLeader {
   #onWrite(from: ServerId, forwarded: ForwardedWrite): void {
     if (!this.#parts.leader.proposing || this.#queue.length > 0) {
       if (this.#queue.length >= this.#parts.limits.outstanding_txns_max)
-        return this.#refuse(from, forwarded, "OVERLOADED", "outstanding_txns_max");
+        return this.#refuse(from, forwarded, "OVERLOADED", this.#overloadHint());
       this.#queue.push({ from, forwarded });
       return;
     }
@@ -143,7 +155,7 @@ export class RequestsAtLeader {
     if (this.#moved(from, forwarded)) return;
     // Before any refusal: "overloaded" says that the write was not applied.
     if (this.#parts.machine.isRepeated(write.source)) return this.#parts.mark("dedupe hit");
-    if (this.#full()) return this.#refuse(from, forwarded, "OVERLOADED", "outstanding_txns_max");
+    if (this.#full()) return this.#refuse(from, forwarded, "OVERLOADED", this.#overloadHint());
     if (this.#parts.freeBytes() < this.#parts.limits.free_space_reserve_bytes)
       return this.#refuse(from, forwarded, "READ_ONLY", "free_space_reserve_bytes");
     const prepared = this.#parts.machine.prepare(write, this.#context());
@@ -159,6 +171,13 @@ export class RequestsAtLeader {
       this.#outstandingBytes >= limits.outstanding_bytes_max ||
       !leader.counterLeft
     );
+  }
+
+  /** It begins with a number, for which clients wait: how long what is outstanding takes, judged by its oldest. */
+  #overloadHint(): string {
+    const oldest = this.#proposed[this.#proposedHead];
+    const ageMs = oldest === undefined ? 0 : this.#stampMs() - oldest.stampMs;
+    return `${Math.min(Math.max(ageMs, hintMsMin), hintMsMax)} ms until it is worth trying again: outstanding_txns_max and outstanding_bytes_max are reached`;
   }
 
   #context(): { zxid: Zxid; wallMs: number; stampMs: number } {

@@ -24,6 +24,7 @@ import { Founding } from "../zab/founding.ts";
 import type { LogEntry, PeerMessage, RequestMessage } from "../zab/message.ts";
 import { Zab } from "../zab/zab.ts";
 import { Clients } from "./clients.ts";
+import type { Doubt } from "./clock-doubt.ts";
 import type { DigestRing } from "./digest-ring.ts";
 import type { EffectsBuilder } from "./effects-builder.ts";
 import type { Event, Now } from "./event.ts";
@@ -127,6 +128,7 @@ export class Running implements ZabHost {
       config: { voterSets: [voters], observers },
       epochs: storage.epochs,
       log: storage.log,
+      treeless: storage.treeless,
     });
   }
 
@@ -155,7 +157,7 @@ export class Running implements ZabHost {
       locals,
       machine: () => this.#machine,
       leaseZxid: () => this.#leaseZxid(),
-      readOnlyMode: this.#options.readOnlyMode ?? false,
+      readOnlyMode: () => this.#options.readOnlyMode === true && !this.#context.treeless,
       mark: (name) => this.#context.mark(name),
     });
   }
@@ -173,13 +175,13 @@ export class Running implements ZabHost {
 
   // ---- the turn
 
-  turn(now: Now, events: readonly Event[], doubt: boolean): void {
+  turn(now: Now, events: readonly Event[], doubt: Doubt | undefined): void {
     this.#now = now;
     if (!this.#started) this.#start(now);
     this.#context.nowMs = now.monotonicMs;
     this.#clients.beginTurn(now.monotonicMs);
     this.#leader?.beginTurn(now);
-    if (doubt) this.#onClockDoubt();
+    if (doubt !== undefined) this.#onClockDoubt(doubt);
     for (const event of events) this.#onEvent(event);
     this.#moveOn();
     this.#apply();
@@ -196,9 +198,9 @@ export class Running implements ZabHost {
     if (!this.#storage.fresh && !alone) this.#context.promiseUntilMs = now.monotonicMs + this.#options.limits.promise_ms;
   }
 
-  #onClockDoubt(): void {
+  #onClockDoubt(doubt: Doubt): void {
     this.#zab.onClockDoubt();
-    this.#leader?.restartTimers();
+    this.#leader?.onClockDoubt(doubt);
   }
 
   /** ZAB and the leader's requests, until this turn has nothing left for either. */
@@ -454,10 +456,12 @@ export class Running implements ZabHost {
   // ---- store
 
   #maybeFlush(): void {
+    if (this.#context.treeless) return;
     if (this.#store.shouldFlush(this.#now.monotonicMs)) this.#flush();
   }
 
   flushNow(nowMs: number): void {
+    if (this.#context.treeless) return;
     if (!this.#store.flushing) this.#writeRecords();
     if (!this.#store.flushing) this.#store.flush(nowMs);
   }
@@ -471,6 +475,10 @@ export class Running implements ZabHost {
   #writeRecords(): void {
     this.#machine.writeRecords();
     this.#store.setApplied(this.#store.appliedZxid);
+  }
+
+  condemnStore(reason: string): void {
+    this.#storage.kv.condemn(reason);
   }
 
   // ---- what ZAB asks of us

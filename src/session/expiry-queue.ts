@@ -12,6 +12,8 @@ export class ExpiryQueue {
   readonly #bucketOf = new Map<SessionId, number>();
   /** No bucket below this one has sessions. */
   #first = 0;
+  /** Time that counts for nobody. */
+  #putOffMs = 0;
 
   constructor(bucketMs: number) {
     this.#bucketMs = bucketMs;
@@ -21,9 +23,14 @@ export class ExpiryQueue {
     return this.#bucketOf.size;
   }
 
+  /** All deadlines, by so much. */
+  putOff(ms: number): void {
+    this.#putOffMs += ms;
+  }
+
   /** The session lives until `nowMs + timeoutMs` at least. A touch never brings a deadline forward. */
   touch(session: SessionId, timeoutMs: number, nowMs: number): void {
-    const bucket = Math.ceil((nowMs + timeoutMs) / this.#bucketMs);
+    const bucket = Math.ceil((nowMs - this.#putOffMs + timeoutMs) / this.#bucketMs);
     const before = this.#bucketOf.get(session);
     if (before !== undefined && before >= bucket) return;
     if (before !== undefined) this.#take(session, before);
@@ -38,7 +45,7 @@ export class ExpiryQueue {
   expired(nowMs: number, limit: number): SessionId[] {
     const found: SessionId[] = [];
     if (this.#bucketOf.size === 0) return found;
-    const last = Math.floor(nowMs / this.#bucketMs);
+    const last = Math.floor((nowMs - this.#putOffMs) / this.#bucketMs);
     for (let bucket = this.#first; bucket <= last && found.length < limit; bucket += 1) {
       const sessions = this.#buckets.get(bucket);
       if (sessions === undefined) {

@@ -30,8 +30,8 @@ export class NodeHasher {
     const high = hash.high;
     const low = hash.low;
     this.#data(node);
-    node.hashHigh = (high + hash.high) >>> 0;
-    node.hashLow = (low + hash.low) >>> 0;
+    node.hashHigh = (high + hash.high) | 0;
+    node.hashLow = (low + hash.low) | 0;
   }
 
   /** Sets the hash of `after`, which differs from `before` in anything but its data. */
@@ -43,8 +43,8 @@ export class NodeHasher {
     const high = before.hashHigh - hash.high;
     const low = before.hashLow - hash.low;
     this.#metadata(after);
-    after.hashHigh = (high + hash.high) >>> 0;
-    after.hashLow = (low + hash.low) >>> 0;
+    after.hashHigh = (high + hash.high) | 0;
+    after.hashLow = (low + hash.low) | 0;
   }
 
   #path(path: string): void {

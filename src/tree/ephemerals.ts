@@ -12,6 +12,8 @@ const none: ReadonlySet<string> = new Set();
 export class Ephemerals {
   readonly #records: PathRecords;
   readonly #paths = new Map<SessionId, Set<string>>();
+  /** Of a session's paths, together. */
+  readonly #lengths = new Map<SessionId, number>();
 
   constructor(store: Store) {
     this.#records = new PathRecords(store, "ephemeral/");
@@ -30,6 +32,10 @@ export class Ephemerals {
     return this.#paths.get(session) ?? none;
   }
 
+  lengthOf(session: SessionId): number {
+    return this.#lengths.get(session) ?? 0;
+  }
+
   add(owner: SessionId, path: string): void {
     this.#records.add(path);
     this.#addTo(owner, path);
@@ -39,10 +45,14 @@ export class Ephemerals {
     this.#records.remove(path);
     const paths = must(this.#paths.get(owner), "an ephemeral's owner has none");
     assert(paths.delete(path), "an ephemeral is not its owner's");
-    if (paths.size === 0) this.#paths.delete(owner);
+    this.#lengths.set(owner, this.lengthOf(owner) - path.length);
+    if (paths.size > 0) return;
+    this.#paths.delete(owner);
+    this.#lengths.delete(owner);
   }
 
   #addTo(owner: SessionId, path: string): void {
+    this.#lengths.set(owner, this.lengthOf(owner) + path.length);
     const paths = this.#paths.get(owner);
     if (paths === undefined) this.#paths.set(owner, new Set([path]));
     else paths.add(path);

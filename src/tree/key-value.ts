@@ -28,6 +28,11 @@ export interface KeyValue extends KeyValueView {
    * fatal: the driver reports `storeFailed` and the process ends.
    */
   commit(writes: readonly KeyValueWrite[], token: number): void;
+  /**
+   * Damage was met in it: remembers the reason for good, so that every later opening throws DamagedStoreError. Done when it returns,
+   * as well as a broken disk allows; the process ends.
+   */
+  condemn(reason: string): void;
   /** Ends the use of the environment, for a store that was replaced by a snapshot. */
   close(): void;
 }

@@ -29,7 +29,7 @@ interface Pending {
   readonly bytes: number;
 }
 
-/** Of a node and all below it. */
+/** Of a node and all below it: nodes and their data; of a session: ephemerals and their paths. */
 export interface Usage {
   count: number;
   bytes: number;
@@ -47,8 +47,8 @@ export class Outstanding {
   /** Children created or deleted, by parent; ephemerals created or deleted, by owner. */
   readonly #children = new TouchedSets<string>();
   readonly #owned = new TouchedSets<SessionId>();
-  /** Ephemerals created less ephemerals deleted, by owner. */
-  readonly #ownedDelta = new Map<SessionId, number>();
+  /** Ephemerals created less ephemerals deleted, by owner: how many, and the length of their paths. */
+  readonly #ownedDelta = new Map<SessionId, Usage>();
   /** What is outstanding adds to the usage of paths that were asked for; forgotten when nothing is outstanding. */
   readonly #usage = new Map<string, Usage>();
   /** Entries below the quota root. */
@@ -166,8 +166,13 @@ export class Outstanding {
     return paths.sort();
   }
 
-  ephemeralCount(session: SessionId): number {
-    return this.#ephemerals.of(session).size + (this.#ownedDelta.get(session) ?? 0);
+  /** How many ephemerals a session has, and the length of their paths. */
+  ephemeralUsage(session: SessionId): Usage {
+    const delta = this.#ownedDelta.get(session);
+    return {
+      count: this.#ephemerals.of(session).size + (delta?.count ?? 0),
+      bytes: this.#ephemerals.lengthOf(session) + (delta?.bytes ?? 0),
+    };
   }
 
   #collect(path: string, paths: string[], limit: number): void {
@@ -184,7 +189,7 @@ export class Outstanding {
     this.#children.add(parentOf(pending.path) ?? "", pending.path);
     if (pending.owner === 0) return;
     this.#owned.add(pending.owner, pending.path);
-    this.#moveDelta(pending.owner, pending.existence);
+    this.#moveDelta(pending.owner, pending.path, pending.existence);
   }
 
   /** True while limits of quotas may be outstanding. */
@@ -235,12 +240,14 @@ export class Outstanding {
     this.#children.drop(parentOf(pending.path) ?? "", pending.path);
     if (pending.owner === 0) return;
     this.#owned.drop(pending.owner, pending.path);
-    this.#moveDelta(pending.owner, -pending.existence);
+    this.#moveDelta(pending.owner, pending.path, -pending.existence);
   }
 
-  #moveDelta(owner: SessionId, by: number): void {
-    const delta = (this.#ownedDelta.get(owner) ?? 0) + by;
-    if (delta === 0) this.#ownedDelta.delete(owner);
+  #moveDelta(owner: SessionId, path: string, by: number): void {
+    const delta = this.#ownedDelta.get(owner) ?? { count: 0, bytes: 0 };
+    delta.count += by;
+    delta.bytes += by * path.length;
+    if (delta.count === 0 && delta.bytes === 0) this.#ownedDelta.delete(owner);
     else this.#ownedDelta.set(owner, delta);
   }
 }

@@ -3,6 +3,7 @@ import { permission } from "../model/acl.ts";
 import { mutant } from "../model/mutant.ts";
 import { rootPath } from "../model/path.ts";
 import type { CreateRequest } from "../model/request.ts";
+import type { SessionId } from "../model/zxid.ts";
 import { checkPath } from "./path-check.ts";
 import {
   aclReference,
@@ -88,8 +89,16 @@ function placeError(scope: PrepareScope, request: CreateRequest, path: string, p
   if (scope.overlay.get(path) !== undefined) return refused("NODE_EXISTS");
   if (parent.kind === "ephemeral") return refused("NO_CHILDREN_FOR_EPHEMERALS");
   if (request.kind !== "ephemeral" || scope.session === 0) return undefined;
-  const count = scope.overlay.ephemeralCount(scope.session);
-  return count >= scope.limits.ephemerals_per_session_max ? overLimit("ephemerals_per_session_max", scope.limits) : undefined;
+  return ephemeralError(scope, path);
+}
+
+/** All of a session's ephemerals go in one txn. */
+function ephemeralError({ overlay, limits, session }: PrepareScope, path: string): Refused | undefined {
+  const { count, bytes } = overlay.ephemeralUsage(session as SessionId);
+  if (count >= limits.ephemerals_per_session_max) return overLimit("ephemerals_per_session_max", limits);
+  return bytes + path.length > limits.ephemeral_path_bytes_per_session_max
+    ? overLimit("ephemeral_path_bytes_per_session_max", limits)
+    : undefined;
 }
 
 /** `%010d` of an int32: after 2147483647 comes -2147483648, as in ZooKeeper. */

@@ -9,7 +9,7 @@ import { assert } from "../model/assert.ts";
 import type { TokenSource } from "../model/tokens.ts";
 import { type Zxid, zeroZxid } from "../model/zxid.ts";
 import type { KeyValue, KeyValueImage, KeyValueWrite } from "./key-value.ts";
-import { DamagedStoreError, damageText } from "./store-error.ts";
+import { damagedValue, damageText } from "./store-error.ts";
 import { appliedKey, endKey, firstKey, nextKey } from "./store-keys.ts";
 import { appliedValue, decodeApplied, isSound } from "./znode-codec.ts";
 
@@ -54,7 +54,7 @@ export class SnapshotSource {
     while (bytes < this.#chunkBytes && this.#fill()) {
       const pair = this.#ahead[this.#at] as Pair;
       this.#at += 1;
-      if (!isSound(pair[0], pair[1])) throw new DamagedStoreError(pair[0]);
+      if (!isSound(pair[0], pair[1])) throw damagedValue(pair[0]);
       pairs.push(pair);
       bytes += pair[0].length + pair[1].length;
     }

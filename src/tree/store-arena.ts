@@ -135,8 +135,11 @@ export class ValueArena {
   }
 
   #moveTo(address: number, length: number): number {
-    const staged = (this.#chunks[this.#stagedIndex] as Uint8Array).subarray(this.#stagedStart, this.#stagedStart + length);
-    this.#chunkOf(address).set(staged, this.#startOf(address));
+    const from = this.#chunks[this.#stagedIndex] as Uint8Array;
+    const to = this.#chunkOf(address);
+    const end = this.#stagedStart + length;
+    if (from === to) to.copyWithin(this.#startOf(address), this.#stagedStart, end);
+    else to.set(from.subarray(this.#stagedStart, end), this.#startOf(address));
     this.#setHeader(address, this.#capacityOf(address), length);
     if (this.#stagedIndex !== this.#tailIndex) this.#chunks.pop();
     return address;

@@ -1,15 +1,15 @@
-/** Damage met in the tree store: the one error of this folder, so that a server can tell it from a bug of its own. */
+/** Damage met in the tree store: the one error of this folder and of the drivers below it, so that a server can tell it from a bug of its own. */
 import { InvariantError } from "../model/assert.ts";
 import { describeKey } from "./store-keys.ts";
 
-/** A stored value failed its checksum. The server stops (exit 70); nothing was answered from the value. */
-export class DamagedStoreError extends InvariantError {
-  readonly key: Uint8Array;
+/**
+ * A stored value failed its checksum, or the driver found that its file is not what it wrote. The server stops (exit 70); nothing was
+ * answered from the value. The store is condemned: the next start does without it.
+ */
+export class DamagedStoreError extends InvariantError {}
 
-  constructor(key: Uint8Array) {
-    super(damageText(key));
-    this.key = key;
-  }
+export function damagedValue(key: Uint8Array): DamagedStoreError {
+  return new DamagedStoreError(damageText(key));
 }
 
 export function damageText(key: Uint8Array): string {

@@ -97,7 +97,8 @@ export class Generation {
 
   setNode(path: string, node: Znode): void {
     const before = this.#touchNode(path);
-    this.#nodes.set(path, this.#arena.putZnode(node, before));
+    const address = this.#arena.putZnode(node, before);
+    if (address !== before) this.#nodes.set(path, address);
   }
 
   removeNode(path: string): void {

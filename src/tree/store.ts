@@ -31,7 +31,7 @@ export interface Znode {
   readonly descendants: number;
   /** Data of all descendants, in bytes. */
   readonly bytesBelow: number;
-  /** Two 32-bit halves of this node's contribution to the tree digest. */
+  /** Two halves of this node's contribution to the tree digest, as signed 32-bit integers. */
   readonly hashHigh: number;
   readonly hashLow: number;
 }

@@ -9,6 +9,9 @@
  * - A generation is dropped only when its flush is committed *and* the driver's reads show it.
  * - `flushedZxid` moves only when a flush is synced: log retention and log pins rest on it, because what
  *   is merely committed may be gone after a power cut.
+ * - What is found at opening is visible and maybe not durable: a failed sync leaves its pages in the page cache, where they count as clean, and a
+ *   restarted process reads them (fsyncgate, 2018). So nothing counts as flushed until this process has committed and synced
+ *   something itself, which it does at once: that commit's pages lead to all that are older.
  * - A value whose checksum is wrong is never returned: DamagedStoreError stops the server.
  *
  * Called by the replica (flushes, images, completions) and by the tree (reads and puts).
@@ -20,7 +23,7 @@ import { type Zxid, zeroZxid } from "../model/zxid.ts";
 import type { KeyValue } from "./key-value.ts";
 import type { Store, StoreImage, Znode } from "./store.ts";
 import { ZnodeCache } from "./store-cache.ts";
-import { DamagedStoreError, damageText } from "./store-error.ts";
+import { damageText } from "./store-error.ts";
 import { Flush } from "./store-flush.ts";
 import { Generation, removed } from "./store-generation.ts";
 import { PinnedImage } from "./store-image.ts";
@@ -79,6 +82,8 @@ export class WriteBehindStore implements Store {
   /** Applied zxid of the last flush begun. Invariant: flushed ≤ flushing ≤ applied. */
   #flushingZxid: Zxid;
   #flushedZxid: Zxid;
+  /** What was found at opening is durable. */
+  #confirmed: boolean;
   /** Something was put since the last setApplied: no flush and no image may cut through a txn. */
   #insideTxn = false;
   /** When `shouldFlush` first saw something unflushed. */
@@ -96,7 +101,8 @@ export class WriteBehindStore implements Store {
     this.#flushToken = options.tokens.next();
     this.#applied = applied;
     this.#flushingZxid = applied;
-    this.#flushedZxid = applied;
+    this.#confirmed = applied === zeroZxid;
+    this.#flushedZxid = this.#confirmed ? applied : zeroZxid;
   }
 
   // ---- reads
@@ -173,7 +179,7 @@ export class WriteBehindStore implements Store {
 
   // ---- flushes
 
-  /** appliedZxid of the last flush whose sync has completed: what a power cut leaves. */
+  /** appliedZxid of the last flush of this process whose sync has completed: what a power cut leaves. 0 before the first. */
   get flushedZxid(): Zxid {
     return this.#flushedZxid;
   }
@@ -198,8 +204,9 @@ export class WriteBehindStore implements Store {
   /** Ask each turn: dirty for long or large, and none in flight; or one is begun and has more to encode. */
   shouldFlush(nowMs: number): boolean {
     if (this.#flush !== undefined) return this.#flush.token === undefined;
-    if (this.#applied === this.#flushingZxid && this.#unflushedBytes() === 0) return false;
     if (this.#insideTxn) return false;
+    if (!this.#confirmed) return true;
+    if (this.#applied === this.#flushingZxid && this.#unflushedBytes() === 0) return false;
     this.#dirtySinceMs ??= nowMs;
     return nowMs - this.#dirtySinceMs >= this.#limits.flush_interval_ms || this.#unflushedBytes() >= this.#limits.flush_bytes;
   }
@@ -242,6 +249,7 @@ export class WriteBehindStore implements Store {
     assert(flush.committed, "a flush commits before it is synced");
     assert(flush.zxid >= this.#flushedZxid, "the flushed zxid must not fall");
     this.#flushedZxid = flush.zxid;
+    this.#confirmed = true;
     this.#flush = undefined;
     return true;
   }
@@ -317,7 +325,7 @@ export class WriteBehindStore implements Store {
   verifyAll(step: number): ScrubProgress {
     const pairs = this.#kv.range(this.#scrubKey, endKey, step);
     for (const [key, value] of pairs) {
-      if (!isSound(key, value)) return { checked: pairs.length, done: false, damage: new DamagedStoreError(key).message };
+      if (!isSound(key, value)) return { checked: pairs.length, done: false, damage: damageText(key) };
     }
     const last = pairs[pairs.length - 1];
     const done = pairs.length < step || last === undefined;

@@ -8,8 +8,9 @@ import { assert } from "../model/assert.ts";
 import { crc32cOf } from "../model/crc32c.ts";
 import type { NodeKind } from "../model/request.ts";
 import type { SessionId, Zxid } from "../model/zxid.ts";
+import { copiedData } from "./kept-data.ts";
 import type { Znode } from "./store.ts";
-import { DamagedStoreError } from "./store-error.ts";
+import { damagedValue } from "./store-error.ts";
 import { appliedKey, keySeed } from "./store-keys.ts";
 
 const kinds: readonly NodeKind[] = ["persistent", "ephemeral", "container", "ttl"];
@@ -22,9 +23,7 @@ const hasPzxid = 1 << 6;
 const hasMtime = 1 << 7;
 const hasVersions = 1 << 8;
 const hasChildren = 1 << 9;
-const hashHighNegative = 1 << 10;
-const hashLowNegative = 1 << 11;
-const flagsMax = (1 << 12) - 1;
+const flagsMax = (1 << 10) - 1;
 
 const crcBytes = 4;
 const headerBytesMax = 128;
@@ -82,6 +81,10 @@ function writeHeader(node: Znode): void {
   w.safe(node.czxid);
   w.safe(node.ctimeMs);
   w.safe(node.stampMs);
+  assert(
+    (node.hashHigh | 0) === node.hashHigh && (node.hashLow | 0) === node.hashLow,
+    "the halves of a hash must be signed 32-bit integers",
+  );
   w.half(node.hashHigh);
   w.half(node.hashLow);
   w.signed(node.acl);
@@ -164,8 +167,6 @@ function flagsOf(node: Znode): number {
   if (node.mtimeMs !== node.ctimeMs) flags |= hasMtime;
   if (node.version !== 0 || node.aversion !== 0) flags |= hasVersions;
   if (node.childCreates !== 0 || node.numChildren !== 0 || node.descendants !== 0 || node.bytesBelow !== 0) flags |= hasChildren;
-  if (node.hashHigh < 0) flags |= hashHighNegative;
-  if (node.hashLow < 0) flags |= hashLowNegative;
   return flags;
 }
 
@@ -178,7 +179,7 @@ export function isSound(key: Uint8Array, value: Uint8Array): boolean {
 }
 
 function demandSound(key: Uint8Array, value: Uint8Array): void {
-  if (!isSound(key, value)) throw new DamagedStoreError(key);
+  if (!isSound(key, value)) throw damagedValue(key);
 }
 
 /** A stored record's payload, copied: `value` may be a buffer that the driver uses again. Throws DamagedStoreError on a bad checksum. */
@@ -218,8 +219,8 @@ function readZnode(flags: number): Znode {
   const czxid = r.safe() as Zxid;
   const ctimeMs = r.safe();
   const stampMs = r.safe();
-  const hashHigh = r.half((flags & hashHighNegative) !== 0);
-  const hashLow = r.half((flags & hashLowNegative) !== 0);
+  const hashHigh = r.half();
+  const hashLow = r.half();
   const acl = r.signed();
   const owner = ((flags & hasOwner) === 0 ? 0 : r.safe()) as SessionId;
   const ttlMs = (flags & hasTtl) === 0 ? 0 : r.safe();
@@ -274,13 +275,13 @@ class ValueReader {
     return this.#bytes[this.#at++] as number;
   }
 
-  half(negative: boolean): number {
-    const value = this.byte() | (this.byte() << 8) | (this.byte() << 16) | (this.byte() << 24);
-    return negative ? value : value >>> 0;
+  /** 32 bits, signed. */
+  half(): number {
+    return this.byte() | (this.byte() << 8) | (this.byte() << 16) | (this.byte() << 24);
   }
 
   safe(): number {
-    const low = this.half(false);
+    const low = this.half() >>> 0;
     return low + (this.byte() | (this.byte() << 8) | (this.byte() << 16)) * twoTo32;
   }
 
@@ -297,7 +298,7 @@ class ValueReader {
   }
 
   rest(): Uint8Array {
-    return this.#bytes.slice(this.#at, this.#end);
+    return copiedData(this.#bytes.subarray(this.#at, this.#end));
   }
 }
 

@@ -8,6 +8,7 @@ import { mutant } from "../model/mutant.ts";
 import type { Stat } from "../model/stat.ts";
 import type { SessionId, Zxid } from "../model/zxid.ts";
 import { zeroZxid } from "../model/zxid.ts";
+import { keptData } from "./kept-data.ts";
 import type { Znode } from "./store.ts";
 import type { CreateEffect } from "./txn.ts";
 
@@ -71,7 +72,7 @@ export const blankZnode: Znode = {
 
 export function createdNode(effect: CreateEffect, moment: Moment): ZnodeDraft {
   const node = draftOf(blankZnode);
-  node.data = owned(effect.data);
+  node.data = keptData(effect.data);
   node.acl = effect.acl.id;
   node.kind = effect.kind;
   node.owner = effect.owner;
@@ -103,7 +104,7 @@ export function childRemoved(parent: Znode, zxid: Zxid): ZnodeDraft {
 
 export function dataSet(before: Znode, data: Uint8Array | undefined, moment: Moment): ZnodeDraft {
   const node = draftOf(before);
-  node.data = owned(data);
+  node.data = keptData(data);
   node.mzxid = moment.zxid;
   node.mtimeMs = moment.wallMs;
   if (!mutant("a write does not put off a TTL")) node.stampMs = moment.stampMs;
@@ -116,11 +117,6 @@ export function aclSet(before: Znode, acl: number): ZnodeDraft {
   node.acl = acl;
   node.aversion = nextVersion(before.aversion);
   return node;
-}
-
-/** Decoded data is a view of the frame or batch it came in; a node that is kept must not keep all of that. */
-function owned(data: Uint8Array | undefined): Uint8Array | undefined {
-  return data !== undefined && data.byteLength * 2 < data.buffer.byteLength ? data.slice() : data;
 }
 
 /** Versions wrap as int32, as ZooKeeper's do. */

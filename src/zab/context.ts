@@ -75,14 +75,25 @@ export class ZabContext {
   fenced = false;
   /** Our tree and another's differ and it is not known whose is wrong: no service, but log and vote. */
   suspended = false;
+  /** The tree was lost, the log was not: log and vote, but lead nobody, until a snapshot has come. */
+  treeless: boolean;
 
-  constructor(parts: { id: ServerId; limits: Limits; host: ZabHost; config: QuorumConfig; epochs: EpochRecordFile; log: Log }) {
+  constructor(parts: {
+    id: ServerId;
+    limits: Limits;
+    host: ZabHost;
+    config: QuorumConfig;
+    epochs: EpochRecordFile;
+    log: Log;
+    treeless: boolean;
+  }) {
     this.id = parts.id;
     this.limits = parts.limits;
     this.host = parts.host;
     this.config = parts.config;
     this.epochs = parts.epochs;
     this.log = parts.log;
+    this.treeless = parts.treeless;
   }
 
   get record(): EpochRecord {

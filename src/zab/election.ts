@@ -51,10 +51,19 @@ export class Election {
   }
 
   get waitingFor(): string {
-    if (this.#vote === undefined) return this.#context.isVotingMember ? "waiting before voting" : "looking for a leader";
+    if (this.#vote === undefined) return this.#waitingToVote();
     if (this.#vote.leader === this.#context.id && this.#belowFloor())
       return "waiting for the server that the ensemble was recovered from";
+    if (this.#vote.leader === this.#context.id && this.#context.treeless)
+      return "the tree of this server is lost: waiting for a leader that has all that is in its log";
     return `electing a leader, round ${this.#round}, vote for server ${this.#vote.leader}`;
+  }
+
+  #waitingToVote(): string {
+    const { isVotingMember, isVoter, record } = this.#context;
+    if (isVotingMember) return "waiting before voting";
+    if (isVoter && !record.member) return "this server has lost its data and rejoins: it waits for a leader, and has no vote";
+    return "looking for a leader";
   }
 
   /** Ask or tell a peer that has just connected. */
@@ -62,8 +71,10 @@ export class Election {
     this.#context.send(peer, this.#notification());
   }
 
+  /** Whoever voted for it votes anew, in a new round: others may never have heard of it, and would wait for ever for a vote that nobody takes back. */
   onLost(peer: ServerId): void {
     this.#received.delete(peer);
+    if (this.#vote?.leader === peer && !mutant("a vote for a dead server stands")) this.#vote = undefined;
   }
 
   onVote(from: ServerId, message: VoteMessage): void {
@@ -109,7 +120,7 @@ export class Election {
       vote = this.#own();
     }
     for (const [from, message] of this.#received) {
-      if (message.round !== this.#round || !isBetter(message, vote)) continue;
+      if (message.round !== this.#round || !this.#wins(message, vote)) continue;
       if (from !== message.leader && !this.#context.links.has(message.leader)) continue;
       vote = message;
       this.#context.mark("vote conflict");
@@ -118,6 +129,12 @@ export class Election {
     this.#vote = { leader: vote.leader, epoch: vote.epoch, zxid: vote.zxid };
     this.#agreedSinceMs = undefined;
     this.#broadcast();
+  }
+
+  /** A server without a tree votes for nobody but the one whose log holds all of its own. */
+  #wins(vote: Vote, over: Vote): boolean {
+    const own = over.leader === this.#context.id && this.#treeless;
+    return isBetter(vote, over) || (own && vote.epoch === over.epoch && vote.zxid === over.zxid && vote.leader !== over.leader);
   }
 
   #maybeResend(): void {
@@ -138,7 +155,7 @@ export class Election {
 
   #notification(): VoteMessage {
     const vote = this.#vote ?? { leader: this.#context.id, epoch: zeroEpoch, zxid: zeroZxid };
-    const counts = this.#vote !== undefined;
+    const counts = this.#vote !== undefined && !(vote.leader === this.#context.id && this.#treeless);
     return {
       type: "vote",
       state: "looking",
@@ -154,8 +171,7 @@ export class Election {
     if (this.#result !== undefined) return this.#result;
     const vote = this.#vote;
     if (vote === undefined || this.#context.inPromise || !this.#context.settled) return undefined;
-    if (vote.leader === this.#context.id && this.#belowFloor() && !mutant("an empty server leads a recovered ensemble"))
-      return undefined;
+    if (vote.leader === this.#context.id && !this.#mayLead()) return undefined;
     if (!hasQuorum(this.#context.config, (id) => this.#agrees(id, vote))) {
       this.#agreedSinceMs = undefined;
       return undefined;
@@ -167,7 +183,17 @@ export class Election {
     return this.#result;
   }
 
-  /** Whatever others agree on: a leader without the log that the ensemble was founded with would have it truncated. */
+  /** Whatever others agree on. */
+  #mayLead(): boolean {
+    if (this.#treeless) return false;
+    return !this.#belowFloor() || mutant("an empty server leads a recovered ensemble");
+  }
+
+  get #treeless(): boolean {
+    return this.#context.treeless && !mutant("a server leads without its tree");
+  }
+
+  /** A leader without the log that the ensemble was founded with would have it truncated. */
   #belowFloor(): boolean {
     return this.#context.log.durableZxid < this.#context.record.floorZxid;
   }

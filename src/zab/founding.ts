@@ -6,11 +6,12 @@
  * with its log, and nobody whose log is shorter may ever lead: each voter records that with the founding. An empty server that meets a founded
  * ensemble was wiped: it may come back only with `--rejoin`, and then counts nowhere until a leader
  * has proved itself after our FOLLOWERINFO and synchronised us (ZOOKEEPER-3056 and its kin: an empty
- * directory must never vote).
+ * directory must never vote). Whoever rejoins says that there was an ensemble: it takes no part in the founding of an empty one,
+ * or servers that have all lost their data would begin anew without a word.
  */
 import type { EpochRecord } from "../log/epoch-record.ts";
 import { mutant } from "../model/mutant.ts";
-import type { Epoch, ServerId, Zxid } from "../model/zxid.ts";
+import { type Epoch, type ServerId, type Zxid, zeroZxid } from "../model/zxid.ts";
 import type { ZabContext } from "./context.ts";
 import type { FoundMessage, HelloMessage, PeerMessage } from "./message.ts";
 import { allVoters, isVoter } from "./quorum.ts";
@@ -32,6 +33,8 @@ export class Founding {
   #attempt: string | undefined;
   #announced = "";
   #announcedOf: EpochRecord | undefined;
+  /** What was found at opening has been saved again. */
+  #reread = false;
   /** What to record as soon as the log's files are durable. */
   #founded: Partial<EpochRecord> | undefined;
   #checked = false;
@@ -48,13 +51,31 @@ export class Founding {
   /** What the founding waits for, in words; empty when it is done. */
   get waitingFor(): string {
     if (this.founded) return "";
-    const missing = this.#voters().filter((id) => id !== this.#context.id && !this.#hellos.has(id));
+    if (this.#rejoinsEmpty() && this.#longestLog() === zeroZxid)
+      return "this server has no data and was started with --rejoin: it waits for a server whose ensemble is founded";
+    const others = this.#voters().filter((id) => id !== this.#context.id);
+    const missing = others.filter((id) => !this.#hellos.has(id));
     if (missing.length > 0) return `founding the ensemble waits for server ${missing.join(", ")}`;
-    return "the ensemble is being founded";
+    const silent =
+      this.#attempt === undefined || this.#context.id !== this.#voters()[0] ? [] : others.filter((id) => !this.#acked.has(id));
+    if (silent.length === 0) return "the ensemble is being founded";
+    return `founding the ensemble waits for the consent of server ${silent.join(", ")}; one without data that was started with --rejoin gives none`;
+  }
+
+  /** It says that it was wiped. */
+  #rejoinsEmpty(): boolean {
+    const wiped = this.#options.rejoin && this.#context.isVoter && this.#context.record.foundation === "empty";
+    return wiped && !mutant("wiped servers that rejoin found an empty ensemble");
   }
 
   onConnected(peer: ServerId): void {
-    this.#context.send(peer, this.#hello());
+    if (this.#mayTell()) this.#context.send(peer, this.#hello());
+  }
+
+  /** Not before what was found at opening is durable for sure: a killed process may have left it in the page cache alone, and a `founding` told is an ack. */
+  #mayTell(): boolean {
+    this.#reread ||= !this.#context.epochs.saving || mutant("an epoch record is told before it is durable");
+    return this.#reread;
   }
 
   onLost(peer: ServerId): void {
@@ -118,6 +139,7 @@ export class Founding {
     const others = this.#voters().filter((id) => id !== this.#context.id);
     if (this.#attempt === undefined) {
       if (!others.every((id) => (this.#hellos.get(id)?.foundation ?? "founded") !== "founded")) return;
+      if (this.#rejoinsEmpty() && this.#longestLog() === zeroZxid) return;
       if (
         mutant("a founding record is not empty") &&
         (this.#recordedAttempt() || others.some((id) => this.#hellos.get(id)?.foundation !== "empty"))
@@ -145,6 +167,7 @@ export class Founding {
 
   #onFound(message: FoundMessage): void {
     if (this.#context.record.foundation === "founded") return;
+    if (this.#rejoinsEmpty() && message.floorZxid === zeroZxid) return;
     this.#attempt = message.clusterId;
     if (this.#context.record.clusterId !== message.clusterId) this.#record(message.clusterId, message.floorZxid);
   }
@@ -199,6 +222,7 @@ export class Founding {
 
   /** Says what became durable: acks of FOUND, and `founded` to all. */
   #announce(): void {
+    if (!this.#mayTell()) return;
     const durable = this.#context.epochs.durable;
     // Asked every turn: most find the record of the turn before.
     if (durable === this.#announcedOf) return;

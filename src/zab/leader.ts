@@ -4,7 +4,7 @@
  * its initial history is committed then. Only counted servers count: voters that are members, over the
  * link that is open now.
  */
-import { assert } from "../model/assert.ts";
+import { assert, must } from "../model/assert.ts";
 import { mutant } from "../model/mutant.ts";
 import {
   counterOf,
@@ -272,18 +272,31 @@ export class Leader {
 
   // ---- broadcast
 
+  /** In parts: what one turn proposes may be more than a frame takes. */
   #sendProposals(): void {
     const entries = this.#turnEntries;
-    const last = entries.at(-1);
-    if (last === undefined) return;
-    const message: PeerMessage = { type: "proposal", epoch: this.#epoch, prev: this.#turnPrev, entries };
+    if (entries.length === 0) return;
     this.#turnEntries = [];
+    let prev = this.#turnPrev;
+    for (let from = 0; from < entries.length; ) {
+      const to = endOfPart(entries, from, this.#context.limits.proposal_bytes_max);
+      const part = from === 0 && to === entries.length ? entries : entries.slice(from, to);
+      prev = this.#sendProposal(prev, part);
+      from = to;
+    }
+  }
+
+  /** The last zxid sent. */
+  #sendProposal(prev: Zxid, entries: readonly LogEntry[]): Zxid {
+    const last = must(entries.at(-1), "an entry").zxid;
+    const message: PeerMessage = { type: "proposal", epoch: this.#epoch, prev, entries };
     for (const handler of this.#handlers.values()) {
       if (!handler.live) continue;
-      assert(handler.cursor === this.#turnPrev, "a live learner has been sent everything before");
-      handler.cursor = last.zxid;
+      assert(handler.cursor === prev, "a live learner has been sent everything before");
+      handler.cursor = last;
       this.#context.send(handler.id, message);
     }
+    return last;
   }
 
   #onAck(handler: LearnerHandler, message: AckMessage): void {
@@ -408,4 +421,16 @@ export class Leader {
   #fail(reason: string): void {
     this.#failure ??= reason;
   }
+}
+
+/** Of entries from `from` on, one and as many more as `bytesMax` of payload take. */
+function endOfPart(entries: readonly LogEntry[], from: number, bytesMax: number): number {
+  let bytes = 0;
+  let to = from;
+  while (to < entries.length) {
+    bytes += must(entries[to], "an entry").payload.length;
+    if (to > from && bytes > bytesMax) break;
+    to += 1;
+  }
+  return to;
 }

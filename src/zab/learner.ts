@@ -158,7 +158,7 @@ export class Learner {
       epoch: offered.epoch,
       currentEpoch: context.durableEpochs().current,
       lastZxid: context.log.durableZxid,
-      tails: context.fenced ? [] : context.log.tails(tailsSent),
+      tails: context.fenced || context.treeless ? [] : context.log.tails(tailsSent),
       counts: offered.counts,
       appliedZxid: context.host.appliedZxid,
     });
@@ -303,6 +303,7 @@ export class Learner {
   #switchToInstall(install: SnapshotInstall): void {
     this.#install = undefined;
     this.#context.fenced = false;
+    this.#context.treeless = false;
     this.#context.host.completeInstall(install);
     assert(this.#context.log === install.log, "the installed log must be the log now");
   }

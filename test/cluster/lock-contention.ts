@@ -118,6 +118,17 @@ export class Contention {
     return this.#problems;
   }
 
+  /** Who stands where, for one who asks why nobody gets on. */
+  async describe(): Promise<string> {
+    const witness = await connect(this.#options.urls);
+    const queue = await new Lock(witness, this.#path).contenders();
+    await witness.close();
+    const clients = this.#clients.map(({ session, state }, i) => `${i}: ${state.type}, session ${session?.id.toString(16)}`);
+    const held = [...this.#held.keys()];
+    const places = queue.map(({ path, token, session: owner }) => `${path} at ${token} of ${owner.toString(16)}`);
+    return `clients ${clients.join("; ")}; inside: ${held.join(", ") || "nobody"}; queue: ${places.join(", ") || "empty"}`;
+  }
+
   /** Lets the last turns end, and says how it was. */
   async end(): Promise<ContentionReport> {
     const seconds = (performance.now() - this.#startedMs) / 1_000;

@@ -23,6 +23,7 @@ export interface ServerStatus {
   readonly flushedZxid: number;
   readonly sessions: number;
   readonly znodes: number;
+  readonly peers: readonly number[];
 }
 
 interface Member {

@@ -1,5 +1,8 @@
 /** `zabra recover`: two of three servers are gone for good; the third's data is the beginning of a new ensemble. */
 import { execFileSync, spawnSync } from "node:child_process";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import t from "tap";
 import { connect } from "../../client/index.ts";
 import { command, ProcessEnsemble } from "./process-ensemble.ts";
@@ -27,7 +30,7 @@ t.test("a new ensemble from one surviving directory", async (t) => {
   t.equal(spawnSync(process.execPath, [command, ...recover]).status, 64, "it takes --accept-loss");
   t.match(execFileSync(process.execPath, [command, ...recover, "--accept-loss"], { encoding: "utf8" }), /Start server 1, 3/);
 
-  for (const { id } of ensemble.members) ensemble.startServer(id);
+  for (const { id } of ensemble.members) ensemble.startServer(id, id === 1 ? ["--rejoin"] : []);
   await ensemble.waitServing();
   t.equal(await ensemble.leader(), survivor, "who has the data leads");
   const after = await connect([ensemble.urls[0] ?? ""]);
@@ -37,4 +40,42 @@ t.test("a new ensemble from one surviving directory", async (t) => {
   t.ok(later >= zxid, "zxids go on");
   await after.create("/kept/later", "");
   await Promise.all([before, witness, after].map((client) => client.close().catch(() => undefined)));
+});
+
+async function whyNot(ensemble: ProcessEnsemble, id: number): Promise<string> {
+  return fetch(`${ensemble.httpUrl(id)}/readyz`).then(
+    (response) => response.text(),
+    () => "",
+  );
+}
+
+t.test("servers that all lost their epoch records and rejoin do not begin an empty ensemble", async (t) => {
+  const ensemble = await ProcessEnsemble.start();
+  t.teardown(() => ensemble.close());
+  const before = await connect(ensemble.urls);
+  await before.create("/kept", "all of it");
+  await before.close();
+  const files = ensemble.members.flatMap(({ id }) =>
+    ["epoch-record-1", "epoch-record-2"].map((name) => join(ensemble.dataDirectory(id), name)),
+  );
+  for (const { id } of ensemble.members) await ensemble.signal(id, "SIGKILL");
+  const records = files.map((file) => readFileSync(file));
+  for (const file of files) rmSync(file);
+  for (const { id } of ensemble.members) ensemble.startServer(id, ["--rejoin"]);
+  const told = /no data and was started with --rejoin: it waits/;
+  for (const { id } of ensemble.members) {
+    while (!told.test(await whyNot(ensemble, id)) || (await ensemble.status(id))?.peers.length !== 2) await delay(20);
+  }
+  // Linked, all three, for far longer than a founding takes.
+  for (let i = 0; i < 50; i += 1) {
+    for (const { id } of ensemble.members) if (!told.test(await whyNot(ensemble, id))) t.fail(await whyNot(ensemble, id));
+    await delay(10);
+  }
+  for (const { id } of ensemble.members) await ensemble.signal(id, "SIGKILL");
+  for (const [index, file] of files.entries()) writeFileSync(file, records[index] ?? "");
+  for (const { id } of ensemble.members) ensemble.startServer(id);
+  await ensemble.waitServing();
+  const after = await connect(ensemble.urls);
+  t.equal((await after.get("/kept")).text, "all of it", "and what was left is still there when the records are back");
+  await after.close();
 });

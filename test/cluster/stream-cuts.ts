@@ -82,6 +82,8 @@ export class Streamed {
     const root = options.root ?? rootDefault;
     await writing.ensurePath(root);
     const ledger = new Ledger(root, await writing.countSubtree(root));
+    // Its server may be behind, and would tell of the root's own creation as a change.
+    await reading.sync();
     const stream = reading.subscribe(root, { recursive: true });
     const first = await stream.next();
     ledger.onBatch(first.value);

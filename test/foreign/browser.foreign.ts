@@ -18,7 +18,7 @@ import type {} from "./browser-page.ts";
 
 t.setTimeout(900_000);
 
-const gzipKiBMax = 64;
+const gzipKiBMax = 30;
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const policy = "default-src 'none'; script-src 'self'; connect-src ws://127.0.0.1:*";
 

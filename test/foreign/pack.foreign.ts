@@ -13,13 +13,13 @@ import t, { type Test } from "tap";
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const tsc = join(root, "node_modules/typescript/bin/tsc");
 
+t.setTimeout(900_000);
+
 const program = `
 import { connect, ZabraError, type Client, type Stat } from "zabra";
 import { Election, Lock } from "zabra/recipes";
 import { startServer } from "zabra/server";
 import { startEnsemble, virtualEnsemble } from "zabra/testing";
-
-t.setTimeout(900_000);
 
 const virtual = virtualEnsemble();
 const simulated = await virtual.run(async () => (await (await virtual.client()).create("/virtual")).path);
@@ -86,6 +86,7 @@ t.test("examples/hello.ts is the program of the README", async (t) => {
 t.test("packed, installed, checked and run", async (t) => {
   const directory = mkdtempSync(join(tmpdir(), "zabra-pack-"));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  if (!succeeded(t, run(root, process.execPath, ["dist/test/docs/api-main.js"]), "makes the API reference")) return;
   const packed = run(root, "npm", ["pack", "--ignore-scripts", "--silent", "--pack-destination", directory]);
   if (!succeeded(t, packed, "packs")) return;
   for (const [name, text] of Object.entries(project)) writeFileSync(join(directory, name), text);
@@ -99,7 +100,7 @@ t.test("packed, installed, checked and run", async (t) => {
   if (!succeeded(t, installed, "installs")) return;
 
   const files = readdirSync(join(directory, "node_modules/zabra/dist"));
-  t.strictSame(files.toSorted(), ["client", "server", "src", "test"], "nothing but the product");
+  t.strictSame(files.toSorted(), ["api", "client", "server", "src", "test"], "nothing but the product");
   t.strictSame(readdirSync(join(directory, "node_modules/zabra/dist/test")), ["sim"], "and the simulator");
   succeeded(t, run(directory, process.execPath, [tsc, "-p", "."]), "the types resolve");
   const ran = run(directory, process.execPath, ["out/program.js"]);

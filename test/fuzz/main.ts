@@ -48,12 +48,20 @@ function playMany(fuzzer: Fuzzer, inputs: number, random: (bound: number) => num
   let slowestMs = 0;
   for (let n = 0; n < inputs; n += 1) {
     const begun = performance.now();
-    if (fuzzer.play(random)) taken += 1;
+    if (playOne(fuzzer, n, random)) taken += 1;
     slowestMs = Math.max(slowestMs, performance.now() - begun);
   }
   const text = `${fuzzer.name.padEnd(20)} ${inputs} inputs, ${taken} taken, ${inputs - taken} refused, the slowest ${slowestMs.toFixed(1)} ms`;
   console.log(text);
   if (inputs > 1_000 && (taken === 0 || taken === inputs)) throw new Error(`${fuzzer.name} is not fed: ${text}`);
+}
+
+function playOne(fuzzer: Fuzzer, n: number, random: (bound: number) => number): boolean {
+  try {
+    return fuzzer.play(random);
+  } catch (error) {
+    throw new Error(`${fuzzer.name}, input ${n}`, { cause: error });
+  }
 }
 
 await main();

@@ -7,8 +7,8 @@ import {
   encodeEpochRecord,
   epochRecordFiles,
 } from "../../src/log/epoch-record.ts";
+import { frameFile } from "../../src/log/framed-file.ts";
 import { InvariantError } from "../../src/model/assert.ts";
-import { crc32c } from "../../src/model/crc32c.ts";
 import { TokenSource } from "../../src/model/tokens.ts";
 import { makeEpoch, makeZxid } from "../../src/model/zxid.ts";
 import { SimDisk } from "../sim/disk.ts";
@@ -210,11 +210,10 @@ t.test("a newer format is refused as such", async (t) => {
   const disk = saved(1);
   const [first = ""] = epochRecordFiles;
   const bytes = disk.read(first, 0, 10_000);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(4, 3, true);
-  view.setUint32(12, crc32c(bytes.subarray(16), 3), true);
-  disk.restoreFiles(new Map([...disk.snapshotFiles(), [first, bytes]]));
-  t.match(EpochRecordFile.open(disk, new TokenSource()), { type: "newer", reason: /version 3/ });
+  const magic = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  const newer = frameFile({ magic, version: 9, summedWholeSince: 3 }, bytes.subarray(16));
+  disk.restoreFiles(new Map([...disk.snapshotFiles(), [first, newer]]));
+  t.match(EpochRecordFile.open(disk, new TokenSource()), { type: "newer", reason: /version 9/ });
 });
 
 t.test("crashes and kills: what was durable never falls back", async (t) => {

@@ -303,7 +303,11 @@ t.test("a marker follows the last batch once, after the idle time", async (t) =>
   process.settle(true);
   t.equal(disk.submitted, before + 1);
   start(disk, tinyLimits, process.nowMs).settle();
-  t.equal(disk.submitted, before + 3, "a start writes the manifest again, and a sync of the open segment");
+  t.equal(
+    disk.submitted,
+    before + 6,
+    "a start makes a segment, a copy with its marker and a manifest, and removes the segment before",
+  );
 });
 
 t.test("an empty directory is damage for a log that has been used", async (t) => {
@@ -322,4 +326,29 @@ t.test("a slow disk shows: the oldest sync in flight", async (t) => {
   t.equal(process.log.syncingSinceMs, 1_000);
   process.settle();
   t.equal(process.log.syncingSinceMs, undefined);
+});
+
+t.test("starts without end make no segments without end", async (t) => {
+  const disk = makeDisk(18);
+  let nowMs = 0;
+  let most = 0;
+  let written = 0;
+  for (let life = 0; life < 60; life += 1) {
+    const process = start(disk, tinyLimits, nowMs);
+    // Killed anywhere in its opening, or soon after a write, with its marker or without.
+    if (life % 3 === 0) process.turn(nowMs + life / 10);
+    else {
+      process.settle();
+      written += 1;
+      process.write(1, written, written);
+      if (life % 2 === 0) process.settle(true);
+    }
+    nowMs = process.nowMs + 1;
+    disk.kill();
+    most = Math.max(most, disk.list("log-1").filter((name) => name.startsWith("segment")).length);
+  }
+  const last = start(disk, tinyLimits, nowMs);
+  last.settle();
+  t.equal(zxidsOf(last.log).length, written, "all that was written is there");
+  t.ok(most <= 4, `${most} segments at most, strays included`);
 });

@@ -1,6 +1,6 @@
 /** The server as a process: exit codes, messages, signals, recovery, and the ensemble of `zabra dev`. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server as NetServer } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
@@ -113,6 +113,7 @@ t.test("a port in use, a directory in use", async (t) => {
   const blocked = new Run("server", "--data-dir", join(directory, "blocked"), "--http", `127.0.0.1:${port}`, "--zk", "off");
   t.equal(await blocked.ended, 78);
   t.match(blocked.output, new RegExp(`zabra: http: 127.0.0.1:${port} is in use by another process`));
+  t.notOk(existsSync(join(directory, "blocked")), "before the data directory is touched");
 
   const first = server("twice");
   await first.says(/ws:\/\/\S+:\d+/);

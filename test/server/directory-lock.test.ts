@@ -1,6 +1,6 @@
 /** One server a data directory; a dead server's lock does not keep the next one out. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
@@ -42,6 +42,32 @@ t.test("a lock of a dead process, or of a process id that was given anew, is tak
   }
   writeFileSync(join(path, lockName), "torn");
   t.doesNotThrow(() => new DirectoryLock(path).release(), "a torn lock is stale");
+});
+
+t.test("it tells how many owners died since the store was checked", async (t) => {
+  const path = directory(t);
+  const dead = { pid: spawnSync(process.execPath, ["-e", "0"]).pid, started: "1", token: "x" };
+  /** As the owner dies, with what its lock held. */
+  const die = (): void => {
+    const left: unknown = JSON.parse(readFileSync(join(path, lockName), "utf8"));
+    lock.release();
+    writeFileSync(join(path, lockName), JSON.stringify({ ...(left as object), ...dead }));
+  };
+  let lock = new DirectoryLock(path);
+  t.equal(lock.deaths, 0, "a first owner");
+  for (const deaths of [1, 2, 3]) {
+    die();
+    lock = new DirectoryLock(path);
+    t.equal(lock.deaths, deaths);
+  }
+  lock.checked();
+  die();
+  lock = new DirectoryLock(path);
+  t.equal(lock.deaths, 1, "the check was done");
+  lock.release();
+  lock = new DirectoryLock(path);
+  t.equal(lock.deaths, 0, "a clean end");
+  lock.release();
 });
 
 function startTimeOf(pid: number): string {

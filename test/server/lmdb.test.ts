@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -259,6 +259,38 @@ const childPath = fileURLToPath(
 );
 
 /** Runs the child until it has printed `lines` numbers and `ms` more, then kills it; the last number printed. */
+t.test("a store that LMDB would refuse, or that was condemned, is damaged", async (t) => {
+  const directory = newDirectory(t);
+  const opened = new Opened(directory);
+  await opened.commit([write("a", "1")], 1);
+  await opened.close();
+  const file = join(directory, "data.mdb");
+  const sound = readFileSync(file);
+  const changed = (offset: number, value: number): Buffer => {
+    const bytes = Buffer.from(sound);
+    bytes.writeUInt32LE(value, offset);
+    return bytes;
+  };
+  for (const [bytes, told] of [
+    [changed(24, 0xbeefc0df), /meta page 0 of data\.mdb is not LMDB's/],
+    [changed(28, 7), /meta page 0/],
+    [changed(8_192 + 24, 0), /meta page 1/],
+    [changed(48, 8_191), /its pages are said to have 8191 bytes/],
+    [changed(8_192 + 48, 4_096), /its meta pages disagree on the size of a page/],
+    [sound.subarray(0, 40), /meta page 0/],
+    [sound.subarray(0, 8_192), /meta page 1/],
+  ] as const) {
+    writeFileSync(file, bytes);
+    t.throws(() => new Opened(directory), { name: "InvariantError", message: told });
+  }
+  writeFileSync(file, sound);
+  const again = new Opened(directory);
+  t.equal(storedText(again.kv, "a"), "1");
+  again.kv.condemn("the tree store is damaged: told by the test");
+  await again.close();
+  t.throws(() => new Opened(directory), /told by the test/);
+});
+
 async function runAndKill(directory: string, after: number, lines: number, ms: number): Promise<number> {
   const child: ChildProcess = spawn(process.execPath, [...childNodeArguments, childPath, directory, String(after)], {
     stdio: ["ignore", "pipe", "inherit"],

@@ -52,6 +52,20 @@ t.test("the longest expired come first, as many as wanted", async (t) => {
   t.same(queue.expired(20_050, 3), [5]);
 });
 
+t.test("deadlines are put off, those of before and by no more than that", async (t) => {
+  const queue = new ExpiryQueue(50);
+  queue.touch(id(1), 1_000, 0);
+  queue.putOff(600);
+  queue.touch(id(2), 1_000, 600);
+  t.same(queue.expired(1_599, 10), []);
+  t.same(queue.expired(1_600, 10), [1, 2]);
+  queue.touch(id(1), 1_000, 1_600);
+  queue.putOff(70);
+  queue.remove(id(2));
+  t.same(queue.expired(2_669, 10), []);
+  t.same(queue.expired(2_720, 10), [1]);
+});
+
 t.test("it agrees with a plain map of deadlines", async (t) => {
   const queue = new ExpiryQueue(20);
   const deadlines = new Map<number, number>();

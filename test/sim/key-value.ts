@@ -2,7 +2,8 @@
  * A KeyValue in memory for the simulator: an ordered map with a volatile tip and a durable prefix.
  * Commits become visible, and later durable, in the order submitted, each after a drawn latency; the
  * completions come out of `advance`. A crash keeps what was synced and some of what was only
- * committed, as LMDB does: always a whole number of commits. Images die with the process.
+ * committed, as LMDB does: always a whole number of commits. A commit whose sync has failed stays visible to the next process, and no
+ * sync but that of a later commit makes it durable. Images die with the process.
  */
 import { assert, must } from "../../src/model/assert.ts";
 import type { KeyValue, KeyValueImage, KeyValueWrite } from "../../src/tree/key-value.ts";
@@ -29,6 +30,8 @@ interface Commit {
   readonly syncedAtMs: number;
   /** What the writes replaced; filled when the commit becomes visible. */
   readonly before: (Pair | undefined)[];
+  /** Its sync has failed, or was never asked for: its process is dead. */
+  orphaned: boolean;
 }
 
 /** Byte strings sort as their bytes do. `ids` is sorted; it is copied before a change when an image shares it. */
@@ -54,6 +57,8 @@ export class SimKeyValue implements KeyValue {
   #process = 1;
   #open = true;
   images = 0;
+  /** Why it must not be used again. */
+  condemned: string | undefined;
 
   constructor(random: RandomSource, options: SimKeyValueOptions = {}) {
     this.#random = random;
@@ -90,7 +95,11 @@ export class SimKeyValue implements KeyValue {
     const committedAtMs = Math.max(this.#lastMs, this.#nowMs + this.#random.below(this.#commitMsMax + 1));
     this.#lastMs = committedAtMs;
     const syncedAtMs = committedAtMs + this.#random.below(this.#syncMsMax + 1);
-    this.#submitted.push({ token, writes: writes.map(copyWrite), committedAtMs, syncedAtMs, before: [] });
+    this.#submitted.push({ token, writes: writes.map(copyWrite), committedAtMs, syncedAtMs, before: [], orphaned: false });
+  }
+
+  condemn(reason: string): void {
+    this.condemned ??= reason;
   }
 
   /** A later `open` finds what is durable; nothing completes any more. */
@@ -103,7 +112,7 @@ export class SimKeyValue implements KeyValue {
   /** The time of the next completion; undefined when nothing is under way. */
   nextDueMs(): number | undefined {
     const commit = this.#submitted[0]?.committedAtMs;
-    const sync = this.#unsynced[0]?.syncedAtMs;
+    const sync = this.#syncing()?.syncedAtMs;
     if (commit === undefined || sync === undefined) return commit ?? sync;
     return Math.min(commit, sync);
   }
@@ -115,12 +124,42 @@ export class SimKeyValue implements KeyValue {
     for (;;) {
       const next = this.nextDueMs();
       if (next === undefined || next > this.#nowMs) return events;
-      const sync = this.#unsynced[0];
+      const sync = this.#syncing();
       if (sync !== undefined && sync.syncedAtMs <= next) {
-        this.#unsynced.shift();
+        this.#unsynced.splice(0, this.#unsynced.indexOf(sync) + 1);
         if (this.#open) events.push({ type: "storeSynced", token: sync.token });
       } else this.#makeVisible(events);
     }
+  }
+
+  /** The oldest commit whose sync is under way. */
+  #syncing(): Commit | undefined {
+    return this.#unsynced.find((commit) => !commit.orphaned);
+  }
+
+  /** A sync that is due fails; the process is about to end. False when none is. */
+  failSync(nowMs: number): boolean {
+    const sync = this.#syncing();
+    if (sync === undefined || sync.syncedAtMs > nowMs) return false;
+    sync.orphaned = true;
+    return true;
+  }
+
+  /** The sync of the commit submitted last will fail. */
+  failNextSync(): void {
+    must(this.#submitted.at(-1), "a commit").orphaned = true;
+  }
+
+  /** What is visible may be on no disk, and stays so until a later commit is synced. */
+  get orphans(): boolean {
+    return this.#unsynced.some((commit) => commit.orphaned);
+  }
+
+  /** The process died, the machine did not. */
+  kill(): void {
+    if (!this.orphans) return this.crash();
+    for (const commit of this.#unsynced) commit.orphaned = true;
+    this.#endProcess();
   }
 
   /** The process died: a prefix of the commits survives, all synced ones and maybe some that were only visible. Reopened in the same call. */
@@ -128,6 +167,10 @@ export class SimKeyValue implements KeyValue {
     const survivors = this.#random.below(this.#unsynced.length + 1);
     for (let i = this.#unsynced.length - 1; i >= survivors; i -= 1) this.#takeBack(this.#unsynced[i] as Commit);
     this.#unsynced = [];
+    this.#endProcess();
+  }
+
+  #endProcess(): void {
     this.#submitted = [];
     this.#prepared = [];
     this.#process += 1;
@@ -142,6 +185,11 @@ export class SimKeyValue implements KeyValue {
     if (pair === undefined) return undefined;
     this.flip(pair[0], this.#random.below(pair[1].length * 8));
     return pair[0];
+  }
+
+  /** Flips one bit of every stored value. */
+  corruptAll(): void {
+    for (const [key, value] of [...this.#content.pairs.values()]) this.flip(key, this.#random.below(value.length * 8));
   }
 
   flip(key: Uint8Array, bit: number): void {
@@ -175,6 +223,8 @@ export class SimKeyValue implements KeyValue {
     this.#unsynced = [];
     this.#submitted = [];
     this.#prepared = [];
+    this.#open = true;
+    this.condemned = undefined;
   }
 
   /** For checks: true while `process` is the one that runs. */

@@ -9,7 +9,13 @@ t.setTimeout(900_000);
 
 const seedsMax = 200;
 const aDay = 6;
-const always = ["ack before fsync", "lease not shortened", "clock before inbox"];
+const always = [
+  "ack before fsync",
+  "vote ignores zxid",
+  "lease not shortened",
+  "currentEpoch before history",
+  "clock before inbox",
+];
 const groups = Math.ceil(mutants.length / aDay);
 const today = Math.floor(Date.now() / 86_400_000) % groups;
 

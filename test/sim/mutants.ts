@@ -22,6 +22,11 @@ export interface Mutant {
 
 export const mutants: readonly Mutant[] = [
   { name: "an empty server leads a recovered ensemble", from: "recovery", scenario: "recovered from server 1" },
+  { name: "an epoch record is told before it is durable", from: "storage", scenario: "a founding in the page cache alone" },
+  { name: "wiped servers that rejoin found an empty ensemble", from: "recovery", scenario: "all voters lost their directories" },
+  { name: "damaged data is removed before it is made up for", from: "recovery", scenario: "all voters lost their logs" },
+  { name: "a vote for a dead server stands", from: "liveness", scenario: "a vote for a server that is dead" },
+  { name: "a server leads without its tree", from: "storage", scenario: "two trees are lost" },
   { name: "ack before fsync", from: "M1" },
   { name: "leader counts itself before its fsync", from: "M2" },
   { name: "NEWLEADER acked before the history is durable", from: "M3" },
@@ -47,6 +52,7 @@ export const mutants: readonly Mutant[] = [
   { name: "a leader reads behind its own commit", from: "M22, S5", scenario: "5 " },
   { name: "an expiry is proposed without a lease", from: "M23" },
   { name: "a new leader does not restart the timers", from: "M24" },
+  { name: "a stall restarts the timers", from: "nemesis", scenario: "a leader that stalls" },
   { name: "a watch is set a request late", from: "M25" },
   { name: "a paused stream forgets its buffer", from: "M26", scenario: "a slow consumer" },
   { name: "a stream resumes one too late", from: "M27", seed: 10 },

@@ -1,11 +1,12 @@
 /**
- * `npm run sim:recipes -- --seeds N [--seed S] [--recipe NAME] [--bug NAME] [--trace]`: recipes under the six faults. Exit code 1 on a
+ * `npm run sim:recipes -- --seeds N [--seed S] [--recipe NAME] [--bug NAME] [--trace] [--record FILE]`: recipes under the six faults. Exit code 1 on a
  * violation, with the story of the run and the one command that replays it; with `--bug`, when it is not caught.
  */
 import { parseArgs } from "node:util";
+import { writeRecord } from "../support/run-record.ts";
 import { findRecipes, type RecipeReport, runRecipe } from "./recipe-harness/run.ts";
 import type { RecipeWorkload } from "./recipe-harness/stage.ts";
-import { addRun, newRecipeSummary, type RecipeSummary, unseenOf } from "./recipe-harness/summary.ts";
+import { addRun, newRecipeSummary, type RecipeSummary, requiredMarks, unseenOf } from "./recipe-harness/summary.ts";
 
 const { values } = parseArgs({
   options: {
@@ -14,6 +15,7 @@ const { values } = parseArgs({
     recipe: { type: "string" },
     bug: { type: "string", default: "" },
     trace: { type: "boolean", default: false },
+    record: { type: "string" },
   },
 });
 const first = Number(values.seed ?? 1);
@@ -22,9 +24,12 @@ const wanted = values.recipe?.split(",");
 const recipes = (await findRecipes()).filter(({ name }) => wanted?.includes(name) ?? true);
 if (recipes.length === 0)
   throw new Error(`no recipe ${values.recipe}; there are ${(await findRecipes()).map(({ name }) => name).join(", ")}`);
-for (const recipe of recipes) await runAll(recipe);
+const beganMs = performance.now();
+const summaries: RecipeSummary[] = [];
+for (const recipe of recipes) summaries.push(await runAll(recipe));
+record();
 
-async function runAll(recipe: RecipeWorkload): Promise<void> {
+async function runAll(recipe: RecipeWorkload): Promise<RecipeSummary> {
   const summary = newRecipeSummary();
   const startedMs = performance.now();
   const options = { bug: values.bug, ...(values.trace ? { trace: (line: string) => console.log(line) } : {}) };
@@ -39,6 +44,25 @@ async function runAll(recipe: RecipeWorkload): Promise<void> {
   const missing = values.bug === "" ? unseenOf(summary, recipe) : [];
   for (const what of missing) console.log(`  never seen: ${what}`);
   if (summary.failed > 0 !== (values.bug !== "") || missing.length > 0) process.exitCode = 1;
+  return summary;
+}
+
+function record(): void {
+  const total = (of: (summary: RecipeSummary) => number): number => summaries.reduce((sum, one) => sum + of(one), 0);
+  const judged = ({ evaluations }: RecipeSummary): number => [...evaluations.values()].reduce((sum, one) => sum + one, 0);
+  const figures = {
+    workloads: summaries.length,
+    runs: total(({ runs }) => runs),
+    "simulated minutes": Math.round(total(({ simulatedMs }) => simulatedMs) / 60_000),
+    "invariants judged": total(judged),
+  };
+  const kinds = Object.fromEntries(requiredMarks.map((mark) => [mark, total(({ marks }) => marks.get(mark) ?? 0)]));
+  const seconds = (performance.now() - beganMs) / 1_000;
+  writeRecord(
+    values.record,
+    { what: "recipes", seconds, violations: total(({ failed }) => failed), figures, kinds },
+    "sim:recipes",
+  );
 }
 
 function printFailure({ name }: RecipeWorkload, { seed, notes, violation }: RecipeReport): void {

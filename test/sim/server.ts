@@ -18,6 +18,7 @@ import type { EnsembleMember } from "../../src/replica/options.ts";
 import { Replica } from "../../src/replica/replica.ts";
 import type { Status } from "../../src/replica/status.ts";
 import type { KeyValue } from "../../src/tree/key-value.ts";
+import { DamagedStoreError } from "../../src/tree/store-error.ts";
 import { recordKey } from "../../src/tree/store-keys.ts";
 import { sealValue } from "../../src/tree/znode-codec.ts";
 import type { SimClock } from "./clock.ts";
@@ -171,7 +172,7 @@ export class SimServer implements PeerHost {
           foundAboveEpoch: zeroEpoch,
           freshClusterId: `c${random.next().toString(16)}`,
         },
-        { disk: this.#driver(), openStore: (directory) => this.#openStore(directory) },
+        { disk: this.#driver(), openStore: (directory, anew) => this.#openStore(directory, anew) },
       );
     } catch (error) {
       this.#halt(70, `start: ${error instanceof Error ? error.message : String(error)}`, error);
@@ -202,7 +203,7 @@ export class SimServer implements PeerHost {
   #endProcess(): void {
     this.disk.kill();
     this.platter.forgetPending();
-    for (const store of this.stores.values()) store.crash();
+    for (const store of this.stores.values()) store.kill();
   }
 
   #cutPower(): void {
@@ -244,7 +245,7 @@ export class SimServer implements PeerHost {
     if (this.#parts.trace.on) this.#parts.trace.line(this.#name, "halt", `${exitCode} ${reason}`);
     this.#stop(false);
     // The machine may go on: then what its failed sync left in the page cache is what the next process reads.
-    if (this.disk.cleanSectors > 0) this.#endProcess();
+    if (this.disk.cleanSectors > 0 || [...this.stores.values()].some((store) => store.orphans)) this.#endProcess();
     else this.#cutPower();
     this.halted = true;
     this.#parts.watcher.noticed(this, reason);
@@ -254,8 +255,10 @@ export class SimServer implements PeerHost {
 
   // ---- drivers
 
-  #openStore(directory: string): KeyValue {
+  #openStore(directory: string, anew: boolean): KeyValue {
     let store = this.stores.get(directory);
+    if (store !== undefined && anew) store.wipe();
+    if (store?.condemned !== undefined) throw new DamagedStoreError(store.condemned);
     if (store === undefined) {
       store = new SimKeyValue(this.#parts.random.fork(`store ${directory}`));
       this.stores.set(directory, store);
@@ -352,7 +355,10 @@ export class SimServer implements PeerHost {
     for (const store of this.stores.values()) {
       const next = store.nextDueMs();
       if (next === undefined || next > now || !this.#fails("store")) continue;
-      if (!mutant("a failed store commit is ignored")) return true;
+      if (!mutant("a failed store commit is ignored")) {
+        store.failSync(now);
+        return true;
+      }
       store.loseNextCommit();
     }
     return false;

@@ -96,6 +96,9 @@ class FileStore implements KeyValue {
       this.#onDone(token);
     });
   }
+  condemn(reason: string): void {
+    throw new Error(reason);
+  }
   close(): void {
     this.#closed = true;
   }

@@ -231,6 +231,22 @@ t.test("a full depth and a full number of ephemerals are limits", async (t) => {
   t.equal(harness.apply().at(-1)?.code, "OK");
 });
 
+t.test("the paths of a session's ephemerals are bounded together, since one txn names them all", async (t) => {
+  const harness = new Harness({ limits: { ...limits, ephemeral_path_bytes_per_session_max: 10 } });
+  const session = harness.session();
+  harness.write(session, create("/four", { kind: "ephemeral" }));
+  t.equal(txnOf(harness.pipeline(session, create("/five", { kind: "ephemeral" }))).body.type, "create");
+  harness.pipeline(session, create("/s", { kind: "ephemeral" }));
+  const told = { code: "LIMIT", detail: "ephemeral_path_bytes_per_session_max is 10" };
+  t.match(harness.apply().at(-1), told, "counted through the overlay");
+  t.match(harness.write(session, create("/s", { kind: "ephemeral" })), told, "and in the tree");
+  t.equal(harness.write(harness.session(), create("/s", { kind: "ephemeral" })).code, "OK", "for each session");
+  t.equal(harness.write(session, create("/other")).code, "OK");
+  harness.pipeline(session, remove("/four"));
+  harness.pipeline(session, create("/n", { kind: "ephemeral" }));
+  t.equal(harness.apply().at(-1)?.code, "OK", "what is removed makes room");
+});
+
 t.test("an ephemeral needs a session", async (t) => {
   const harness = new Harness();
   harness.internal(0, create("/e", { kind: "ephemeral" }));

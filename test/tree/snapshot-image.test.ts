@@ -73,7 +73,8 @@ t.test("an image arrives whole, in bounded parts, while the source goes on", (t)
   t.same(to.range(firstKey, endKey, 10_000), wanted);
   const copy = open(to);
   t.equal(copy.appliedZxid, 41);
-  t.equal(copy.flushedZxid, 41);
+  t.equal(copy.flushedZxid, 0, "it has synced nothing itself");
+  t.ok(copy.shouldFlush(0), "which it does at once");
   t.equal(copy.get("/n7")?.czxid, 7);
   t.equal(copy.get("/later1"), undefined);
   t.end();

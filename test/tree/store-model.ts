@@ -27,8 +27,8 @@ export function plainNode(zxid: number, data?: Uint8Array): Znode {
     numChildren: 0,
     descendants: 0,
     bytesBelow: 0,
-    hashHigh: zxid >>> 0,
-    hashLow: ~zxid >>> 0,
+    hashHigh: zxid | 0,
+    hashLow: ~zxid,
   };
 }
 
@@ -56,8 +56,8 @@ export function randomNode(random: Random): Znode {
     numChildren: small(),
     descendants: small(),
     bytesBelow: small(),
-    hashHigh: random.chance(0.5) ? random.next() : random.next() | 0,
-    hashLow: random.chance(0.5) ? random.next() : random.next() | 0,
+    hashHigh: random.next() | 0,
+    hashLow: random.next() | 0,
   };
 }
 

@@ -76,6 +76,32 @@ t.test("PersistentEphemeral", async (t) => {
     await node.close();
   });
 
+  t.test("data set while the session is being lost shows in the next", async (t) => {
+    const one = await world.open();
+    const node = new PersistentEphemeral(one.client, "/over", "1");
+    await node.ready();
+    one.gate.swallow();
+    const set = node.set("2");
+    await loseSession(one);
+    await set;
+    t.equal((await other.get("/over")).text, "2");
+    t.equal(node.state, "held");
+    await node.close();
+  });
+
+  t.test("too much data is refused at once, and that of before stays", async (t) => {
+    const tooMuch = new Uint8Array(2 ** 20 + 1);
+    const node = new PersistentEphemeral(await world.client(), "/much", "1");
+    await node.ready();
+    const before = node.czxid;
+    t.equal(await code(node.set(tooMuch)), "LIMIT");
+    await other.delete("/much");
+    await until(() => node.czxid !== undefined && node.czxid !== before);
+    t.equal((await other.get("/much")).text, "1");
+    t.throws(() => new PersistentEphemeral(other, "/more", tooMuch), { code: "LIMIT" });
+    await node.close();
+  });
+
   t.test("a refusal that will not pass ends it; bad input is refused at once", async (t) => {
     await other.create("/leaf", "", { kind: "ephemeral" });
     const node = new PersistentEphemeral(other, "/leaf/child");

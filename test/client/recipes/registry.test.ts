@@ -30,6 +30,10 @@ t.test("the registry", async (t) => {
     await b.resume();
     await b.update({ weight: 5, payload: 1 });
     await until(() => shop.instances[1]?.weight === 5 && shop.instances[1]?.status === "up");
+    t.equal(await code(b.update({ payload: "x".repeat(2 ** 20) })), "LIMIT");
+    await b.update({ zone: "a" });
+    await until(() => shop.instances[1]?.zone === "a");
+    t.equal(shop.instances[1]?.payload, 1, "what was refused is not said later");
     const before = shop.instances[0]?.czxid;
     await Promise.all([loseSession(one), loseSession(looker)]);
     await until(() => shop.instances.length === 2 && shop.instances[0]?.czxid !== before && !shop.stale);

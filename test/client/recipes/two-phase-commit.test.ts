@@ -92,6 +92,41 @@ t.test("two-phase commit", async (t) => {
     t.equal(new Set(all.map(({ lines }) => lines.includes("commit 6"))).size, 1, "all or none");
   });
 
+  t.test(
+    "who is told to stop before it is decided stops, and its vote stands; a commit that fails is left to the next process",
+    async (t) => {
+      const at = "/commits/b";
+      const [one, two] = [new Ledger(), new Ledger()];
+      const voted = new AbortController();
+      const taking = participate(await world.client(), at, "one", one, { signal: voted.signal });
+      const deciding = transact(other, at, { participants: ["one", "two"], payload: 7 });
+      await until(async () => (await other.countSubtree(at).catch(() => 0)) === 3);
+      voted.abort();
+      await taking;
+      t.same(one.lines, ["prepare 7"]);
+      const failed = new AbortController();
+      two.failures = 1_000_000;
+      const failing = participate(await world.client(), at, "two", two, { signal: failed.signal, onError: () => failed.abort() });
+      t.equal(await deciding, "commit");
+      await failing;
+      two.failures = 0;
+      const done = new AbortController();
+      const both = [one, two].map((ledger, i) =>
+        participate(other, at, ["one", "two"][i] ?? "", ledger, { signal: done.signal }),
+      );
+      await until(async () => (await other.children(at)).names.length === 0);
+      t.same(
+        [one.lines, two.lines],
+        [
+          ["prepare 7", "commit 7"],
+          ["prepare 7", "commit 7"],
+        ],
+      );
+      done.abort();
+      await Promise.all(both);
+    },
+  );
+
   t.test("bad input is refused at once", async (t) => {
     t.match(await rejection(transact(other, path, { participants: [] })), { code: "BAD_ARGUMENTS", detail: /participants/ });
     t.match(await rejection(transact(other, path, { participants: ["a", "a"] })), { code: "BAD_ARGUMENTS", detail: /differ/ });

@@ -23,7 +23,9 @@ class Locks implements Load {
     const untilMs = performance.now() + callTimeoutMs;
     while (this.calls === before) {
       if (performance.now() > untilMs)
-        throw new Error(`nobody got the lock for ${callTimeoutMs} ms after all faults: ${this.#contention.problems.join("; ")}`);
+        throw new Error(
+          `nobody got the lock for ${callTimeoutMs} ms after all faults: ${this.#contention.problems.join("; ")}; ${await this.#contention.describe()}`,
+        );
       await delay(5);
     }
   }

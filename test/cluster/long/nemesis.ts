@@ -1,13 +1,14 @@
 /**
  * `npm run nemesis -- [--seed 1] [--rounds 20 | --seconds 60] [--servers 3] [--faults kill,pause,isolate-leader] [--loads registers,locks]
- * [--at-once 3] [--in-turn] [--hosts] [--list]`: real servers under every load and combined faults. Exit code 1 when anything was lost, doubled,
+ * [--at-once 3] [--in-turn] [--hosts] [--record FILE] [--list]`: real servers under every load and combined faults. Exit code 1 when anything was lost, doubled,
  * stale or unexplained, or a fault did not bite. The last lines are totals, in JSON, for `docs/testing.md`.
  */
 import { parseArgs } from "node:util";
+import { writeRecord } from "../../support/run-record.ts";
 import { catalogue, faultsBy } from "../fault/catalogue.ts";
 import { loads } from "../load/all.ts";
 import { NamespacedEnsemble } from "../namespaced-ensemble.ts";
-import { Nemesis, type RoundReport } from "../nemesis.ts";
+import { Nemesis, type NemesisReport, type RoundReport } from "../nemesis.ts";
 
 const { values } = parseArgs({
   options: {
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     hold: { type: "string", default: "300,3000" },
     session: { type: "string", default: "15000" },
     hosts: { type: "boolean", default: false },
+    record: { type: "string" },
     list: { type: "boolean", default: false },
   },
 });
@@ -58,6 +60,7 @@ async function play(): Promise<void> {
     if (report.problems.length > 0) console.log(await nemesis.servers.diagnosis());
     console.log(JSON.stringify({ seed, servers: Number(values.servers), ...report, problems: report.problems.length }));
     console.log(report.problems.length === 0 ? "nothing lost, doubled, stale or unexplained, and every fault bit" : "FAILED");
+    record(report);
     process.exitCode = report.problems.length === 0 ? 0 : 1;
   } catch (error) {
     console.log(await nemesis.servers.diagnosis());
@@ -65,6 +68,12 @@ async function play(): Promise<void> {
   } finally {
     await nemesis.close();
   }
+}
+
+function record({ rounds, seconds, kinds, faults, calls, leaderChanges, problems }: NemesisReport): void {
+  const acknowledged = Object.values(calls).reduce((sum, count) => sum + count, 0);
+  const figures = { rounds, ...kinds, "leader changes": leaderChanges, calls: acknowledged };
+  writeRecord(values.record, { what: "real servers", seconds, violations: problems.length, figures, kinds: faults }, "nemesis");
 }
 
 function isPossible(missing: string | undefined): boolean {

@@ -1,54 +1,32 @@
 /** Recipes under the six faults, for a few seeds each; every planted bug is caught; and the same seed gives the same run. In parts, which run beside each other. Long: `npm run sim:recipes`. */
-import t, { type Test } from "tap";
-import { forgetUses, noteUses, unusedOf } from "./calls.ts";
-import { findRecipes, runRecipe } from "./run.ts";
-import type { PlantedBug, RecipeWorkload } from "./stage.ts";
-import { addRun, newRecipeSummary, unplantedOf, unseenOf } from "./summary.ts";
-
-const seeds = 20;
-const bugSeedsMax = 60;
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import t from "tap";
+import type { Part, RecipeVerdict } from "./play.ts";
 
 /** Every `parts`-th recipe from `part` on. */
 export async function testRecipes(part: number, parts: number): Promise<void> {
   t.setTimeout(900_000);
-  noteUses();
-  // What faults end by the thousand needs no stack here: the command that is printed shows it.
-  Error.stackTraceLimit = 0;
-  const recipes = (await findRecipes()).filter((_, i) => i % parts === part);
-  t.ok(recipes.length > 0, "there are recipes");
-  for (const recipe of recipes) void t.test(recipe.name, (t) => testRecipe(t, recipe));
-  const [first] = recipes;
-  if (first !== undefined) void t.test("the same seed gives the same run", (t) => testSameSeed(t, first));
+  const verdicts = await play({ part, parts });
+  t.ok(verdicts.length > 0, "there are recipes");
+  for (const verdict of verdicts)
+    t.test(verdict.recipe, async (t) => {
+      t.same(verdict.failed, [], "no seed fails");
+      t.same(verdict.unseen, [], "every fault has bitten");
+      t.same(verdict.unused, [], "every member of what it plays was used");
+      t.same(verdict.unplanted, [], "every invariant is broken by a planted bug");
+      t.same(verdict.uncaught, [], "every planted bug is caught");
+      const { fingerprints, again } = verdict;
+      t.equal(again, fingerprints[0], "the same seed gives the same run");
+      t.equal(new Set(fingerprints).size, fingerprints.length, "and another seed another");
+    });
 }
 
-async function testRecipe(t: Test, recipe: RecipeWorkload): Promise<void> {
-  const summary = newRecipeSummary();
-  forgetUses();
-  const failed: string[] = [];
-  for (let seed = 1; seed <= seeds; seed += 1) {
-    const report = await runRecipe(recipe, seed);
-    addRun(summary, report);
-    if (report.violation !== undefined)
-      failed.push(`npm run sim:recipes -- --recipe ${recipe.name} --seed ${seed}: ${report.violation.message}`);
-  }
-  t.same(failed, []);
-  t.same(unseenOf(summary, recipe), [], "every fault has bitten");
-  t.same(unusedOf(recipe), [], "every member of what it plays was used");
-  t.same(unplantedOf(summary, recipe), [], "every invariant is broken by a planted bug");
-  for (const bug of recipe.bugs) t.ok(await caught(recipe, bug), `${bug.name} breaks: ${bug.breaks}`);
-}
-
-/** By the invariant that it is said to break, be it at another seed than the one that is told. */
-async function caught(recipe: RecipeWorkload, { name, breaks, seed }: PlantedBug): Promise<boolean> {
-  const others = Array.from({ length: bugSeedsMax }, (_, i) => i + 1);
-  for (const one of [seed, ...others]) {
-    if ((await runRecipe(recipe, one, { bug: name })).violation?.check === breaks) return true;
-  }
-  return false;
-}
-
-async function testSameSeed(t: Test, recipe: RecipeWorkload): Promise<void> {
-  const [first, second, other] = [await runRecipe(recipe, 4), await runRecipe(recipe, 4), await runRecipe(recipe, 5)];
-  t.equal(second.fingerprint, first.fingerprint);
-  t.not(other.fingerprint, first.fingerprint);
+async function play(workerData: Part): Promise<readonly RecipeVerdict[]> {
+  const worker = new Worker(new URL("play.js", import.meta.url), { workerData });
+  const verdicts: RecipeVerdict[] = [];
+  worker.on("message", (verdict: RecipeVerdict) => verdicts.push(verdict));
+  const [exitCode]: unknown[] = await once(worker, "exit");
+  if (exitCode !== 0) throw new Error(`the player ended with ${exitCode}`);
+  return verdicts;
 }

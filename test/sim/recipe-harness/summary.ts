@@ -4,7 +4,8 @@ import { type RecipeWorkload, runInvariants } from "./stage.ts";
 
 /** From this many runs on all are asked for. */
 const runsMin = 20;
-const requiredMarks = [
+/** The six faults. */
+export const requiredMarks = [
   "client suspended",
   "client lost",
   "resumed elsewhere",

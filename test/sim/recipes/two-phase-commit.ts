@@ -82,8 +82,8 @@ export const recipe: RecipeWorkload = {
   marks: ["a decision to commit", "a decision to abort"],
   bugs: [
     { name: "a timeout decides alone", breaks: "commit: all or none", seed: 1 },
-    { name: "a commit needs no votes", breaks: "commit: none against a vote", seed: 1 },
-    { name: "a dead coordinator is waited for", breaks: "commit: after quiet all are finished", seed: 1 },
+    { name: "a commit needs no votes", breaks: "commit: none against a vote", seed: 9 },
+    { name: "a dead coordinator is waited for", breaks: "commit: after quiet all are finished", seed: 2 },
   ],
   play: (stage) => new CommitWork(stage).play(),
 };

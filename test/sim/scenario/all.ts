@@ -1,5 +1,6 @@
 /** Every scripted scenario, by name. */
 import { bugScenarios } from "./bugs.ts";
+import { lostTreeSchedules } from "./lost-trees.ts";
 import { moreSchedules } from "./more-schedules.ts";
 import { portSchedules } from "./port-schedules.ts";
 import { recoverySchedules } from "./recovery.ts";
@@ -11,4 +12,5 @@ export const schedules: readonly Schedule[] = [
   ...moreSchedules,
   ...bugScenarios,
   ...recoverySchedules,
+  ...lostTreeSchedules,
 ];

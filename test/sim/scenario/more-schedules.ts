@@ -209,8 +209,56 @@ function hungDiskManyEpochs(seed: number, trace: Trace): string[] {
   return epochs > 70 ? ["many epochs"] : [];
 }
 
+/** B has adopted the vote of C, which A never heard of, and C dies for good: A and B must elect one of themselves. */
+function voteForTheDead(seed: number, trace: Trace): string[] {
+  const stage = new Stage(seed, { clients: 1, sessionTimeoutMs: 20_000, ...traced(trace) });
+  const { cluster, random } = stage;
+  stage.start();
+  stage.done(stage.create(0, "/a"));
+  cluster.run(300);
+  for (const server of cluster.servers) server.kill();
+  cluster.cut(1, 3);
+  const voted = stage.when(
+    2,
+    undefined,
+    (message) => message.type === "vote" && message.leader === 3 && message.counts,
+    () => cluster.server(3).crash(random.chance(0.5)),
+  );
+  for (const server of cluster.servers) server.start();
+  cluster.until("B votes for C", () => voted.happened, 5_000);
+  cluster.until("A and B have a leader", () => cluster.leader?.status()?.serving === true, 10_000);
+  stage.finish();
+  return ["elected without C"];
+}
+
+/** More in one turn than one message should carry: it is sent in parts, whose order and contiguity every check sees. */
+function proposalInParts(seed: number, trace: Trace): string[] {
+  const limits = { proposal_bytes_max: 600, data_bytes_max: 2_048 };
+  const stage = new Stage(seed, { clients: 3, sessionTimeoutMs: 20_000, limits, ...traced(trace) });
+  const { cluster } = stage;
+  stage.start(3, 3, 3);
+  const leader = stage.leaderId;
+  let parts = 0;
+  cluster.peers.sendHooks.push((from, _to, message) => {
+    if (from !== leader || message.type !== "proposal") return;
+    const bytes = message.entries.reduce((sum, entry) => sum + entry.payload.length, 0);
+    if (message.entries.length > 1 && bytes > limits.proposal_bytes_max)
+      throw new Violation("a proposal is bounded", `${bytes} bytes`);
+    if (message.entries.length > 1) parts += 1;
+  });
+  // What came while the leader stood still is proposed in one turn.
+  cluster.server(leader).pause(150, "pause", "between turns");
+  for (let i = 0; i < 36; i += 1) stage.call(i % 3, set("/zookeeper", "v".repeat(10 + 5 * i)), true);
+  for (let i = 0; i < 36; i += 1) if (i % 4 === 3) stage.call(i % 3, set("/zookeeper", "v".repeat(900)), true);
+  cluster.run(1_000);
+  stage.finish();
+  return parts > 2 ? ["parts"] : [];
+}
+
 export const moreSchedules: readonly Schedule[] = [
   { name: "a hung disk outlives many epochs", seeds: 2, play: hungDiskManyEpochs, mustSee: ["many epochs"] },
+  { name: "a turn's proposals go in parts", seeds: 3, play: proposalInParts, mustSee: ["parts"] },
+  { name: "a vote for a server that is dead", seeds: 6, play: voteForTheDead, mustSee: ["elected without C"] },
   { name: "a quiet candidate", seeds: 3, play: quietCandidate, mustSee: ["quiet"] },
   { name: "a snapshot that is named but not yet in use", seeds: 8, play: namedSnapshot, mustSee: ["SNAP"] },
   { name: "2 SNAP swaps too early", seeds: 6, play: snapSwapsTooEarly, mustSee: ["A died after its snapshot"] },

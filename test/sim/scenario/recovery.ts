@@ -1,4 +1,4 @@
-/** `zabra recover`, played: an ensemble that begins anew from one surviving directory never begins without it. */
+/** Beginnings, played: `zabra recover` (an ensemble that begins anew from one surviving directory never begins without it), and foundings whose voters lose what they said. */
 import { EpochRecordFile, encodeEpochRecord, epochRecordFiles } from "../../../src/log/epoch-record.ts";
 import { TokenSource } from "../../../src/model/tokens.ts";
 import { Violation } from "../check/violation.ts";
@@ -20,7 +20,7 @@ function recover(server: SimServer): void {
  * Server `survivor` alone keeps its data. As soon as the ensemble is founded anew it dies again: the other two, empty,
  * are a quorum, and a leader among them would have its history truncated when it comes back.
  */
-function recoveredThenCrashed(survivor: number) {
+function recoveredThenCrashed(survivor: number, rejoin: boolean) {
   return (seed: number, trace?: (line: string) => void): readonly string[] => {
     const stage = new Stage(seed, { clients: 1, sessionTimeoutMs: 20_000, ...(trace === undefined ? {} : { trace }) });
     stage.start(survivor);
@@ -40,7 +40,7 @@ function recoveredThenCrashed(survivor: number) {
       (message) => message.type === "founded",
       () => cluster.server(survivor).crash(false),
     );
-    for (const server of cluster.servers) server.start();
+    for (const server of cluster.servers) server.start(rejoin && server.id !== survivor);
     cluster.until("it is founded anew", () => seen.happened, 10_000);
     cluster.run(3_000);
     const leader = cluster.leader?.id;
@@ -56,7 +56,91 @@ function recoveredThenCrashed(survivor: number) {
   };
 }
 
+/** What every voter may have lost before all of them are started with `--rejoin`. */
+const losses: Readonly<Record<string, (server: SimServer) => void>> = {
+  "their directories": (server) => server.wipe(),
+  "their epoch records": (server) => {
+    const files = server.disk.snapshotFiles();
+    for (const file of epochRecordFiles) files.delete(file);
+    server.disk.restoreFiles(files);
+  },
+  "their logs": (server) => {
+    const files = server.disk.snapshotFiles();
+    files.set(`${server.logDirectory}/manifest`, new Uint8Array(64));
+    server.disk.restoreFiles(files);
+  },
+};
+
+/** All voters lost their data, and an operator starts them all with `--rejoin`, again and again: an empty ensemble must not begin, nor go what is left of the old one. */
+function allRejoin(what: string) {
+  return (seed: number, trace?: (line: string) => void): readonly string[] => {
+    const stage = new Stage(seed, { clients: 1, ...(trace === undefined ? {} : { trace }) });
+    stage.start();
+    const { cluster, random } = stage;
+    for (let i = 0; i < 20; i += 1) stage.done(stage.create(0, `/n${i}`));
+    cluster.run(500);
+    for (const server of cluster.servers) {
+      server.crash(false);
+      losses[what]?.(server);
+      cluster.checks.wiped(server);
+    }
+    const left = cluster.servers.map((server) => server.disk.list("log-1").length);
+    for (let round = 0; round < 3; round += 1) {
+      for (const server of random.shuffle(cluster.servers)) server.start(true);
+      cluster.run(2_000);
+      const serving = cluster.servers.filter((server) => server.status()?.serving !== false);
+      if (serving.length > 0) throw new Violation("an empty ensemble does not begin", cluster.describe());
+      for (const server of cluster.servers) server.kill();
+    }
+    for (const [index, server] of cluster.servers.entries()) {
+      if (server.disk.list("log-1").length < (left[index] ?? 0))
+        throw new Violation("what is left is kept", `server ${server.id}`);
+    }
+    return ["nobody served"];
+  };
+}
+
+/**
+ * A voter is killed while its `founding` is on its way to the disk, finds it in the page cache, and loses power before it is durable: the founder must not
+ * have counted it, or the ensemble is founded with a voter whose directory is empty, which stops for ever.
+ */
+function foundingInThePageCache(seed: number, trace?: (line: string) => void): readonly string[] {
+  const stage = new Stage(seed, { clients: 1, ...(trace === undefined ? {} : { trace }) });
+  const { cluster, random } = stage;
+  const voter = cluster.server(2 + random.below(2));
+  voter.disk.slowReplace = { prefix: "epoch-record", ms: 1_500 };
+  for (const server of cluster.servers) server.start();
+  cluster.until("its founding is being saved", () => voter.disk.replacing("epoch-record"), 5_000);
+  voter.kill();
+  voter.start();
+  cluster.run(random.between(100, 1_200));
+  voter.disk.nextCrash({ lostProbability: 1, tornProbability: 0, garbageProbability: 0 });
+  voter.crash(false);
+  const lost = voter.disk.list("").every((name) => !name.startsWith("epoch-record"));
+  voter.disk.slowReplace = undefined;
+  voter.start();
+  cluster.startClients();
+  cluster.until("the client is connected", () => cluster.client(0).connected, 20_000);
+  stage.done(stage.create(0, "/a"));
+  stage.finish();
+  return lost ? ["its record was lost"] : [];
+}
+
 export const recoverySchedules: readonly Schedule[] = [
-  { name: "recovered from server 1", seeds: 3, play: recoveredThenCrashed(1), mustSee: ["begun with its log"] },
-  { name: "recovered from server 3", seeds: 3, play: recoveredThenCrashed(3), mustSee: ["begun with its log"] },
+  { name: "recovered from server 1", seeds: 3, play: recoveredThenCrashed(1, false), mustSee: ["begun with its log"] },
+  { name: "recovered from server 3", seeds: 3, play: recoveredThenCrashed(3, true), mustSee: ["begun with its log"] },
+  {
+    name: "all voters lost their directories and rejoin",
+    seeds: 2,
+    play: allRejoin("their directories"),
+    mustSee: ["nobody served"],
+  },
+  {
+    name: "all voters lost their epoch records and rejoin",
+    seeds: 2,
+    play: allRejoin("their epoch records"),
+    mustSee: ["nobody served"],
+  },
+  { name: "all voters lost their logs and rejoin", seeds: 2, play: allRejoin("their logs"), mustSee: ["nobody served"] },
+  { name: "a founding in the page cache alone", seeds: 10, play: foundingInThePageCache, mustSee: ["its record was lost"] },
 ];

@@ -5,6 +5,7 @@
  */
 import { epochOf, type Zxid } from "../../../src/model/zxid.ts";
 import type { PeerMessage } from "../../../src/zab/message.ts";
+import { Violation } from "../check/violation.ts";
 import { calmNetwork } from "../network.ts";
 import { Stage } from "./stage.ts";
 
@@ -149,6 +150,10 @@ function gapAfterOverload(seed: number, trace: Trace): string[] {
   const at = stage.others(leader);
   for (const [i, server] of at.entries()) cluster.client(i).pinned = server;
   cluster.run(300);
+  cluster.peers.sendHooks.push((_from, _to, message) => {
+    if (message.type === "refusal" && message.code === "OVERLOADED" && !/^\d+ ms/.test(message.detail))
+      throw new Violation("OVERLOADED says how long to wait", message.detail);
+  });
   for (let round = 0; round < 6; round += 1) {
     for (const i of [0, 1])
       for (let n = 0; n < 6; n += 1) if (cluster.client(i).session !== undefined) stage.create(i, `/r${round}-${i}-${n}`);

@@ -70,10 +70,12 @@ const serversMax = 9;
 const sliceMs = 1_000;
 const turnMs = 1;
 
+/** Makes an ensemble in virtual time; see `VirtualEnsemble.run`. */
 export function virtualEnsemble(options: VirtualEnsembleOptions = {}): VirtualEnsemble {
   return new VirtualEnsemble(options);
 }
 
+/** The shipping servers and client over a virtual network, disks and clocks, with faults to be played. */
 export class VirtualEnsemble {
   readonly seed: number;
   readonly #options: VirtualEnsembleOptions;
