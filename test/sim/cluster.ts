@@ -118,6 +118,7 @@ export class Cluster {
           watcher: this.checks,
           slow: this.slow,
           keepsPlatter: true,
+          everyTick: false,
         }),
       );
       this.checks.promises.add(id, clock);

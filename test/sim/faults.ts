@@ -85,7 +85,6 @@ export class Faults implements FaultTools {
   /** Undoes what is broken now. */
   readonly #heals = new Set<() => void>();
   /** Servers whose data was lost since all served last. */
-  readonly #lost = new Set<SimServer>();
   #tampered = false;
   stopped = false;
   readonly records: FaultRecord[] = [];
@@ -176,10 +175,9 @@ export class Faults implements FaultTools {
 
   #restart(server: SimServer): void {
     if (server.running) return;
-    const lost = this.#lost.has(server);
     // It throws the damaged data away by itself, also when it died before it could say so.
-    if (lost) this.cluster.checks.damage.noticed(server.id);
-    server.start(lost);
+    if (server.lostData) this.cluster.checks.damage.noticed(server.id);
+    server.start(server.lostData);
   }
 
   /** Some tree was changed in this run. */
@@ -191,12 +189,12 @@ export class Faults implements FaultTools {
     const { ensemble, servers } = this.cluster;
     if (this.#tampered || !server.voter || ensemble.filter((member) => !member.observer).length < 3) return false;
     if (!servers.every((one) => one.status()?.serving === true)) return false;
-    this.#lost.clear();
+    for (const one of servers) one.lostData = false;
     return true;
   }
 
   lostData(server: SimServer): void {
-    this.#lost.add(server);
+    server.lostData = true;
   }
 
   /** Nobody can tell from outside when it is right again: in this run no other loses anything. */

@@ -2,7 +2,7 @@
  * What clients asked and what they were told, with true times: the record that checkers judge.
  * One Operation a call; a call that is resent is still one Operation.
  */
-import type { Guard, Outcome, ReadLevel, Request } from "../../src/model/request.ts";
+import type { Guard, Outcome, ReadLevel, Request, TxnSource } from "../../src/model/request.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
 
 export interface Operation {
@@ -64,6 +64,13 @@ export class History {
     };
     this.operations.push(operation);
     return operation;
+  }
+
+  /** When a client asked for what became this txn; undefined of others. A search: for rare questions. */
+  invokedAt(source: TxnSource): number | undefined {
+    if (source.type !== "session") return undefined;
+    const { session, seq } = source;
+    return this.operations.find((one) => one.isWrite && one.seq === seq && one.session === session)?.invokedAt;
   }
 
   end(operation: Operation, at: number, zxid: Zxid, outcome: Outcome): void {

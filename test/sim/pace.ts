@@ -1,5 +1,5 @@
 /**
- * The long haul: one seed in twenty-five lives for ten minutes to an hour under a light load, with faults far apart and some of
+ * The long haul: one seed in twenty lives for ten minutes to an hour under a light load, with faults far apart and some of
  * them long, and naps in which nobody asks anything. It shows what only time shows: drift that adds up, TTLs
  * and sessions that end after long idleness, logs that are trimmed, epochs that turn over, servers away
  * for longer than the history. Most are slower in all: the times of the protocol, of the ticks and of whoever waits
@@ -17,13 +17,12 @@ export interface Pace {
 
 export type PaceName = "drawn" | "usual" | "long";
 
-const share = 0.04;
+const longEvery = 20;
 
 /** Undefined: the usual pace. It has a stream of its own, so that no other draw depends on it. */
 export function drawPace(seed: number, name: PaceName): Pace | undefined {
+  if (name === "usual" || (name === "drawn" && seed % longEvery !== 1)) return undefined;
   const random = new Random(seed).fork("pace");
-  const long = random.chance(share) || name === "long";
-  if (name === "usual" || !long) return undefined;
   const slow = random.pick([1, 5, 5, 10, 10, 10, 10, 20, 20, 20]);
   return {
     slow,

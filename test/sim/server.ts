@@ -63,6 +63,8 @@ export interface ServerParts {
   readonly slow?: number;
   /** Whether checks look at `platter`. Each sync copies a file there. */
   readonly keepsPlatter: boolean;
+  /** Each tick gives a turn, as in production. Otherwise only to a server that had none since: that is as good, and cheaper. */
+  readonly everyTick: boolean;
 }
 
 export class SimServer implements PeerHost {
@@ -100,6 +102,8 @@ export class SimServer implements PeerHost {
   slowDiskMs = 0;
   /** It stopped by itself and has not been started since. */
   halted = false;
+  /** Its data was wiped or damaged, and not all have served since: whoever starts it does so with `--rejoin`. */
+  lostData = false;
   /** A fault has made it right to stop for such a reason, once. */
   expectHalt: RegExp | undefined;
   readonly #failing = new Map<"disk" | "store", string>();
@@ -397,15 +401,15 @@ export class SimServer implements PeerHost {
     });
   }
 
-  /** A turn at least every tick: what had one since needs none. */
   #tick(incarnation: number): void {
     if (this.#incarnation !== incarnation) return;
-    const { scheduler } = this.#parts;
+    const { scheduler, everyTick } = this.#parts;
     const everyMs = this.#tickMs / this.clock.rate;
-    const leftMs = this.#turnedAt + everyMs - scheduler.now;
+    const leftMs = everyTick ? 0 : this.#turnedAt + everyMs - scheduler.now;
     // Less than this is nothing but rounding.
     const due = leftMs < 0.01;
-    if (due && !this.#paused && !this.#turnPlanned) this.#turn();
+    if (everyTick) this.#planTurn(0);
+    else if (due && !this.#paused && !this.#turnPlanned) this.#turn();
     if (this.#incarnation === incarnation) scheduler.after(due ? everyMs : leftMs, () => this.#tick(incarnation));
   }
 

@@ -11,7 +11,7 @@ function seeds(
   count: number,
 ): { failed: string[]; seen: ReadonlyMap<string, number>; evaluations: ReadonlyMap<string, number> } {
   const summary = newSummary();
-  for (let seed = first; seed < first + count; seed += 1) addReport(summary, run({ seed, mode, quick: true }));
+  for (let seed = first; seed < first + count; seed += 1) addReport(summary, run({ seed, mode, quick: true, pace: "usual" }));
   const failed = summary.failed.map(
     (report) => `npm run sim -- --mode ${mode} --seed ${report.seed} --quick --trace: ${report.violation?.message ?? ""}`,
   );

@@ -78,6 +78,16 @@ const create = (path: string, owner: SessionId | 0 = 0, ttlMs = 0): TxnBody => (
   ttlMs,
 });
 
+const creates = (path: string, sequential = false): Request => ({
+  type: "create",
+  path,
+  data: undefined,
+  kind: "persistent",
+  sequential,
+  ttlMs: 0,
+  acl: openAcl,
+});
+
 /** Platters that say what they are told to. */
 class ToldPlatters extends Platters {
   readonly found = new Map<number, OnPlatter>();
@@ -183,6 +193,7 @@ t.test("I-6, I-7, I-8: leaders, epochs, NEWLEADER", (t) => {
   const found = platters();
   found.tell(1, 1, z(1, 5));
   found.tell(2, 0, z(1, 5), 1);
+  found.tell(3, 0, z(1, 5));
   new invariants.PrimaryIntegrity(found).onLeads(1, makeEpoch(1), undefined);
   fails(t, "a leader serves when a quorum holds its history", () =>
     new invariants.PrimaryIntegrity(found).onLeads(1, makeEpoch(1), z(1, 5)),
@@ -284,8 +295,9 @@ t.test("I-19: TTLs", (t) => {
   const ghost = new GhostLog();
   const model = new Model();
   const txns = new Map<Zxid, Txn>();
-  const ttl = new invariants.TtlNodes(ghost, model, txns, 0.01, true);
-  const made = txn(z(1, 1), create("/t", 0, 1_000), 0, 5);
+  const history = new History();
+  const ttl = new invariants.TtlNodes(ghost, model, txns, history, 0.01, true);
+  const made = txn(z(1, 1), create("/t", 0, 1_000), 1, 5);
   txns.set(made.zxid, made);
   ghost.onProposal(proposal(z(0, 0), made.zxid), 1, 100);
   model.apply(made);
@@ -293,6 +305,9 @@ t.test("I-19: TTLs", (t) => {
   fails(t, "a TTL node outlives its TTL", () => ttl.onCommitted(reap(1_004), 5_000), /cluster time/);
   fails(t, "a TTL node outlives its TTL", () => ttl.onCommitted(reap(1_005), 1_050), /after it was written/);
   ttl.onCommitted(reap(1_005), 1_100);
+  const asked = { client: 1, session, request: creates("/t"), isWrite: true, seq: 1, guards: [], sessionFloor: z(0, 0) } as const;
+  history.begin({ ...asked, level: { type: "linearizable" }, invokedAt: 50 });
+  ttl.onCommitted(reap(1_005), 1_050);
   t.same(ttl.overdue(900), []);
   t.same(ttl.overdue(1_100), ["/t"]);
   t.end();
@@ -378,18 +393,12 @@ t.test("I-11, I-15, I-23: what reads show", (t) => {
   const durable = new invariants.DurableQuorum(judged().ghost, found);
   durable.every = 1;
   found.tell(1, 1, z(1, 3));
+  found.tell(2, 1, z(1, 2));
+  // The third was wiped: nobody is elected without the first.
+  durable.onShown(z(1, 1));
+  found.tell(3, 1, z(1, 1));
   fails(t, "no reply before a durable quorum", () => durable.onShown(z(1, 3)), /1 of 3/);
   t.end();
-});
-
-const creates = (path: string, sequential = false): Request => ({
-  type: "create",
-  path,
-  data: undefined,
-  kind: "persistent",
-  sequential,
-  ttlMs: 0,
-  acl: openAcl,
 });
 
 t.test("I-16, I-17, I-23, I-27: what writes were answered", (t) => {

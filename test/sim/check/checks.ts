@@ -103,7 +103,8 @@ export class Checks implements ServerWatcher, ClientWatcher {
     this.promises = new OneLeaseHolder(parts.limits, parts.voters, this.membership);
     this.latestLease = new LeaseHolderIsLatest(this.promises);
     this.replies = new Replies(this.durability, this.model, this.txns);
-    this.ttl = new TtlNodes(this.ghost, this.model, this.txns, parts.limits.clock_drift_max, parts.voters > 1);
+    const { limits, history } = parts;
+    this.ttl = new TtlNodes(this.ghost, this.model, this.txns, history, limits.clock_drift_max, parts.voters > 1);
     this.bounds = new Bounds(parts.limits);
     this.#feed(parts);
   }

@@ -1,7 +1,8 @@
 /**
  * I-11, no reply before a durable quorum: when a client learns of zxid z, z is committed, and the *platters* of a quorum (what
- * a power cut would leave, read with the real recovery code) hold the log up to z. Wiped servers do not count until they
- * have been synchronised again. Scanning is dear, so one in `every` is taken of the replies that show more than was judged before.
+ * a power cut would leave, read with the real recovery code) hold the log up to z. A wiped server has no vote until it has been
+ * synchronised, so the others need no second copy of what it had (seed 700667). Scanning is dear, so one in `every` is taken of the
+ * replies that show more than was judged before.
  */
 import { type Epoch, epochOf, formatZxid, type Zxid, zeroZxid } from "../../../src/model/zxid.ts";
 import type { Operation } from "../history.ts";

@@ -10,7 +10,7 @@ export class OneLeaderServes extends Invariant {
     // A process that stands still has a status all the same.
     within(this.leader, cluster, ms, () => {
       // What a failed disk stopped late, its supervisor starts again.
-      for (const server of cluster.servers) if (server.halted) server.start();
+      for (const server of cluster.servers) if (server.halted) server.start(server.lostData);
       return cluster.servers.every((server) => !server.paused) && allServe(cluster);
     });
   }

@@ -68,21 +68,22 @@ export class Platters {
     return record;
   }
 
-  /** Whether the platters of most voters are so. */
+  /**
+   * Nobody can be elected without a voter whose platter is so: most voters' are, or those that may vote and are not are no
+   * majority. Who was wiped, or finds its log damaged, has no vote.
+   */
   quorum(holds: (found: OnPlatter) => boolean): boolean {
-    return this.#holders(holds, this.voters / 2) > this.voters / 2;
+    const majority = Math.floor(this.voters / 2) + 1;
+    return (
+      this.count(holds, majority) === majority || this.count((found) => found.member && found.sound && !holds(found)) < majority
+    );
   }
 
-  /** How many voters' platters are so. */
-  count(holds: (found: OnPlatter) => boolean): number {
-    return this.#holders(holds, Number.POSITIVE_INFINITY);
-  }
-
-  /** Counts until there are more than `enough`. */
-  #holders(holds: (found: OnPlatter) => boolean, enough: number): number {
+  /** How many voters' platters are so, up to `most`. */
+  count(holds: (found: OnPlatter) => boolean, most = Number.POSITIVE_INFINITY): number {
     let holders = 0;
     for (const server of this.servers) {
-      const found = server.voter && holders <= enough ? this.read(server.id) : undefined;
+      const found = server.voter && holders < most ? this.read(server.id) : undefined;
       if (found !== undefined && holds(found)) holders += 1;
     }
     return holders;

@@ -4,6 +4,7 @@
  */
 import { formatZxid, type Zxid } from "../../../src/model/zxid.ts";
 import type { Txn } from "../../../src/tree/txn.ts";
+import type { History } from "../history.ts";
 import type { GhostLog } from "./ghost-log.ts";
 import type { Model, ModelNode } from "./model.ts";
 import { Check, Invariant } from "./violation.ts";
@@ -13,12 +14,14 @@ export class TtlNodes extends Invariant {
   readonly #ghost: GhostLog;
   readonly #model: Model;
   readonly #txns: ReadonlyMap<Zxid, Txn>;
+  readonly #history: History;
   readonly #drift: number;
   /** An ensemble of one broadcasts nothing: when it proposed what is known only roughly. */
   readonly #timed: boolean;
 
-  constructor(ghost: GhostLog, model: Model, txns: ReadonlyMap<Zxid, Txn>, drift: number, timed: boolean) {
+  constructor(ghost: GhostLog, model: Model, txns: ReadonlyMap<Zxid, Txn>, history: History, drift: number, timed: boolean) {
     super();
+    this.#history = history;
     this.#timed = timed;
     this.#ghost = ghost;
     this.#model = model;
@@ -37,10 +40,11 @@ export class TtlNodes extends Invariant {
 
   #notEarly(txn: Txn, path: string, node: ModelNode, at: number): void {
     const written = this.#txns.get(node.mzxid);
-    const writtenAt = this.#ghost.entries.get(node.mzxid)?.at;
-    if (written === undefined || writtenAt === undefined) return;
+    const broadcastAt = this.#ghost.entries.get(node.mzxid)?.at;
+    if (written === undefined || broadcastAt === undefined) return;
     const stamped = txn.stampMs - written.stampMs;
-    const lived = at - writtenAt;
+    // A leader that nobody follows just then proposes long before it broadcasts: what is certain is when it was asked.
+    const lived = at - Math.min(broadcastAt, this.#history.invokedAt(written.source) ?? broadcastAt);
     this.early.hold(
       stamped >= node.ttlMs,
       () => `${formatZxid(txn.zxid)} reaps ${path} after ${stamped} ms of cluster time, its TTL is ${node.ttlMs} ms`,

@@ -57,4 +57,16 @@ export const regressions: readonly Regression[] = [
   },
   { seed: 166, what: "a check took an idle marker for an entry", scenario: undefined },
   { seed: 375, what: "a check took NO_QUORUM for an answer of the register", scenario: undefined },
+  {
+    seed: 2_135,
+    what: "a check took a server that had saved its membership, and not acked it yet, for no member",
+    scenario: undefined,
+  },
+  {
+    seed: 700_102,
+    what: "a healed world started a server without --rejoin whose flipped bit was found late",
+    scenario: undefined,
+  },
+  { seed: 700_455, what: "a check counted a TTL from its broadcast, which came long after its proposal", scenario: undefined },
+  { seed: 700_667, what: "a check asked for a second copy of what only a wiped server had had", scenario: undefined },
 ];

@@ -138,6 +138,7 @@ export class VirtualEnsemble {
           trace: this.#trace,
           watcher,
           keepsPlatter: false,
+          everyTick: true,
         }),
       );
   }
