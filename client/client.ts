@@ -83,6 +83,7 @@ const callTimeoutMsDefault = 30_000;
 const timeoutMsMax = 2 ** 31;
 const outstandingLimit = 900;
 const pageSizeDefault = 1_000;
+const ensureAttemptsMax = 16;
 
 interface Settings {
   readonly callTimeoutMs: number;
@@ -269,18 +270,13 @@ export class Client {
    */
   async ensurePath(path: string, options: CallOptions & { readonly kind?: "persistent" | "container" } = {}): Promise<void> {
     if (path === "/") return;
-    if (
-      (await unless(
-        "NO_NODE",
-        unless(
-          "NODE_EXISTS",
-          this.create(path, undefined, options).then(() => true),
-        ).then(() => true),
-      )) === true
-    )
-      return;
-    await this.ensurePath(path.slice(0, path.lastIndexOf("/")) || "/", options);
-    await unless("NODE_EXISTS", this.create(path, undefined, options));
+    for (let attempt = 0; attempt < ensureAttemptsMax; attempt += 1) {
+      const isThere = unless("NODE_EXISTS", this.create(path, undefined, options)).then(() => true);
+      if ((await unless("NO_NODE", isThere)) === true) return;
+      // A container above may be reaped before we are in it.
+      await this.ensurePath(path.slice(0, path.lastIndexOf("/")) || "/", options);
+    }
+    throw new ZabraError("NO_NODE", { path, detail: "what is above it is not there, or deleted again and again" });
   }
 
   /**

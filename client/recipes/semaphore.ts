@@ -113,9 +113,9 @@ export class Semaphore {
     get: (signal: AbortSignal) => Promise<HeldNode | undefined>,
   ): Promise<SharedGrant | undefined> {
     return withLimit(this.#client, this.path, options, async (signal) => {
-      await this.#agree(signal);
       for (;;) {
         try {
+          await this.#agree(signal);
           const node = await get(signal);
           if (node === undefined) return undefined;
           if (node.holds) return new SharedGrant(this.#client, node);

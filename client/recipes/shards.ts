@@ -24,7 +24,7 @@ import { Grant } from "./grant.ts";
 import { HeldNode } from "./held-node.ts";
 import { PersistentEphemeral } from "./persistent-ephemeral.ts";
 import { planFor, type ShardView } from "./shard-plan.ts";
-import { goesOn, until, type WaitOptions, withLimit } from "./wait.ts";
+import { goesOn, isSessionLoss, until, type WaitOptions, withLimit } from "./wait.ts";
 import { untilSessionEnds } from "./when-gone.ts";
 
 export interface OwnShardsOptions extends WaitOptions {
@@ -53,7 +53,7 @@ export async function ownShards(client: Client, path: string, options: OwnShards
   const name = options.name ?? `m-${client.session?.id ?? 0}`;
   requireName("name", name);
   return withLimit(client, path, options, async (signal) => {
-    await agree(client, path, options.shards, signal);
+    while (!(await agree(client, path, options.shards, signal))) signal.throwIfAborted();
     const member = new PersistentEphemeral(client, joinPath(joinPath(path, "members"), name));
     try {
       await member.ready({ signal });
@@ -65,8 +65,19 @@ export async function ownShards(client: Client, path: string, options: OwnShards
   });
 }
 
+/** Resolves to false when the session was lost on the way: to be asked again in the next. */
+async function agree(client: Client, path: string, shards: readonly string[], signal: AbortSignal): Promise<boolean> {
+  try {
+    await writeShards(client, path, shards, signal);
+    return true;
+  } catch (error) {
+    if (signal.aborted || !isSessionLoss(client, error)) throw error;
+    return false;
+  }
+}
+
 /** The first member writes down which shards there are; later ones must mean the same. */
-async function agree(client: Client, path: string, shards: readonly string[], signal: AbortSignal): Promise<void> {
+async function writeShards(client: Client, path: string, shards: readonly string[], signal: AbortSignal): Promise<void> {
   const call = { ...untilSessionEnds, signal };
   const ours = JSON.stringify(shards.toSorted());
   await client.ensurePath(parentOf(path) ?? "/", call);

@@ -3,6 +3,7 @@ import t from "tap";
 import { ZabraError } from "../../../client/error.ts";
 import type { Client } from "../../../client/index.ts";
 import { HeldNode } from "../../../client/recipes/held-node.ts";
+import { virtualEnsemble } from "../../sim/testing.ts";
 
 interface Stub {
   session: { id: number } | undefined;
@@ -41,4 +42,21 @@ t.test("but not longer than the session lives, which takes the node along", asyn
   const stub: Stub = { session: { id: 1 }, refusals: Number.POSITIVE_INFINITY, deletes: 0, sleeps: 0 };
   await held(stub).leave();
   t.equal(stub.deletes, 6);
+});
+
+t.test("what is missing above a node is made, also where it is reaped while that goes on", (t) => {
+  const ensemble = virtualEnsemble({ seed: 2 });
+  return ensemble.run(async () => {
+    const [client, other] = [await ensemble.client(), await ensemble.client()];
+    const create = client.create.bind(client);
+    let reaped = 0;
+    client.create = async (...parameters) => {
+      const created = await create(...parameters);
+      if (created.path === "/above" && (reaped += 1) <= 2) await other.delete("/above");
+      return created;
+    };
+    await client.ensurePath("/above/of/it", { kind: "container" });
+    t.ok(await other.exists("/above/of/it"));
+    t.equal(reaped, 3);
+  });
 });
