@@ -12,7 +12,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import t from "tap";
 import { connect, toText } from "../../client/index.ts";
 import { encodeEpochRecord, epochRecordFiles } from "../../src/log/epoch-record.ts";
-import { crc32c } from "../../src/model/crc32c.ts";
+import { frameFile } from "../../src/log/framed-file.ts";
 import { makeEpoch, zeroZxid } from "../../src/model/zxid.ts";
 import { command, freePorts, ProcessEnsemble } from "./process-ensemble.ts";
 
@@ -193,18 +193,16 @@ t.test("a data directory of a newer format", async (t) => {
   const path = await founded("newer");
   for (const file of epochRecordFiles) {
     const bytes = readFileSync(join(path, file));
-    const version = bytes.readUInt32LE(4) + 1;
-    bytes.writeUInt32LE(version, 4);
-    bytes.writeUInt32LE(crc32c(bytes.subarray(16), version), 12);
-    writeFileSync(join(path, file), bytes);
+    const newer = { magic: bytes.readUInt32LE(0), version: bytes.readUInt32LE(4) + 1, summedWholeSince: 0 };
+    writeFileSync(join(path, file), frameFile(newer, bytes.subarray(16)));
   }
   const before = contents(path);
   await refused(
     t,
     ["--data-dir", path, ...anyPorts],
-    /^zabra: the epoch record has format version 3, and this program knows versions up to 2$/m,
+    /^zabra: the epoch record has format version 4, and this program knows versions up to 3$/m,
   );
-  await refused(t, ["--data-dir", path, ...anyPorts, "--rejoin"], /format version 3/);
+  await refused(t, ["--data-dir", path, ...anyPorts, "--rejoin"], /format version 4/);
   t.same(contents(path), before);
 });
 
