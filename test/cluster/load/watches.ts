@@ -94,5 +94,7 @@ class Watches implements Load {
 export const watches: BeginLoad = async (world) => {
   const clients = await LoadClients.connect("watches", world, watchers + 1);
   await clients.get(0).ensurePath(`${world.directory}/watched`);
+  // Half of the watchers read what their server has: it must have the node.
+  await Promise.all(clients.all.map((client) => client.sync()));
   return new Watches(world, clients);
 };
