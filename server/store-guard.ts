@@ -15,8 +15,9 @@ export type Verdict =
   | { readonly type: "unknown"; readonly reason: string }
   | { readonly type: "damaged"; readonly reason: string };
 
+/** So many deaths in a row, without a check that came to its end, and the next start checks first. */
 export const deathsMax = 3;
-/** A server that has just come back has more urgent things to do; one that dies before that `deathsMax` times checks first. */
+/** A server that has just come back has more urgent things to do; see `deathsMax` for one that dies before it. */
 export const firstCheckMs = 3_000;
 export const scrubIntervalMs = 24 * 60 * 60_000;
 

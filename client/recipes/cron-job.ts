@@ -17,6 +17,7 @@ import { mutant } from "../../src/model/mutant.ts";
 import { joinPath, nameOf } from "../../src/model/path.ts";
 import type { Guard } from "../../src/model/request.ts";
 import type { Zxid } from "../../src/model/zxid.ts";
+import { onceAborted } from "../abort.ts";
 import type { Client } from "../client.ts";
 import { formatTime, parseTime, wallClockMs } from "../clock.ts";
 import { type DataInput, toText } from "../data.ts";
@@ -24,7 +25,7 @@ import { unless, ZabraError } from "../error.ts";
 import type { CallOptions } from "../operations.ts";
 import { requireInteger, requireOpen } from "./check.ts";
 import { Election, type Term } from "./leader.ts";
-import { goesOn } from "./wait.ts";
+import { goesOn, untilAborted } from "./wait.ts";
 import { untilSessionEnds } from "./when-gone.ts";
 
 /** What becomes of ticks that were due while nobody led: `all` run, one after another; only the `latest`; or none (`skip`), the next is one to come. */
@@ -161,13 +162,13 @@ export class CronJob {
   async #leadUntilLost(term: Term, asked: AbortSignal | undefined): Promise<void> {
     const stop = new AbortController();
     const end = (): void => stop.abort();
-    for (const one of [term.signal, asked]) one?.addEventListener("abort", end, { once: true });
+    const listening = [term.signal, asked].map((one) => onceAborted(one, end));
     if (isAborted(asked) || term.signal.aborted) end();
     this.#options.onEvent?.({ type: "leads", token: term.token });
     try {
       await this.#lead({ term, asked, stop: stop.signal });
     } finally {
-      asked?.removeEventListener("abort", end);
+      for (const stopListening of listening) stopListening();
       if (!term.released) await term.resign();
     }
   }
@@ -303,13 +304,6 @@ export class CronJob {
 
 function isAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true;
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
 
 function toShortText(result: DataInput): string {

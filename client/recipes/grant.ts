@@ -9,10 +9,11 @@
  */
 import { mutant } from "../../src/model/mutant.ts";
 import type { Guard } from "../../src/model/request.ts";
-import { counterOf, makeZxid, type Zxid, zeroEpoch } from "../../src/model/zxid.ts";
+import type { Zxid } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
 import { ZabraError } from "../error.ts";
 import type { HeldNode } from "./held-node.ts";
+import { tokenOf } from "./token.ts";
 
 /**
  * A grant that others may have at the same time: a reader's, a semaphore's. It has no token: tokens of those who hold
@@ -115,7 +116,7 @@ export class Grant extends SharedGrant {
 
   constructor(client: Client, node: HeldNode, leave?: () => Promise<void>) {
     super(client, node, leave);
-    this.token = mutant("a token forgets the epoch") ? makeZxid(zeroEpoch, counterOf(node.czxid)) : node.czxid;
+    this.token = tokenOf(node.czxid);
   }
 }
 

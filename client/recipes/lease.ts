@@ -13,12 +13,13 @@ import { productionLimits, sessionValidForMs } from "../../src/model/limits.ts";
 import { mutant } from "../../src/model/mutant.ts";
 import { parentOf, rootPath } from "../../src/model/path.ts";
 import type { Guard } from "../../src/model/request.ts";
-import { counterOf, makeZxid, type Zxid, zeroEpoch } from "../../src/model/zxid.ts";
+import type { Zxid } from "../../src/model/zxid.ts";
 import type { Client } from "../client.ts";
 import { type DataInput, type NodeValue, toBytes } from "../data.ts";
 import { unless, ZabraError } from "../error.ts";
 import type { CallOptions } from "../operations.ts";
 import { requireInteger, requireOpen } from "./check.ts";
+import { tokenOf } from "./token.ts";
 import { isSessionLoss, orAborted, type WaitOptions, withLimit } from "./wait.ts";
 import { untilSessionEnds } from "./when-gone.ts";
 
@@ -159,8 +160,7 @@ export class LeaseTerm {
 
   /** The fencing token: greater than that of every leader before. */
   get token(): Zxid {
-    const { czxid } = this.guard;
-    return mutant("a token forgets the epoch") ? makeZxid(zeroEpoch, counterOf(czxid)) : czxid;
+    return tokenOf(this.guard.czxid);
   }
 
   /** Fires when the term has ended: TIMEOUT at its deadline, FENCED when its node is gone, ABORTED after `resign`. */

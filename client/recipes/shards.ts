@@ -24,7 +24,7 @@ import { Grant } from "./grant.ts";
 import { HeldNode } from "./held-node.ts";
 import { PersistentEphemeral } from "./persistent-ephemeral.ts";
 import { planFor, type ShardView } from "./shard-plan.ts";
-import { goesOn, isSessionLoss, until, type WaitOptions, withLimit } from "./wait.ts";
+import { goesOn, isSessionLoss, until, untilAborted, type WaitOptions, withLimit } from "./wait.ts";
 import { untilSessionEnds } from "./when-gone.ts";
 
 export interface OwnShardsOptions extends WaitOptions {
@@ -247,7 +247,7 @@ export class ShardOwner {
     } catch (error) {
       this.#options.onError?.(error, shard);
     }
-    await aborted(stop.signal);
+    await untilAborted(stop.signal);
     await grant[Symbol.asyncDispose]();
     this.#owned.delete(shard);
     this.#listeners.tell();
@@ -257,11 +257,4 @@ export class ShardOwner {
   #stopAll(): void {
     for (const { stop } of this.#owned.values()) stop.abort();
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -70,6 +70,14 @@ export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<
   });
 }
 
+/** Resolves when the signal fires, or at once when it has. */
+export function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else onceAborted(signal, resolve);
+  });
+}
+
 /** Runs `wait` under the caller's limit; what ends it by that is told as TIMEOUT or ABORTED of `path`. */
 export async function withLimit<T>(
   client: Client,

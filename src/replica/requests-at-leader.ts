@@ -129,7 +129,7 @@ export class RequestsAtLeader {
   #onWrite(from: ServerId, forwarded: ForwardedWrite): void {
     if (!this.#parts.leader.proposing || this.#queue.length > 0) {
       if (this.#queue.length >= this.#parts.limits.outstanding_txns_max)
-        return this.#refuse(from, forwarded, "OVERLOADED", this.#overloadHint(outstandingFull));
+        return this.#refuse(from, forwarded, "OVERLOADED", outstandingFull);
       this.#queue.push({ from, forwarded });
       return;
     }
@@ -156,12 +156,12 @@ export class RequestsAtLeader {
     if (this.#moved(from, forwarded)) return;
     // Before any refusal: "overloaded" says that the write was not applied.
     if (this.#parts.machine.isRepeated(write.source)) return this.#parts.mark("dedupe hit");
-    if (this.#full()) return this.#refuse(from, forwarded, "OVERLOADED", this.#overloadHint(outstandingFull));
+    if (this.#full()) return this.#refuse(from, forwarded, "OVERLOADED", outstandingFull);
     if (this.#parts.freeBytes() < this.#parts.limits.free_space_reserve_bytes)
       return this.#refuse(from, forwarded, "READ_ONLY", "free_space_reserve_bytes");
     const prepared = this.#parts.machine.prepare(write, this.#context());
     if (prepared.type === "txn") this.#propose(prepared.txn);
-    else if (prepared.type === "refuse") this.#refuseUnprepared(from, forwarded, prepared.code, prepared.detail);
+    else if (prepared.type === "refuse") this.#refuse(from, forwarded, prepared.code, prepared.detail);
     else this.#parts.mark("dedupe hit");
   }
 
@@ -179,10 +179,6 @@ export class RequestsAtLeader {
     const oldest = this.#proposed[this.#proposedHead];
     const ageMs = oldest === undefined ? 0 : this.#stampMs() - oldest.stampMs;
     return `${Math.min(Math.max(ageMs, hintMsMin), hintMsMax)} ms until it is worth trying again: ${why}`;
-  }
-
-  #refuseUnprepared(from: ServerId, forwarded: ForwardedWrite, code: ErrorCode, detail: string): void {
-    this.#refuse(from, forwarded, code, code === "OVERLOADED" ? this.#overloadHint(detail) : detail);
   }
 
   #context(): { zxid: Zxid; wallMs: number; stampMs: number } {
@@ -222,7 +218,7 @@ export class RequestsAtLeader {
       connection: forwarded.connection,
       number: numberOf(forwarded.write.source),
       code,
-      detail,
+      detail: code === "OVERLOADED" ? this.#overloadHint(detail) : detail,
     });
   }
 

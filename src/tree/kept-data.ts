@@ -16,6 +16,7 @@ export function keptData(data: Uint8Array | undefined): Uint8Array | undefined {
   return copiedData(data);
 }
 
+/** For data in a buffer that its owner writes to again. */
 export function copiedData(data: Uint8Array): Uint8Array {
   if (data.length > smallMax) return data.slice();
   if (used + data.length > slabBytes) {

@@ -31,8 +31,7 @@ export class Founding {
   readonly #hellos = new Map<ServerId, HelloMessage>();
   readonly #acked = new Set<ServerId>();
   #attempt: string | undefined;
-  #announced = "";
-  #announcedOf: EpochRecord | undefined;
+  #announced: EpochRecord | undefined;
   /** What was found at opening has been saved again. */
   #reread = false;
   /** What to record as soon as the log's files are durable. */
@@ -224,12 +223,9 @@ export class Founding {
   #announce(): void {
     if (!this.#mayTell()) return;
     const durable = this.#context.epochs.durable;
-    // Asked every turn: most find the record of the turn before.
-    if (durable === this.#announcedOf) return;
-    this.#announcedOf = durable;
-    const state = `${durable.foundation} ${durable.clusterId}`;
-    if (state === this.#announced) return;
-    this.#announced = state;
+    const before = this.#announced;
+    if (durable.foundation === before?.foundation && durable.clusterId === before.clusterId) return;
+    this.#announced = durable;
     this.#context.broadcast(this.#hello());
     const founder = this.#voters()[0];
     if (durable.foundation === "founding" && founder !== undefined && founder !== this.#context.id) {
