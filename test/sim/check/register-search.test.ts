@@ -5,7 +5,7 @@ import { failure, type Outcome, okOutcome, type Request, success } from "../../.
 import type { Zxid } from "../../../src/model/zxid.ts";
 import { History, type Operation } from "../history.ts";
 import { Random } from "../random.ts";
-import { linearizable, registerPath } from "./register-search.ts";
+import { beginningOf, linearizable, registerPath } from "./register-search.ts";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const set = (text: string): Request => ({ type: "setData", path: registerPath, data: bytes(text), version: -1 });
@@ -81,6 +81,17 @@ t.test("bad histories", (t) => {
     ],
   };
   for (const [name, operations] of Object.entries(bad)) t.equal(linearizable(operations), false, name);
+  t.end();
+});
+
+t.test("of a history that is cut short, what was open at the cut says nothing", (t) => {
+  const slowRead = [made, call(get, 2, 9, read("b")), call(set("b"), 4, 5, okOutcome)];
+  t.equal(linearizable(beginningOf(slowRead, 2)), true, "a read that shows what was written after the cut (seed 100344)");
+  const slowWrite = [made, call(set("b"), 2, 9, okOutcome), call(set("c"), 4, 5, okOutcome), call(get, 6, 7, read("c"))];
+  t.equal(linearizable(beginningOf(slowWrite, 2)), true, "a write that was open");
+  const ended = [made, call(get, 2, 3, read("z")), call(set("b"), 4, 5, okOutcome)];
+  t.equal(linearizable(beginningOf(ended, 2)), false, "what had returned is judged");
+  t.equal(beginningOf(ended, 3), ended, "nothing is cut");
   t.end();
 });
 
