@@ -84,7 +84,8 @@ export class SimServer implements PeerHost {
   /** The last turn had more to do than it could. */
   #goingOn = false;
   #busyUntil = 0;
-  #turnedAt = 0;
+  /** When its last turn was, in true time. */
+  turnedAt = 0;
   #paused = false;
   /** Ends the pause that it is in. */
   #resume: (() => void) | undefined;
@@ -405,7 +406,7 @@ export class SimServer implements PeerHost {
     if (this.#incarnation !== incarnation) return;
     const { scheduler, everyTick } = this.#parts;
     const everyMs = this.#tickMs / this.clock.rate;
-    const leftMs = everyTick ? 0 : this.#turnedAt + everyMs - scheduler.now;
+    const leftMs = everyTick ? 0 : this.turnedAt + everyMs - scheduler.now;
     // Less than this is nothing but rounding.
     const due = leftMs < 0.01;
     if (everyTick) this.#planTurn(0);
@@ -475,7 +476,7 @@ export class SimServer implements PeerHost {
     const replica = this.#replica;
     if (replica === undefined) return;
     this.turns += 1;
-    this.#turnedAt = this.#parts.scheduler.now;
+    this.turnedAt = this.#parts.scheduler.now;
     this.submittedBefore = this.disk.submitted;
     this.#status = undefined;
     let effects: Effects;

@@ -20,7 +20,7 @@ import { Damage } from "./damage-is-not-absence.ts";
 import { DurableQuorum } from "./durable-quorum.ts";
 import { Epochs } from "./epochs.ts";
 import { ExactWatches } from "./exact-watches.ts";
-import { GhostLog } from "./ghost-log.ts";
+import { type GhostEntry, GhostLog } from "./ghost-log.ts";
 import { GlobalPrimaryOrder } from "./global-primary-order.ts";
 import { LeaseHolderIsLatest } from "./lease-holder-is-latest.ts";
 import { Liveness } from "./liveness.ts";
@@ -115,7 +115,7 @@ export class Checks implements ServerWatcher, ClientWatcher {
       const txn = decodeTxn(entry.payload);
       this.txns.set(entry.zxid, txn);
       if (parts.leaseReads && parts.voters > 1)
-        this.expiry.onProposed(txn, entry.at, this.promises.leaseUntil(epochOf(entry.zxid), entry.by));
+        this.expiry.onProposed(txn, this.#decidedAt(entry), this.promises.leaseUntil(epochOf(entry.zxid), entry.by));
     });
     this.ghost.listeners.push((entry) => {
       this.ghost.integrity.onCommitted(entry, (epoch) => this.epochs.leaderOf(epoch));
@@ -129,6 +129,11 @@ export class Checks implements ServerWatcher, ClientWatcher {
       this.expiry.onCommitted(txn, entry.at);
       this.marks.onCommitted(txn, this.#epoch);
     });
+  }
+
+  /** A server that stands still between its turn and what that sends has decided before. */
+  #decidedAt(entry: GhostEntry): number {
+    return Math.min(entry.at, this.#p.servers[entry.by - 1]?.turnedAt ?? entry.at);
   }
 
   /** All that are fields here, or fields of a field. */

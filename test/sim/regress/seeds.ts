@@ -69,4 +69,14 @@ export const regressions: readonly Regression[] = [
   },
   { seed: 700_455, what: "a check counted a TTL from its broadcast, which came long after its proposal", scenario: undefined },
   { seed: 700_667, what: "a check asked for a second copy of what only a wiped server had had", scenario: undefined },
+  {
+    seed: 100_344,
+    what: "a check cut a register's history and took what was open at the cut for answered",
+    scenario: undefined,
+  },
+  {
+    seed: 300_720,
+    what: "a check judged an expiry by when its proposal left, though the machine slept between the turn and its effects",
+    scenario: undefined,
+  },
 ];
