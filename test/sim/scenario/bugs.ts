@@ -592,7 +592,7 @@ function ackOfPastEpoch(seed: number, trace: Trace): string[] {
   return acked.happened && (cluster.checks.marks.get("handover") ?? 0) > 0 ? ["B in the next epoch, C not yet"] : [];
 }
 
-/** M17: B was wiped; what it had acked over its old link arrives again, while it is being synchronised over the new one. */
+/** M17: B was wiped; what it had acked over its old link arrives again, after NEWLEADER over the new one has made it a member again. */
 function oldLinkSpeaks(seed: number, trace: Trace): string[] {
   const { stage, leader, b, c } = cast(seed, trace);
   const { cluster, random } = stage;
@@ -603,21 +603,24 @@ function oldLinkSpeaks(seed: number, trace: Trace): string[] {
   cluster.server(b).wipe();
   cluster.checks.wiped(cluster.server(b));
   cluster.run(20);
-  const told = stage.when(leader, b, is("newLeader"), () => {
+  const say = (zxid: number, newLeader: boolean): void => {
+    const message = { type: "ack", epoch: 1, zxid, newLeader } as PeerMessage;
+    cluster.server(leader).deliver({ type: "peerMessage", peer: b, link: 0, message });
+  };
+  const speak = (): void => {
     cluster.network.block(leader, b);
     cluster.network.block(leader, c);
-    cluster.network.block(b, leader);
-    const late = { type: "ack", epoch: 1, zxid: tip, newLeader: true } as PeerMessage;
-    cluster.server(leader).deliver({ type: "peerMessage", peer: b, link: 0, message: late });
+    say(tip, true);
     stage.create(0, "/after");
-    cluster.scheduler.after(random.between(5, 10), () => {
-      const more = { type: "ack", epoch: 1, zxid: tip + 1, newLeader: false } as PeerMessage;
-      cluster.server(leader).deliver({ type: "peerMessage", peer: b, link: 0, message: more });
-    });
+    cluster.scheduler.after(random.between(5, 10), () => say(tip + 1, false));
+  };
+  const told = stage.when(leader, b, is("newLeader"), () => {
+    cluster.network.block(b, leader);
+    cluster.scheduler.after(random.between(20, 40), speak);
   });
   cluster.server(b).start(true);
   cluster.until("NEWLEADER is sent", () => told.happened, 6_000);
-  cluster.run(60);
+  cluster.run(100);
   stage.finish();
   return ["spoke"];
 }
