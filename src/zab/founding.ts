@@ -110,7 +110,9 @@ export class Founding {
     if (this.#recorded()) return;
     this.#maybeRecordFounded();
     if (this.#founded !== undefined || this.#recorded()) return;
-    if (this.#context.id === this.#voters()[0]) this.#leadFounding();
+    // Others take no FOUND from a server whose hello they do not have.
+    if (this.#context.id === this.#voters()[0] && (this.#mayTell() || mutant("FOUND leaves before the hello")))
+      this.#leadFounding();
   }
 
   #recordedAttempt(): boolean {

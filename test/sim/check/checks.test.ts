@@ -483,6 +483,12 @@ t.test("I-24: members", (t) => {
   membership.onSend(2, 1, ackNewLeader);
   t.ok(membership.isMember(2));
   membership.onSend(2, 1, ackEpoch);
+  membership.onSend(2, 1, { ...followerInfo(0), rejoining: true } as PeerMessage);
+  membership.onSend(2, 1, { ...followerInfo(0), rejoining: false } as PeerMessage);
+  fails(t, only, () => membership.onSend(2, 1, ackEpoch), /server 2 confirms/);
+  membership.onSend(1, 2, newLeader(4, z(1, 2)));
+  membership.onSend(2, 1, { ...followerInfo(0), rejoining: false } as PeerMessage);
+  t.ok(membership.isMember(2), "it has saved what it was offered");
   t.end();
 });
 

@@ -32,6 +32,8 @@ export class MembersCount extends Invariant {
   onSend(from: number, to: number, message: PeerMessage): void {
     switch (message.type) {
       case "followerInfo":
+        // Not rejoining any more: it has saved what it was offered, though its ACK may never have left.
+        if (!message.rejoining && this.#offered.has(from)) return this.onWipe(from);
         this.#offered.delete(from);
         if (message.rejoining) this.#rejoining.add(from);
         return;

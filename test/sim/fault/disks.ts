@@ -1,4 +1,5 @@
 /** Faults of disks and stores: slow, hung, full, failing, damaged at rest, lost. */
+import { batchHeaderBytes } from "../../../src/log/format.ts";
 import { recover } from "../../../src/log/recovery.ts";
 import type { SimServer } from "../server.ts";
 import { type Fault, type FaultTools, victim } from "./tools.ts";
@@ -74,14 +75,15 @@ const bitFlip: Fault = (tools) => {
   return true;
 };
 
-/** A byte of a sealed segment of its log, or of the open one when all of it is proved; no padding. */
+/** A byte of a sealed segment of its log, or of the open one before the marker that proves all of it, which nothing proves itself; no padding. */
 function flippable(tools: FaultTools, server: SimServer): { file: string; offset: number } | undefined {
   const found = recover(server.disk, server.logDirectory);
   if (found.type !== "ok") return undefined;
   const proven = found.segments.filter((_, i) => i < found.segments.length - 1 || found.proven === found.last);
   const segment = proven.length === 0 ? undefined : tools.random.pick(proven);
   if (segment === undefined || segment.end === 0) return undefined;
-  const bytes = server.disk.read(segment.file, 0, segment.end);
+  const provenEnd = segment === found.segments.at(-1) ? segment.end - batchHeaderBytes : segment.end;
+  const bytes = server.disk.read(segment.file, 0, provenEnd);
   for (let tries = 0; tries < 40; tries += 1) {
     const offset = tools.random.below(bytes.length);
     if (bytes[offset] !== 0) return { file: segment.file, offset };

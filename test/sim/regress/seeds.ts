@@ -79,4 +79,14 @@ export const regressions: readonly Regression[] = [
     what: "a check judged an expiry by when its proposal left, though the machine slept between the turn and its effects",
     scenario: undefined,
   },
+  {
+    seed: 503_352,
+    what: "a founder that had been started again sent FOUND before its hello, so nobody took it, and the founding waited for ever",
+    scenario: "a founder that starts again",
+  },
+  {
+    seed: 503_414,
+    what: "a bit was flipped in the marker that proves a log, which nothing proves; and a check took a server that had saved its membership for no member",
+    scenario: undefined,
+  },
 ];

@@ -126,6 +126,34 @@ function foundingInThePageCache(seed: number, trace?: (line: string) => void): r
   return lost ? ["its record was lost"] : [];
 }
 
+/**
+ * The founder is started again in the middle of a founding, and its disk is slow: until what it found is durable once more it says no hello, and
+ * others take no FOUND from it. It must not take what it sent too early for told (seed 503352).
+ */
+function founderStartsAgain(seed: number, trace?: (line: string) => void): readonly string[] {
+  const stage = new Stage(seed, { clients: 1, ...(trace === undefined ? {} : { trace }) });
+  const { cluster, random } = stage;
+  const founder = cluster.server(1);
+  const voter = cluster.server(2 + random.below(2));
+  voter.disk.slowReplace = { prefix: "epoch-record", ms: 3_000 };
+  for (const server of cluster.servers) server.start();
+  cluster.until("a founding waits for a voter", () => voter.disk.replacing("epoch-record"), 5_000);
+  cluster.run(random.between(50, 150));
+  founder.kill();
+  founder.disk.slowReplace = { prefix: "epoch-record", ms: random.between(200, 600) };
+  founder.start();
+  cluster.run(100);
+  const slow = founder.disk.replacing("epoch-record");
+  cluster.run(1_000);
+  founder.disk.slowReplace = undefined;
+  voter.disk.slowReplace = undefined;
+  cluster.startClients();
+  cluster.until("the client is connected", () => cluster.client(0).connected, 20_000);
+  stage.done(stage.create(0, "/a"));
+  stage.finish();
+  return slow ? ["it could not tell yet"] : [];
+}
+
 export const recoverySchedules: readonly Schedule[] = [
   { name: "recovered from server 1", seeds: 3, play: recoveredThenCrashed(1, false), mustSee: ["begun with its log"] },
   { name: "recovered from server 3", seeds: 3, play: recoveredThenCrashed(3, true), mustSee: ["begun with its log"] },
@@ -143,4 +171,5 @@ export const recoverySchedules: readonly Schedule[] = [
   },
   { name: "all voters lost their logs and rejoin", seeds: 2, play: allRejoin("their logs"), mustSee: ["nobody served"] },
   { name: "a founding in the page cache alone", seeds: 10, play: foundingInThePageCache, mustSee: ["its record was lost"] },
+  { name: "a founder that starts again", seeds: 5, play: founderStartsAgain, mustSee: ["it could not tell yet"] },
 ];
