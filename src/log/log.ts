@@ -17,6 +17,7 @@
  * - Segments do not grow in number with the starts of a process: opening copies a segment of little use whole, and leaves none of it behind.
  */
 import { assert, must } from "../model/assert.ts";
+import { buggify } from "../model/buggify.ts";
 import { crc32c } from "../model/crc32c.ts";
 import type { Limits } from "../model/limits.ts";
 import { mutant } from "../model/mutant.ts";
@@ -214,6 +215,11 @@ export class Log {
    */
   readAfter(zxid: Zxid, bytesMax: number): readonly LogEntry[] | undefined {
     if (zxid < this.#base) return undefined;
+    if (buggify("a read of the log ends early")) return this.#read(zxid, 0);
+    return this.#read(zxid, bytesMax);
+  }
+
+  #read(zxid: Zxid, bytesMax: number): readonly LogEntry[] {
     if (zxid >= this.#tail.prev) return this.#tail.readAfter(zxid, bytesMax);
     return readHistory(this.#disk, this.#segments, { after: zxid, until: this.#tail.prev, bytesMax });
   }
@@ -232,7 +238,8 @@ export class Log {
 
   #batchFor(payloadBytes: number): Batch {
     const gathering = this.#batches.at(-1);
-    if (gathering !== undefined && gathering.length + payloadBytes <= this.#limits.proposal_bytes_max) return gathering;
+    const fits = gathering !== undefined && gathering.length + payloadBytes <= this.#limits.proposal_bytes_max;
+    if (fits && !buggify("a batch of one entry")) return gathering;
     const batch = this.#pool.take(this.#last);
     this.#batches.push(batch);
     return batch;
@@ -268,6 +275,7 @@ export class Log {
    * or while there is more than the byte cap. `keepAfter` beats the cap.
    */
   trim(keepAfter: Zxid): void {
+    if (buggify("the log is trimmed late")) return;
     if (!this.#opened || this.#turnover !== undefined || this.#manifestWanted || this.#manifestInFlight) return;
     let dropped = 0;
     let bytes = this.bytes;
@@ -315,7 +323,11 @@ export class Log {
     if (!this.#opened || this.#write !== undefined || this.#turnover !== undefined || this.#removing) return;
     const batch = this.#batches[0];
     if (batch !== undefined) this.#writeOrTurnOver(batch, nowMs);
-    else if (this.#unmarked && nowMs - this.#durableAtMs >= this.#limits.log_marker_idle_ms) this.#writeMarker(nowMs);
+    else if (
+      this.#unmarked &&
+      (nowMs - this.#durableAtMs >= this.#limits.log_marker_idle_ms || buggify("a marker without delay"))
+    )
+      this.#writeMarker(nowMs);
     this.#prepareSpare();
   }
 
@@ -323,7 +335,8 @@ export class Log {
     const open = this.#open;
     const offset = open.nextOffset;
     // A batch larger than a whole segment makes its file longer.
-    if (offset > 0 && offset + batch.length > open.size) {
+    const full = offset + batch.length > open.size || buggify("a segment ends early");
+    if (offset > 0 && full) {
       open.seal(open.end, open.last);
       this.#beginTurnover(open.last, nowMs);
       this.#advance();
@@ -360,6 +373,7 @@ export class Log {
 
   /** The next segment is made when the open one is half full, so that a turnover need not wait for it. */
   #prepareSpare(): void {
+    if (buggify("a spare segment comes late")) return;
     if (this.#spare === undefined && this.#turnover === undefined && this.#open.end * 2 > this.#open.size) this.#createSpare();
   }
 
@@ -393,7 +407,8 @@ export class Log {
       this.#durable = batch.last;
       this.#durableAtMs = nowMs;
       this.#unmarked = true;
-      this.#tail.evict(this.#durable, this.#limits.history_memory_bytes);
+      const bytesMax = buggify("memory keeps only what is not durable") ? 0 : this.#limits.history_memory_bytes;
+      this.#tail.evict(this.#durable, bytesMax);
     }
     this.#pool.give(batch);
   }

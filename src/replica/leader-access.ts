@@ -2,6 +2,7 @@
  * A server's way to the leader, whoever that is: our own leader side, or the link to another server.
  * Forwards, confirmations and resumes of one turn leave together, one message of a kind.
  */
+import { buggify } from "../model/buggify.ts";
 import type { ConnectionId, ServerId, SessionId } from "../model/zxid.ts";
 import type { ConfirmMessage, ForwardedWrite, RequestMessage } from "../zab/message.ts";
 
@@ -79,7 +80,9 @@ export class LeaderAccess {
     if (this.#forwards.length > 0) {
       const writes = this.#forwards;
       this.#forwards = [];
-      this.#send(this.#leader, { type: "forward", writes });
+      if (buggify("each forward leaves by itself"))
+        for (const write of writes) this.#send(this.#leader, { type: "forward", writes: [write] });
+      else this.#send(this.#leader, { type: "forward", writes });
     }
     const batch = this.#gathering;
     if (batch === undefined) return;

@@ -4,6 +4,7 @@
  * Lives as long as one leadership; its clocks and owners are rebuilt from the sessions and from what
  * the servers register. Everything that waits is bounded.
  */
+import { buggify } from "../model/buggify.ts";
 import type { ErrorCode } from "../model/error.ts";
 import type { Limits } from "../model/limits.ts";
 import { mutant } from "../model/mutant.ts";
@@ -156,7 +157,8 @@ export class RequestsAtLeader {
     if (this.#moved(from, forwarded)) return;
     // Before any refusal: "overloaded" says that the write was not applied.
     if (this.#parts.machine.isRepeated(write.source)) return this.#parts.mark("dedupe hit");
-    if (this.#full()) return this.#refuse(from, forwarded, "OVERLOADED", outstandingFull);
+    if (this.#full() || buggify("refused although there is room"))
+      return this.#refuse(from, forwarded, "OVERLOADED", outstandingFull);
     if (this.#parts.freeBytes() < this.#parts.limits.free_space_reserve_bytes)
       return this.#refuse(from, forwarded, "READ_ONLY", "free_space_reserve_bytes");
     const prepared = this.#parts.machine.prepare(write, this.#context());
@@ -327,6 +329,7 @@ export class RequestsAtLeader {
   /** Inside a live lease; where leases are off, after a quorum round that began when somebody was due. */
   #mayExpire(): boolean {
     const { leader } = this.#parts;
+    if (buggify("an expiry waits")) return false;
     if (leader.lease.enabled) return leader.leaseValid();
     if (this.#expiryRound !== undefined) {
       if (!leader.lease.confirmed(this.#expiryRound)) return false;
@@ -401,7 +404,7 @@ export class RequestsAtLeader {
 
   #reap(): void {
     const { machine, limits } = this.#parts;
-    if (this.#now.monotonicMs - this.#reapedMs < limits.reap_interval_ms) return;
+    if (this.#now.monotonicMs - this.#reapedMs < limits.reap_interval_ms || buggify("a reaping waits")) return;
     this.#reapedMs = this.#now.monotonicMs;
     const due = machine.dueForReaping(this.#stampMs(), reapedPerTurn);
     if (due.length === 0 || this.#full()) return;
@@ -411,7 +414,7 @@ export class RequestsAtLeader {
 
   #maybeStamp(): void {
     const { machine, limits } = this.#parts;
-    const idle = this.#now.monotonicMs - this.#lastProposedMs >= limits.cluster_time_stamp_ms;
+    const idle = this.#now.monotonicMs - this.#lastProposedMs >= limits.cluster_time_stamp_ms || buggify("a stamp ahead of time");
     if (idle && machine.needsStamps && !this.#full() && !mutant("idle time is not logged"))
       this.#propose(machine.prepareStamp(this.#context()));
   }

@@ -9,6 +9,7 @@
 
 import { permission } from "../model/acl.ts";
 import { assert, assertNever } from "../model/assert.ts";
+import { buggify } from "../model/buggify.ts";
 import { mutant } from "../model/mutant.ts";
 import type { TokenSource } from "../model/tokens.ts";
 import type { Change, StreamDelivery, WatchEvent } from "../model/watch.ts";
@@ -170,6 +171,7 @@ export class Running implements ZabHost {
   #leaseZxid(): Zxid | undefined {
     const leading = this.#zab.leading;
     if (leading === undefined || !this.#zab.serving || !leading.leaseValid()) return undefined;
+    if (buggify("a lease read goes the long way")) return undefined;
     return mutant("a leader reads behind its own commit") ? this.#machine.appliedZxid : leading.committed;
   }
 
@@ -332,6 +334,7 @@ export class Running implements ZabHost {
 
   /** Established, and nothing in our log is still to be applied: the tree is what prepare must see. */
   #mayLead(): boolean {
+    if (buggify("a leader waits before it takes requests")) return false;
     return this.#zab.serving && this.#zab.leading !== undefined && this.#machine.appliedZxid === this.#context.log.lastZxid;
   }
 
@@ -391,7 +394,7 @@ export class Running implements ZabHost {
   // ---- apply
 
   #apply(): void {
-    let budget = appliedPerTurn;
+    let budget = buggify("one txn is applied in a turn") ? 1 : appliedPerTurn;
     while (this.#machine.appliedZxid < this.#zab.applicable) {
       const entries = this.#context.log.readAfter(this.#machine.appliedZxid, applyBatchBytes);
       assert(entries !== undefined && entries.length > 0, "a committed entry must be in the log");

@@ -3,6 +3,7 @@
  * zxid. Bounded in number (the store's own bound, too) and in age; a page that comes later gets
  * COMPACTED, and its client starts anew. Lists that begin at the same zxid share an image.
  */
+import { buggify } from "../model/buggify.ts";
 import type { Limits } from "../model/limits.ts";
 import { mutant } from "../model/mutant.ts";
 import type { Store, StoreImage } from "./store.ts";
@@ -65,6 +66,7 @@ export class ImagePins {
   }
 
   expire(nowMs: number): void {
+    if (this.#pins.size > 0 && buggify("a list's image is given up")) return this.releaseAll();
     for (const pin of this.#pins.values()) {
       if (nowMs - pin.pinnedMs < this.#limits.image_pin_ms) break;
       this.#release(pin);

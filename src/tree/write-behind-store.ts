@@ -17,6 +17,7 @@
  * Called by the replica (flushes, images, completions) and by the tree (reads and puts).
  */
 import { assert } from "../model/assert.ts";
+import { buggify } from "../model/buggify.ts";
 import type { Limits } from "../model/limits.ts";
 import type { TokenSource } from "../model/tokens.ts";
 import { type Zxid, zeroZxid } from "../model/zxid.ts";
@@ -113,7 +114,7 @@ export class WriteBehindStore implements Store {
 
   get(path: string): Znode | undefined {
     const cached = this.#cache.get(path);
-    if (cached !== undefined) return cached;
+    if (cached !== undefined && !buggify("the cache forgets")) return cached;
     const node = readNode(this.#layers, this.#kv, path);
     if (node !== undefined) this.#cache.set(path, node);
     return node;
@@ -207,7 +208,9 @@ export class WriteBehindStore implements Store {
     if (this.#insideTxn) return false;
     if (!this.#confirmed) return true;
     if (this.#applied === this.#flushingZxid && this.#unflushedBytes() === 0) return false;
+    if (buggify("a flush begins early")) return true;
     this.#dirtySinceMs ??= nowMs;
+    if (buggify("a flush begins late") && !this.congested) return false;
     return nowMs - this.#dirtySinceMs >= this.#limits.flush_interval_ms || this.#unflushedBytes() >= this.#limits.flush_bytes;
   }
 
@@ -292,7 +295,7 @@ export class WriteBehindStore implements Store {
 
   image(): StoreImage | undefined {
     assert(!this.#insideTxn, "an image must not cut through a txn");
-    if (this.#images.size >= this.#limits.image_pins_max) return undefined;
+    if (this.#images.size >= this.#limits.image_pins_max || buggify("no image is to be had")) return undefined;
     if (this.#pinnedBytes() > pinnedFlushesMax * this.#limits.flush_bytes) return undefined;
     this.#freezeCurrent();
     const image = new PinnedImage(this.#layers.slice(1), this.#kv.image(), this.#applied, this.#onRelease);

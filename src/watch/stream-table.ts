@@ -13,6 +13,7 @@
  * `output_bytes_per_connection_max`; streams by connection; images by number and time.
  */
 import { assert, must } from "../model/assert.ts";
+import { buggify } from "../model/buggify.ts";
 import type { Limits } from "../model/limits.ts";
 import { mutant } from "../model/mutant.ts";
 import { failure, type Outcome, okOutcome, type SubscribeRequest } from "../model/request.ts";
@@ -185,7 +186,8 @@ export class StreamTable {
     const told = stream.withData ? change : withoutData(change);
     stream.pending.push(told);
     stream.pendingBytes += costOf(told.path, told.data);
-    if (stream.pendingBytes <= this.#limits.output_bytes_per_connection_max) return;
+    const bytesMax = buggify("a stream falls behind") ? 0 : this.#limits.output_bytes_per_connection_max;
+    if (stream.pendingBytes <= bytesMax) return;
     this.#leaveLive(stream);
     this.#behind.add(stream);
   }
@@ -324,7 +326,7 @@ export class StreamTable {
   #sendBookmarks(nowMs: number, send: StreamSink): boolean {
     let budget = bookmarksPerPump;
     for (const stream of this.#idle) {
-      if (nowMs - stream.lastSentMs < bookmarkIdleMs) return false;
+      if (nowMs - stream.lastSentMs < bookmarkIdleMs && !buggify("a bookmark ahead of time")) return false;
       if (budget === 0) return true;
       budget -= 1;
       this.#touch(stream, nowMs);

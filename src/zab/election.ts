@@ -6,6 +6,7 @@
  * helps another (pre-vote, Raft thesis §9.6).
  */
 
+import { buggify } from "../model/buggify.ts";
 import { mutant } from "../model/mutant.ts";
 import { counterOf, type Epoch, makeZxid, type ServerId, type Zxid, zeroEpoch, zeroZxid } from "../model/zxid.ts";
 import type { ZabContext } from "./context.ts";
@@ -138,7 +139,8 @@ export class Election {
   }
 
   #maybeResend(): void {
-    if (this.#context.nowMs - this.#sentAtMs >= this.#context.limits.vote_resend_ms) this.#broadcast();
+    const due = this.#context.nowMs - this.#sentAtMs >= this.#context.limits.vote_resend_ms;
+    if (due || buggify("votes are told again")) this.#broadcast();
   }
 
   #broadcast(): void {

@@ -5,6 +5,7 @@
  * link that is open now.
  */
 import { assert, must } from "../model/assert.ts";
+import { buggify } from "../model/buggify.ts";
 import { mutant } from "../model/mutant.ts";
 import {
   counterOf,
@@ -279,7 +280,8 @@ export class Leader {
     this.#turnEntries = [];
     let prev = this.#turnPrev;
     for (let from = 0; from < entries.length; ) {
-      const to = endOfPart(entries, from, this.#context.limits.proposal_bytes_max);
+      const bytesMax = buggify("a proposal for each entry") ? 0 : this.#context.limits.proposal_bytes_max;
+      const to = endOfPart(entries, from, bytesMax);
       const part = from === 0 && to === entries.length ? entries : entries.slice(from, to);
       prev = this.#sendProposal(prev, part);
       from = to;
@@ -315,7 +317,7 @@ export class Leader {
   #advanceCommit(): void {
     const reached = quorumReached(this.#context.config, (id) => this.#ackedBy(id)) as Zxid;
     if (reached > this.#committed) this.#committed = reached;
-    if (this.#committed === this.#commitSent) return;
+    if (this.#committed === this.#commitSent || buggify("a COMMIT leaves late")) return;
     this.#commitSent = this.#committed;
     const message: PeerMessage = { type: "commit", epoch: this.#epoch, zxid: this.#committed };
     for (const handler of this.#handlers.values()) if (handler.upToDateSent) this.#context.send(handler.id, message);
@@ -333,7 +335,7 @@ export class Leader {
 
   #maybeHeartbeat(): void {
     const due = this.#context.nowMs - this.#heartbeatMs >= this.#context.limits.heartbeat_ms;
-    if (this.#epoch === zeroEpoch || !(due || this.#roundWanted)) return;
+    if (this.#epoch === zeroEpoch || !(due || this.#roundWanted || buggify("a heartbeat ahead of time"))) return;
     this.#roundWanted = false;
     this.#heartbeatMs = this.#context.nowMs;
     const message: PeerMessage = { type: "heartbeat", epoch: this.#epoch, id: this.lease.nextHeartbeat(this.#context.nowMs) };

@@ -4,6 +4,7 @@
  * stream has caught up, and from then on the learner gets each turn's PROPOSAL directly.
  */
 import { assert } from "../model/assert.ts";
+import { buggify } from "../model/buggify.ts";
 import { mutant } from "../model/mutant.ts";
 import { type Epoch, type ServerId, type Zxid, zeroZxid } from "../model/zxid.ts";
 import type { SnapshotReader, ZabContext } from "./context.ts";
@@ -96,7 +97,7 @@ export class LearnerHandler {
       leaderBase: log.base,
     });
     this.progress();
-    if (plan.type === "snap") {
+    if (plan.type === "snap" || (plan.type === "diff" && buggify("a snapshot where a diff would do"))) {
       this.#snapshotWanted = true;
     } else if (plan.type === "diff") {
       this.cursor = plan.after;
@@ -142,7 +143,8 @@ export class LearnerHandler {
     this.#snapshot ??= this.#openSnapshot(epoch);
     const snapshot = this.#snapshot;
     if (snapshot === undefined) return;
-    while (this.#chunksSent - this.#chunksAcked < chunksInFlight) {
+    const inFlightMax = buggify("one snapshot chunk in flight") ? 1 : chunksInFlight;
+    while (this.#chunksSent - this.#chunksAcked < inFlightMax) {
       const pairs = snapshot.next();
       const done = pairs.length === 0;
       this.#context.send(this.id, { type: "snapChunk", epoch, index: this.#chunksSent, pairs, crc: chunkCrc(pairs), done });
@@ -170,7 +172,8 @@ export class LearnerHandler {
     const { log, limits } = this.#context;
     while (this.cursor < log.lastZxid) {
       if (this.#bytesUnacked >= limits.sync_window_bytes) return false;
-      const entries = log.readAfter(this.cursor, Math.min(limits.proposal_bytes_max, limits.sync_window_bytes));
+      const bytesMax = Math.min(limits.proposal_bytes_max, limits.sync_window_bytes);
+      const entries = log.readAfter(this.cursor, buggify("a sync stream in small parts") ? 0 : bytesMax);
       const last = entries?.at(-1);
       if (entries === undefined || last === undefined) {
         this.#context.host.closeLink(this.id, "the log it needs was trimmed");

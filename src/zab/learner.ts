@@ -6,6 +6,7 @@
  * to an older role can neither be missed nor mistaken.
  */
 import { assert } from "../model/assert.ts";
+import { buggify } from "../model/buggify.ts";
 import { crc32c } from "../model/crc32c.ts";
 import { mutant } from "../model/mutant.ts";
 import { type Epoch, type ServerId, type Zxid, zeroEpoch, zeroZxid } from "../model/zxid.ts";
@@ -242,7 +243,7 @@ export class Learner {
   #maybeAckChunks(): void {
     if (this.#install === undefined) return;
     const index = this.#chunksExpected - 1 - this.#install.pending;
-    if (index <= this.#chunkAcked) return;
+    if (index <= this.#chunkAcked || buggify("a chunk is acked late")) return;
     this.#chunkAcked = index;
     this.#context.send(this.leader, { type: "snapChunkAck", epoch: this.#epoch, index });
   }
@@ -369,7 +370,7 @@ export class Learner {
     if (!this.#syncStarted) return;
     const log = this.#install?.log ?? this.#context.log;
     const durable = mutant("ack before fsync") ? log.lastZxid : log.durableZxid;
-    if (durable <= this.#acked || this.#truncating) return;
+    if (durable <= this.#acked || this.#truncating || buggify("an ACK leaves late")) return;
     this.#acked = durable;
     this.#context.send(this.leader, { type: "ack", epoch: this.#epoch, zxid: durable, newLeader: false });
   }

@@ -80,6 +80,8 @@ function finish(summary: Summary, wallMs: number, file: string | undefined): voi
         "seeds at the long pace": summary.longHauls,
         "faults that bit": faults.reduce((sum, [, count]) => sum + count, 0),
         "kinds of faults": faults.length,
+        "rare choices made": [...summary.sites.values()].reduce((sum, count) => sum + count, 0),
+        "kinds of rare choices": summary.sites.size,
         "clients' calls": summary.operations,
         txns: summary.committed,
         events: summary.events,
@@ -116,6 +118,7 @@ function printSummary(summary: Summary, wallMs: number, cpuMs: number): void {
     `${summary.runs} runs (${summary.longHauls} at the long pace), ${summary.failed.length} failed; ${(summary.simulatedMs / 3_600_000).toFixed(2)} hours simulated in ${(wallMs / 1000).toFixed(1)} s (${speed.toFixed(0)} times real time); ${summary.operations} calls, ${summary.committed} txns, ${summary.turns} turns, ${summary.events} events, ${rate.toFixed(0)} a CPU second`,
   );
   console.log(`faults, ${summary.faults.size} kinds: ${listed(summary.faults)}`);
+  console.log(`rare choices, ${summary.sites.size} kinds: ${listed(summary.sites)}`);
   console.log(`marks, ${summary.marks.size}: ${listed(summary.marks)}`);
   const checks = [...summary.evaluations].map(([name, count]) => `  ${String(count).padStart(10)}  ${name}`);
   console.log(`evaluations:\n${checks.join("\n")}`);

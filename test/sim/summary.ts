@@ -2,6 +2,7 @@
  * What a set of runs has seen, all together, and what it should have seen and did not: coverage marks and
  * checks that never had anything to judge.
  */
+import { buggifySites } from "../../src/model/buggify.ts";
 import { allMarks } from "./check/marks.ts";
 import type { RunReport } from "./swarm.ts";
 
@@ -50,6 +51,8 @@ export interface Summary {
   readonly evaluations: Map<string, number>;
   readonly marks: Map<string, number>;
   readonly faults: Map<string, number>;
+  /** Rare choices that only the simulator makes, by site. */
+  readonly sites: Map<string, number>;
   readonly failed: RunReport[];
 }
 
@@ -65,6 +68,7 @@ export function newSummary(): Summary {
     evaluations: new Map(),
     marks: new Map(),
     faults: new Map(),
+    sites: new Map(),
     failed: [],
   };
 }
@@ -80,6 +84,7 @@ export function addReport(summary: Summary, report: RunReport): void {
   addCounts(summary.evaluations, report.evaluations);
   addCounts(summary.marks, report.marks);
   addCounts(summary.faults, report.faults);
+  addCounts(summary.sites, report.sites);
   if (report.violation !== undefined) summary.failed.push(report);
 }
 
@@ -95,5 +100,6 @@ export function unseen(summary: Summary): string[] {
   const checks = [...summary.evaluations]
     .filter(([name, count]) => count === 0 && !mayBeIdle.has(name))
     .map(([name]) => `check "${name}"`);
-  return [...marks, ...checks];
+  const sites = buggifySites.filter((site) => !summary.sites.has(site)).map((site) => `choice "${site}"`);
+  return [...marks, ...checks, ...sites];
 }

@@ -3,7 +3,9 @@
  * judged at every event; (B) everything is healed: one leader, all calls end, within bounds; (C) all
  * quiet: trees byte for byte alike on all servers, every acked write in the log.
  */
+import { armBuggify } from "../../src/model/buggify.ts";
 import { type Limits, tinyLimits } from "../../src/model/limits.ts";
+import { withBuggify } from "./buggify.ts";
 import { Violation } from "./check/violation.ts";
 import { Cluster } from "./cluster.ts";
 import { drawLeasePlan, drawLongPlan, drawPlan, type FaultPlan, type FaultRecord, type FaultReplay, Faults } from "./faults.ts";
@@ -23,6 +25,8 @@ export interface RunOptions {
   readonly trace?: ((line: string) => void) | undefined;
   /** Faults of an earlier run of the same seed, some left out. */
   readonly replay?: FaultReplay;
+  /** False: no rare choice is made that only the simulator makes (buggify.ts). Default: as drawn. */
+  readonly buggify?: boolean;
 }
 
 /** A violation as a plain value. */
@@ -45,6 +49,8 @@ export interface RunReport {
   readonly marks: ReadonlyMap<string, number>;
   /** Faults that bit, by kind. */
   readonly faults: ReadonlyMap<string, number>;
+  /** Rare choices that were made, by site. */
+  readonly sites: ReadonlyMap<string, number>;
   readonly records: readonly FaultRecord[];
   readonly violation: Broken | undefined;
   readonly state: string;
@@ -120,9 +126,16 @@ interface Played {
   readonly faults: Faults;
   readonly longHaul: boolean;
   readonly violation: Violation | undefined;
+  readonly sites: ReadonlyMap<string, number>;
 }
 
 function play(options: RunOptions): Played {
+  if (options.mode === "calm" || options.buggify === false) return { ...playOnce(options), sites: new Map() };
+  const { result, sites } = withBuggify(options.seed, () => playOnce(options));
+  return { ...result, sites };
+}
+
+function playOnce(options: RunOptions): Omit<Played, "sites"> {
   const random = new Random(options.seed).fork("config");
   const about = options.mode === "swarm" && random.chance(0.12);
   const pace = options.mode === "swarm" ? drawPace(options.seed, options.pace ?? "drawn") : undefined;
@@ -166,6 +179,7 @@ function phases(
   if (pace !== undefined) cluster.run(pace.minutes * 60_000);
   else cluster.run(options.quick ? 5_000 : 15_000);
   faults.healAll();
+  armBuggify(undefined);
   heal(cluster, workload, faults.disputed);
   if (pace !== undefined) afterLong(cluster, pace);
 }
@@ -223,7 +237,7 @@ function leave(cluster: Cluster): number | undefined {
 }
 
 function report(options: RunOptions, played: Played): RunReport {
-  const { cluster, faults, longHaul, violation } = played;
+  const { cluster, faults, longHaul, violation, sites } = played;
   const evaluations = new Map<string, number>();
   for (const check of cluster.checks.all()) evaluations.set(check.name, (evaluations.get(check.name) ?? 0) + check.evaluations);
   return {
@@ -238,6 +252,7 @@ function report(options: RunOptions, played: Played): RunReport {
     evaluations,
     marks: cluster.checks.marks.counts,
     faults: faults.played,
+    sites,
     records: violation === undefined ? [] : faults.records,
     violation:
       violation === undefined ? undefined : { check: violation.check, message: violation.message, stack: violation.stack ?? "" },

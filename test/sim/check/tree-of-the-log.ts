@@ -168,7 +168,8 @@ export class TreeOfTheLog extends Invariant {
     const names = this.#model
       .childrenAt(path, result.zxid)
       .filter((name) => name.startsWith(prefix))
-      .slice(0, limit);
+      // A page that is not the last may be shorter than was asked for.
+      .slice(0, result.cursor === undefined ? limit : Math.min(limit, Math.max(1, result.entries.length)));
     const wanted = names.map((name) => joinPath(path, name)).join();
     this.#no(
       operation,
