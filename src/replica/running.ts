@@ -8,12 +8,13 @@
  */
 
 import { permission } from "../model/acl.ts";
-import { assert, assertNever } from "../model/assert.ts";
+import { assert, assertNever, InvariantError } from "../model/assert.ts";
 import { buggify } from "../model/buggify.ts";
 import { mutant } from "../model/mutant.ts";
+import type { Outcome } from "../model/request.ts";
 import type { TokenSource } from "../model/tokens.ts";
 import type { Change, StreamDelivery, WatchEvent } from "../model/watch.ts";
-import { type ConnectionId, epochOf, type ServerId, type SessionId, type Zxid } from "../model/zxid.ts";
+import { type ConnectionId, epochOf, formatZxid, type ServerId, type SessionId, type Zxid } from "../model/zxid.ts";
 import { changesOf } from "../tree/changes.ts";
 import type { Txn } from "../tree/txn.ts";
 import type { WriteBehindStore } from "../tree/write-behind-store.ts";
@@ -422,7 +423,7 @@ export class Running implements ZabHost {
 
   #applyTxn(txn: Txn): void {
     const watched = !this.#watches.empty || this.#streams.count > 0;
-    const outcome = this.#machine.apply(mutant("an expiry of a past epoch is rejected") ? this.#withoutPastExpiry(txn) : txn);
+    const outcome = this.#outcomeOf(mutant("an expiry of a past epoch is rejected") ? this.#withoutPastExpiry(txn) : txn);
     this.#recordDigest();
     if (watched) this.#notify(txn);
     else this.#streams.onApplied(txn.zxid, []);
@@ -433,6 +434,16 @@ export class Running implements ZabHost {
     if (body.type !== "closeSession") return;
     this.#leader?.onSessionClosed(body.session);
     this.#clients.onSessionClosed(body.session);
+  }
+
+  /** What does not fit stops us; whoever looks for the cause begins with the txn. */
+  #outcomeOf(txn: Txn): Outcome {
+    try {
+      return this.#machine.apply(txn);
+    } catch (error) {
+      if (error instanceof InvariantError) error.message += ` (txn ${formatZxid(txn.zxid)}, ${txn.body.type})`;
+      throw error;
+    }
   }
 
   /** Also of a tree that was just opened: while nothing is applied it is the only one that can be compared. */

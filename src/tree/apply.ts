@@ -3,7 +3,7 @@
  * the same txns in the same order has the same store and the same digest. Whatever does not fit is
  * our own bug or damage, and stops the server before it spreads.
  */
-import { assert, assertNever, must } from "../model/assert.ts";
+import { assert, assertNever, InvariantError, must } from "../model/assert.ts";
 import { LaneSum } from "../model/lane-hash.ts";
 import { parentOf } from "../model/path.ts";
 import { isBelowQuotaRoot } from "../model/quota.ts";
@@ -78,7 +78,7 @@ export class CommittedTree {
 
   remove(removed: RemovedNode, moment: Moment): void {
     const { path } = removed;
-    const node = must(this.#store.get(path), "a removed node does not exist");
+    const node = this.#store.get(path) ?? missing(path);
     assert(node.numChildren === 0, "a removed node has children");
     assert(node.acl === removed.acl, "a removed node has another ACL");
     const parentPath = must(parentOf(path), "the root cannot be removed");
@@ -165,6 +165,10 @@ export class CommittedTree {
     this.digest.subtract(before.hashHigh, before.hashLow);
     this.digest.add(after.hashHigh, after.hashLow);
   }
+}
+
+function missing(path: string): never {
+  throw new InvariantError(`a removed node does not exist: ${path}`);
 }
 
 function isReaped(node: Znode): boolean {

@@ -72,6 +72,9 @@ export interface NemesisReport {
   readonly problems: readonly string[];
 }
 
+/** Of a server that found something wrong with itself. */
+const haltedExit = 70;
+
 export class Nemesis {
   readonly #options: NemesisOptions;
   readonly #network: Network;
@@ -169,7 +172,9 @@ export class Nemesis {
     await this.#network.close();
     await Promise.all(this.#doors.map((door) => door.close()));
     if (typeof this.#smallDisks !== "string") this.#smallDisks.close();
-    rmSync(this.#directory, { recursive: true, force: true });
+    const halted = this.servers.members.filter(({ exit }) => exit === haltedExit);
+    if (halted.length === 0) rmSync(this.#directory, { recursive: true, force: true });
+    else console.log(`kept, for server ${halted.map(({ id }) => id).join(", ")} halted: ${this.#directory}`);
   }
 
   // ---- stints
