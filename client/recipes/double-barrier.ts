@@ -89,7 +89,7 @@ export class DoubleBarrier {
       }
       return new Inside(this.#client, this.path, member, ready, (round, limit) => this.#left(round, limit));
     } catch (thrown) {
-      if (joining !== undefined) {
+      if (joining !== undefined && !mutant("who gives up stays")) {
         const leaving = joining.then((member) => remove(this.#client, member));
         departures.note(this.#client, this.path, leaving);
       }

@@ -56,6 +56,7 @@ export const recipe: RecipeWorkload = {
   bugs: [
     { name: "a barrier opens one early", breaks: "double barrier: nobody is let in before all have come", seed: 4 },
     { name: "who leaves waits for nobody", breaks: "double barrier: nobody is let out before all leave", seed: 3 },
+    { name: "who gives up stays", breaks: "double barrier: after quiet nobody is left in it", seed: 1 },
     { name: "who comes again is counted twice", breaks: "double barrier: nobody is let in before all have come", seed: 757 },
     { name: "who is woken does not look again", breaks: "double barrier: after quiet all go in and come out", seed: 1 },
   ],
