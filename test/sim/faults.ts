@@ -84,7 +84,6 @@ export class Faults implements FaultTools {
   readonly #plan: FaultPlan;
   /** Undoes what is broken now. */
   readonly #heals = new Set<() => void>();
-  /** Servers whose data was lost since all served last. */
   #tampered = false;
   stopped = false;
   readonly records: FaultRecord[] = [];

@@ -5,7 +5,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { openAcl } from "../../../src/model/acl.ts";
 import { tinyLimits } from "../../../src/model/limits.ts";
 import { failure, type Outcome, okOutcome, type Request, success } from "../../../src/model/request.ts";
 import { type Epoch, makeEpoch, makeZxid, type SessionId, type Zxid } from "../../../src/model/zxid.ts";
@@ -17,6 +16,7 @@ import { top } from "../../tidy/source.ts";
 import type { AnyClient, ClientStream } from "../client.ts";
 import { SimClock } from "../clock.ts";
 import { Cluster } from "../cluster.ts";
+import { createRequest } from "../create-request.ts";
 import { History, type Operation } from "../history.ts";
 import type { SimServer } from "../server.ts";
 import { type GhostEntry, GhostLog } from "./ghost-log.ts";
@@ -76,16 +76,6 @@ const create = (path: string, owner: SessionId | 0 = 0, ttlMs = 0): TxnBody => (
   kind: ttlMs > 0 ? "ttl" : owner === 0 ? "persistent" : "ephemeral",
   owner,
   ttlMs,
-});
-
-const creates = (path: string, sequential = false): Request => ({
-  type: "create",
-  path,
-  data: undefined,
-  kind: "persistent",
-  sequential,
-  ttlMs: 0,
-  acl: openAcl,
 });
 
 /** Platters that say what they are told to. */
@@ -305,7 +295,15 @@ t.test("I-19: TTLs", (t) => {
   fails(t, "a TTL node outlives its TTL", () => ttl.onCommitted(reap(1_004), 5_000), /cluster time/);
   fails(t, "a TTL node outlives its TTL", () => ttl.onCommitted(reap(1_005), 1_050), /after it was written/);
   ttl.onCommitted(reap(1_005), 1_100);
-  const asked = { client: 1, session, request: creates("/t"), isWrite: true, seq: 1, guards: [], sessionFloor: z(0, 0) } as const;
+  const asked = {
+    client: 1,
+    session,
+    request: createRequest("/t"),
+    isWrite: true,
+    seq: 1,
+    guards: [],
+    sessionFloor: z(0, 0),
+  } as const;
   history.begin({ ...asked, level: { type: "linearizable" }, invokedAt: 50 });
   ttl.onCommitted(reap(1_005), 1_050);
   t.same(ttl.overdue(900), []);
@@ -404,7 +402,7 @@ t.test("I-11, I-15, I-23: what reads show", (t) => {
 t.test("I-16, I-17, I-23, I-27: what writes were answered", (t) => {
   const { replies, model, commit, call } = judged();
   const write = (zxid: Zxid, outcome: Outcome, seq: number, more: Partial<Operation> = {}): Operation =>
-    call(creates("/a"), zxid, outcome, { isWrite: true, seq, ...more });
+    call(createRequest("/a"), zxid, outcome, { isWrite: true, seq, ...more });
   fails(t, "exactly once", () => replies.onReply(write(z(1, 2), okOutcome, 2), []), /another's/);
   fails(t, "outcomes are the log's", () => replies.onReply(write(z(1, 2), failure("NODE_EXISTS"), 1, { floor: z(0, 0) }), []));
   fails(t, "exactly once", () => commit(z(1, 4)), /seq 2/);
@@ -413,7 +411,7 @@ t.test("I-16, I-17, I-23, I-27: what writes were answered", (t) => {
   fails(t, "session writes in order", () => order.onCommitted(txn(z(1, 5), create("/d"), 3)));
   order.onRead(call(exists, z(1, 3), itsStat));
   fails(t, "session order", () => order.onRead(call(exists, z(1, 2), itsStat)));
-  const first = call(creates("/x"), z(1, 2), okOutcome, { isWrite: true, state: "open", sends: 1 });
+  const first = call(createRequest("/x"), z(1, 2), okOutcome, { isWrite: true, state: "open", sends: 1 });
   fails(t, "replies in order", () => order.onReply(call(exists, z(1, 2), itsStat, { sends: 1 }), [first]));
   fails(t, "what failed is in no log", () => replies.finish([write(z(1, 2), okOutcome, 1, { state: "failed" })]));
   fails(t, "exactly once", () => replies.finish([write(z(1, 9), okOutcome, 9)]), /not in the log/);
@@ -424,7 +422,7 @@ t.test("I-16, I-17, I-23, I-27: what writes were answered", (t) => {
   const once = new invariants.ExactlyOnce();
   once.onCommitted(origin(2));
   fails(t, "origins' writes are applied once, in order", () => once.onCommitted(origin(2)));
-  const made = call(creates("/s-", true), z(1, 2), okOutcome, { isWrite: true });
+  const made = call(createRequest("/s-", true), z(1, 2), okOutcome, { isWrite: true });
   const stats = new invariants.Stats();
   stats.onSequential(made, model, "/s-0000000000", z(1, 3));
   fails(t, "sequence suffixes unique", () => stats.onSequential(made, model, "/s-0000000000", z(1, 3)));
@@ -516,7 +514,7 @@ t.test("I-26: bounds", (t) => {
 t.test("I-15: the register, by search", (t) => {
   const { call } = judged();
   const get = (value: Outcome): Operation => call({ type: "getData", path: "/register", watch: false }, z(1, 2), value);
-  const made = call(creates("/register"), z(1, 2), okOutcome, { isWrite: true, invokedAt: 0, returnedAt: 1 });
+  const made = call(createRequest("/register"), z(1, 2), okOutcome, { isWrite: true, invokedAt: 0, returnedAt: 1 });
   const gone = [2, 4, 6].map((at) => Object.assign(get(failure("NO_NODE")), { invokedAt: at, returnedAt: at + 1 }));
   fails(t, "a register is linearizable by search", () => new invariants.RegisterSearch().finish([made, ...gone]));
   t.end();
@@ -555,7 +553,7 @@ t.test("L-5, L-6: queues and streams that do not move", (t) => {
   fails(t, "L-6 streams catch up", () => liveness.streams.await(cluster, 0));
   liveness.streams.await(cluster, 2_000);
   cluster.isolate(cluster.leader?.id ?? 0);
-  cluster.client(0).call(creates("/n"), true);
+  cluster.client(0).call(createRequest("/n"), true);
   cluster.run(5);
   fails(t, "L-5 queues drain", () => liveness.queues.await(cluster, 1));
   t.end();

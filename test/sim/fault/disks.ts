@@ -81,8 +81,9 @@ function flippable(tools: FaultTools, server: SimServer): { file: string; offset
   if (found.type !== "ok") return undefined;
   const proven = found.segments.filter((_, i) => i < found.segments.length - 1 || found.proven === found.last);
   const segment = proven.length === 0 ? undefined : tools.random.pick(proven);
-  if (segment === undefined || segment.end === 0) return undefined;
+  if (segment === undefined) return undefined;
   const provenEnd = segment === found.segments.at(-1) ? segment.end - batchHeaderBytes : segment.end;
+  if (provenEnd <= 0) return undefined;
   const bytes = server.disk.read(segment.file, 0, provenEnd);
   for (let tries = 0; tries < 40; tries += 1) {
     const offset = tools.random.below(bytes.length);

@@ -3,11 +3,11 @@
  * each, forced by a script. What must not happen is what the checks hold always; a script adds what the
  * bug was about.
  */
-import { openAcl } from "../../../src/model/acl.ts";
 import type { Request } from "../../../src/model/request.ts";
 import { epochOf } from "../../../src/model/zxid.ts";
 import type { PeerMessage } from "../../../src/zab/message.ts";
 import { Violation } from "../check/violation.ts";
+import { createRequest } from "../create-request.ts";
 import type { Schedule } from "./schedules.ts";
 import { Stage, type StageOptions } from "./stage.ts";
 
@@ -60,16 +60,6 @@ function must(condition: boolean, text: string): void {
 function serving(stage: Stage, id: number): boolean {
   return stage.cluster.server(id).status()?.serving === true;
 }
-
-const create = (path: string, sequential = false): Request => ({
-  type: "create",
-  path,
-  data: undefined,
-  kind: "persistent",
-  sequential,
-  ttlMs: 0,
-  acl: openAcl,
-});
 
 /** 335, 790, 1154: a candidate whose NEWLEADER nobody has acked shows nothing of its epoch. */
 function newEpochBeforeQuorum(seed: number, trace: Trace): string[] {
@@ -207,12 +197,15 @@ function failedMultiRollsBack(seed: number, trace: Trace): string[] {
   const failing: Request = {
     type: "multi",
     conditions: [],
-    then: [create("/q/n-", true), { type: "delete", path: "/none", version: -1 }] as Extract<Request, { type: "multi" }>["then"],
+    then: [createRequest("/q/n-", true), { type: "delete", path: "/none", version: -1 }] as Extract<
+      Request,
+      { type: "multi" }
+    >["then"],
     otherwise: undefined,
   };
   for (let i = 0; i < 3; i += 1) {
     stage.call(0, failing, true);
-    const made = stage.done(stage.call(0, create("/q/n-", true), true));
+    const made = stage.done(stage.call(0, createRequest("/q/n-", true), true));
     const result = made.outcome?.result;
     must(result?.type === "created" && result.path === `/q/n-000000000${i}`, "a failed multi used up a sequence number");
   }
@@ -341,7 +334,7 @@ function snapshotUnderLoad(seed: number, trace: Trace): string[] {
     const multi: Request = {
       type: "multi",
       conditions: [],
-      then: [create(`/m/a${n}`), create(`/m/b${n}`)] as Extract<Request, { type: "multi" }>["then"],
+      then: [createRequest(`/m/a${n}`), createRequest(`/m/b${n}`)] as Extract<Request, { type: "multi" }>["then"],
       otherwise: undefined,
     };
     if (cluster.client(0).outstanding < 10 && cluster.client(0).session !== undefined) stage.call(0, multi, true);

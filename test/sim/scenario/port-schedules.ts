@@ -1,8 +1,8 @@
 /** Schedules of the ZooKeeper port: an old server's pending writes around an election. */
-import { openAcl } from "../../../src/model/acl.ts";
 import type { Request } from "../../../src/model/request.ts";
 import type { PeerMessage } from "../../../src/zab/message.ts";
 import { Violation } from "../check/violation.ts";
+import { createRequest } from "../create-request.ts";
 import { PortClient } from "./port-client.ts";
 import type { Schedule } from "./schedules.ts";
 import { Stage } from "./stage.ts";
@@ -10,15 +10,6 @@ import { Stage } from "./stage.ts";
 type Trace = ((line: string) => void) | undefined;
 
 const timeoutMs = 20_000;
-const create = (path: string, sequential = false): Request => ({
-  type: "create",
-  path,
-  data: undefined,
-  kind: "persistent",
-  sequential,
-  ttlMs: 0,
-  acl: openAcl,
-});
 const set = (path: string, text: string): Request => ({ type: "setData", path, data: Buffer.from(text), version: -1 });
 
 function stageOf(seed: number, voters: number, trace: Trace): Stage {
@@ -33,7 +24,7 @@ function createForwardedAgain(seed: number, trace: Trace): string[] {
   const a = stage.leaderId;
   const [c = 0, x = 0] = stage.others(a);
   const client = new PortClient(cluster, 900, x, timeoutMs).open();
-  client.ask(create("/q"));
+  client.ask(createRequest("/q"));
   const forwarded = stage.when(
     x,
     a,
@@ -46,7 +37,7 @@ function createForwardedAgain(seed: number, trace: Trace): string[] {
     (m: PeerMessage) => m.type === "ack" && forwarded.happened,
     () => cluster.server(a).crash(false),
   );
-  const xid = client.send(create("/q/", true));
+  const xid = client.send(createRequest("/q/", true));
   cluster.until("X's write is answered", () => client.reply(xid) !== undefined || client.closed, 10_000);
   const list = client.closed ? undefined : client.ask({ type: "getChildren", path: "/q", watch: false }).outcome.result;
   if (list?.type === "children" && list.names.length !== 1)
@@ -64,7 +55,7 @@ function lateSetAfterMove(seed: number, trace: Trace): string[] {
   const a = stage.leaderId;
   const [x = 0, y = 0] = stage.others(a);
   const before = new PortClient(cluster, 900, x, timeoutMs).open();
-  before.ask(create("/z"));
+  before.ask(createRequest("/z"));
   cluster.isolate(x);
   before.send(set("/z", "late"));
   cluster.run(5);
