@@ -22,6 +22,7 @@ export interface WriterData {
 export const writerState = { busy: 0, stop: 1 } as const;
 export type ToWriter = BatchPart | { readonly type: "close" };
 export type FromWriter =
+  | { readonly type: "opened" }
   /** The buffers come back, to be used again. */
   | { readonly type: "committed"; readonly token: number; readonly buffers: readonly ArrayBuffer[] }
   | { readonly type: "failed"; readonly reason: string; readonly damaged: boolean }

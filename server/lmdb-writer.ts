@@ -30,11 +30,15 @@ const { ZABRA_FAILPOINTS: orders } = process.env;
 if (orders !== undefined) armFailpoints(orders);
 let parts: BatchPart[] = [];
 let failed = false;
+/** LMDB's number of the last transaction here that changed something; one that does not takes no number. */
+let committed: number | undefined;
+let changed = false;
 
 port.on("message", (message: ToWriter) => {
   if (message.type === "close") close();
   else if (!failed) take(message);
 });
+send({ type: "opened" });
 
 function take(part: BatchPart): void {
   parts.push(part);
@@ -72,7 +76,14 @@ function setIdle(): void {
 }
 
 function write(batch: readonly BatchPart[]): void {
+  const number = environment.getWriteTxnId();
+  if (committed !== undefined && number !== committed + 1)
+    throw new Error(
+      `the tree store would go on from transaction ${number - 1} and not ${committed}: another process has opened it`,
+    );
+  changed = false;
   for (const part of batch) unpackPart(part, put, remove);
+  committed = changed ? number : number - 1;
 }
 
 function bufferOf(part: BatchPart): ArrayBuffer {
@@ -81,10 +92,11 @@ function bufferOf(part: BatchPart): ArrayBuffer {
 
 function put(key: Uint8Array, value: Uint8Array): void {
   environment.putSync(key, value);
+  changed = true;
 }
 
 function remove(key: Uint8Array): void {
-  environment.removeSync(key);
+  if (environment.removeSync(key)) changed = true;
 }
 
 /** A page that the disk has no room for is a SIGBUS in a writable map; a full disk had better be an error. */

@@ -11,12 +11,14 @@
  *   reads it.
  * - A failure is reported once; nothing is written or reported after it.
  * - The process ends only between transactions (`stopWriter`), or lmdb-js would hang in its cleanup.
+ * - Nobody else opens the environment while a transaction is committed (`hold`), and the lock file is of this process: LMDB takes from
+ *   each opener the number of the newest transaction, read a moment before, and loses what was committed in between (LMDB ITS#9496).
  *
  * A value from `get` is a view of a buffer that the next read overwrites: copy what is kept. Pairs and keys
  * from `range` and `keys` are the caller's.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, fsyncSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Transaction } from "lmdb";
 import { assert } from "../src/model/assert.ts";
@@ -68,6 +70,10 @@ export class LmdbKeyValue implements KeyValue {
   readonly #spare: ArrayBuffer[] = [];
   readonly #images = new Set<LmdbImage>();
   #packing = false;
+  /** Transactions that the writer has and has not told the end of; its opening counts as one. */
+  #writing = 1;
+  /** Nothing more is handed over while there is one; called once nothing is being written. */
+  #holder: (() => void) | undefined;
   #failed = false;
   #closed = false;
   /** Resolves when both threads have let go of the environment. */
@@ -81,6 +87,7 @@ export class LmdbKeyValue implements KeyValue {
     mkdirSync(directory, { recursive: true });
     demandSound(directory);
     makeDurable(directory);
+    forgetOthers(directory);
     this.#environment = openForReading(directory, false);
     syncDirectory(directory);
     this.closed = new Promise((resolve) => {
@@ -137,6 +144,26 @@ export class LmdbKeyValue implements KeyValue {
     this.#environment.readerCheck();
   }
 
+  /**
+   * For another process that opens the environment: calls `then` as soon as nothing is being committed, and commits nothing until the returned
+   * function is called. One at a time. A closed store calls nothing.
+   */
+  hold(then: () => void): () => void {
+    assert(this.#holder === undefined, "a store is held by one at a time");
+    if (this.#closed) return () => {};
+    this.#holder = then;
+    this.#giveHold();
+    return () => {
+      if (this.#holder !== then) return;
+      this.#holder = undefined;
+      if (!this.#packing) this.#pack();
+    };
+  }
+
+  #giveHold(): void {
+    if (this.#writing === 0) this.#holder?.();
+  }
+
   get isClosed(): boolean {
     return this.#closed;
   }
@@ -150,17 +177,19 @@ export class LmdbKeyValue implements KeyValue {
     if (this.#closed) return;
     this.#closed = true;
     for (const image of [...this.#images]) image.release();
-    if (!this.#packing) this.#send({ type: "close" });
+    if (!this.#packing) this.#pack();
   }
 
   /** Hands over one part a turn of the event loop, so that a large transaction delays nobody. */
   readonly #pack = (): void => {
     this.#packing = false;
+    if (this.#holder !== undefined) return;
     const submitted = this.#queue[0];
     if (submitted !== undefined) {
       const { part, end } = packPart(submitted.writes, submitted.packed, submitted.token, this.#spare.pop());
       submitted.packed = end;
       if (end === submitted.writes.length) this.#queue.shift();
+      if (part.token !== undefined) this.#writing += 1;
       this.#writer.postMessage(part, [part.buffer]);
     }
     if (this.#queue.length > 0) {
@@ -176,11 +205,20 @@ export class LmdbKeyValue implements KeyValue {
   #onMessage(message: FromWriter): void {
     if (message.type === "failed" && message.damaged) this.condemn(message.reason);
     if (message.type === "failed") this.#fail(message.reason);
-    if (message.type !== "committed" || this.#failed || this.#closed) return;
-    this.#keep(message.buffers);
+    if (message.type === "committed" && !this.#failed && !this.#closed) this.#report(message.token, message.buffers);
+    if (message.type === "opened" || message.type === "committed") this.#onWritten();
+  }
+
+  #report(token: number, buffers: readonly ArrayBuffer[]): void {
+    this.#keep(buffers);
     this.#environment.resetReadTxn();
-    this.#onEvent({ type: "storeCommitted", token: message.token });
-    this.#onEvent({ type: "storeSynced", token: message.token });
+    this.#onEvent({ type: "storeCommitted", token });
+    this.#onEvent({ type: "storeSynced", token });
+  }
+
+  #onWritten(): void {
+    this.#writing -= 1;
+    this.#giveHold();
   }
 
   #keep(buffers: readonly ArrayBuffer[]): void {
@@ -259,6 +297,14 @@ function startWriter(workerData: WriterData): Worker {
     ...options,
     eval: true,
   });
+}
+
+/**
+ * A server that was killed leaves its lock file, and maybe a check of the store (store-check.ts) that lives a moment longer and would have LMDB go on with what that
+ * file says: the newest transaction as of a kill in the middle of a commit, or as of the check's own opening. The data directory is ours alone, so nobody else counts.
+ */
+function forgetOthers(directory: string): void {
+  rmSync(join(directory, "lock.mdb"), { force: true });
 }
 
 /** The names of a new environment's files, and of its directory, must survive a power cut too. */

@@ -81,6 +81,7 @@ export class ZabraServer {
   readonly #peers: PeerTransport | undefined;
   readonly #http: HttpListener;
   readonly #zookeeper: ZooKeeperListener | undefined;
+  #checking = false;
   #stopCheck: () => void = () => {};
   #firstCheck: NodeJS.Timeout | undefined;
   #scrub: NodeJS.Timeout | undefined;
@@ -224,11 +225,13 @@ export class ZabraServer {
   #checkBeside(): void {
     // The oldest is the one in use; a snapshot may be coming into another.
     const store = [...this.#stores].find((each) => !each.isClosed);
-    if (store === undefined || this.#halted) return;
-    this.#stopCheck = checkStoreBeside(store.directory, (verdict) => this.#onVerdict(store, verdict));
+    if (store === undefined || this.#halted || this.#checking) return;
+    this.#checking = true;
+    this.#stopCheck = checkStoreBeside(store, (verdict) => this.#onVerdict(store, verdict));
   }
 
   #onVerdict(store: LmdbKeyValue, verdict: Verdict): void {
+    this.#checking = false;
     if (store.isClosed) return;
     store.forgetDeadReaders();
     if (verdict.type === "unknown") this.logger.warn({ reason: verdict.reason }, "the tree store could not be checked");

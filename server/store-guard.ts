@@ -3,7 +3,7 @@
  * end the server at every start. So after a death that was no clean end the store is checked beside the serving server, and *before* it serves after
  * `deathsMax` deaths without such a check's end: it takes seconds for a million nodes. A sound store is checked once a day. Used by server.ts.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 /** Of a check that has found damage. */
@@ -15,11 +15,22 @@ export type Verdict =
   | { readonly type: "unknown"; readonly reason: string }
   | { readonly type: "damaged"; readonly reason: string };
 
+/** A store in use. `hold` as of LmdbKeyValue. */
+export interface CheckedStore {
+  readonly directory: string;
+  hold(then: () => void): () => void;
+}
+
+/** What a check beside a server says: it has loaded and would open the store; it has opened it. */
+export type FromCheck = "ready" | "opened";
+
 /** So many deaths in a row, without a check that came to its end, and the next start checks first. */
 export const deathsMax = 3;
 /** A server that has just come back has more urgent things to do; see `deathsMax` for one that dies before it. */
 export const firstCheckMs = 3_000;
 export const scrubIntervalMs = 24 * 60 * 60_000;
+/** A check that takes longer to open the store, which is a matter of milliseconds, is killed: the server's commits wait for it. */
+const openMsMax = 5_000;
 
 /** By these a process ends that touches a damaged file, not one that somebody stops. */
 const deadly: ReadonlySet<string> = new Set(["SIGBUS", "SIGSEGV", "SIGABRT", "SIGILL", "SIGFPE", "SIGTRAP"]);
@@ -33,16 +44,22 @@ export function checkStore(directory: string): Verdict {
   return verdictOf(status, signal, stdout);
 }
 
-/** Checks slowly; `then` is called once, unless the returned function was called before. */
-export function checkStoreBeside(directory: string, then: (verdict: Verdict) => void): () => void {
-  const child = spawn(process.execPath, [...nodeArguments(), directory, "slow"], { stdio: ["pipe", "pipe", "ignore"] });
+/**
+ * Checks slowly; `then` is called once, unless the returned function was called before. While the check opens the store, nothing is committed: a commit
+ * might be lost (LMDB ITS#9496: an opener sets the number of the newest transaction to what it read a moment before).
+ */
+export function checkStoreBeside(store: CheckedStore, then: (verdict: Verdict) => void): () => void {
+  const child = spawn(process.execPath, [...nodeArguments(), store.directory, "slow"], {
+    stdio: ["ignore", "pipe", "ignore", "ipc"],
+  });
+  letOpen(child, store);
   let printed = "";
   let wanted = true;
   const end = (verdict: Verdict): void => {
     if (wanted) then(verdict);
     wanted = false;
   };
-  child.stdout.on("data", (chunk: Buffer) => {
+  child.stdout?.on("data", (chunk: Buffer) => {
     printed += chunk.toString();
   });
   child.on("error", (error) => end({ type: "unknown", reason: error.message }));
@@ -51,6 +68,29 @@ export function checkStoreBeside(directory: string, then: (verdict: Verdict) => 
     wanted = false;
     child.kill("SIGKILL");
   };
+}
+
+/** Holds the store from when the check is ready until it has opened it, or is gone. */
+function letOpen(child: ChildProcess, store: CheckedStore): void {
+  let release = (): void => {};
+  let slow: NodeJS.Timeout | undefined;
+  let gone = false;
+  const permit = (): void => {
+    slow = setTimeout(() => child.kill("SIGKILL"), openMsMax);
+    child.send("open", () => {});
+  };
+  const end = (): void => {
+    clearTimeout(slow);
+    release();
+  };
+  child.on("message", (message: FromCheck) => {
+    if (message === "ready" && !gone) release = store.hold(permit);
+    else if (message === "opened") end();
+  });
+  child.on("exit", () => {
+    gone = true;
+    end();
+  });
 }
 
 function verdictOf(code: number | null, signal: NodeJS.Signals | null, printed: string): Verdict {

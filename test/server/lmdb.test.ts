@@ -1,5 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -45,7 +56,9 @@ class Opened {
 
   async commit(writes: readonly KeyValueWrite[], token: number): Promise<void> {
     this.kv.commit(writes, token);
-    await this.until(() => this.events.some((event) => event.type === "storeSynced" && event.token === token));
+    await this.until(() =>
+      this.events.some((event) => event.type === "storeFailed" || (event.type === "storeSynced" && event.token === token)),
+    );
   }
 
   async close(): Promise<void> {
@@ -205,6 +218,104 @@ t.test("a failed commit is reported once, leaves nothing, and nothing follows it
   await again.close();
 });
 
+t.test("a held store commits nothing until it is let go", async (t) => {
+  const opened = new Opened(newDirectory(t));
+  opened.kv.commit([write("a", "1")], 1);
+  let tokensWhenHeld: readonly number[] = [];
+  const held = new Promise<void>((resolve) => {
+    const release = opened.kv.hold(() => {
+      tokensWhenHeld = syncedTokens(opened);
+      // Time enough for a transaction; a store that commits all the same is seen below, when it is let go.
+      setTimeout(() => {
+        t.same(syncedTokens(opened), tokensWhenHeld, "nothing in between");
+        release();
+        resolve();
+      }, 200);
+    });
+  });
+  opened.kv.commit([write("a", "2")], 2);
+  t.throws(() => opened.kv.hold(() => {}), { message: /one at a time/ });
+  await held;
+  t.notOk(tokensWhenHeld.includes(2), "what came after the request waits");
+  await opened.until(() => syncedTokens(opened).length === 2);
+  t.equal(storedText(opened.kv, "a"), "2");
+  opened.kv.hold(() => {})();
+  await opened.close();
+  opened.kv.hold(() => t.fail("a closed store is not held"))();
+});
+
+function syncedTokens(opened: Opened): readonly number[] {
+  return opened.events.flatMap((event) => (event.type === "storeSynced" ? [event.token] : []));
+}
+
+t.test("a store that is closed while it is held writes what it has once it is let go", async (t) => {
+  const directory = newDirectory(t);
+  const opened = new Opened(directory);
+  await opened.commit([write("a", "1")], 1);
+  const release = opened.kv.hold(() => {});
+  opened.kv.commit([write("a", "2")], 2);
+  opened.kv.close();
+  release();
+  await opened.kv.closed;
+  const again = new Opened(directory);
+  t.equal(storedText(again.kv, "a"), "2");
+  await again.close();
+});
+
+/** LMDB's number of the newest transaction, in its lock file, which is mapped by all who have the environment open. */
+const newestAt = 8;
+
+/** What an opener does that read LMDB's meta page before the last commit and says so after it (LMDB ITS#9496). */
+function turnBack(directory: string): void {
+  const fd = openSync(join(directory, "lock.mdb"), "r+");
+  const number = Buffer.alloc(8);
+  readSync(fd, number, 0, 8, newestAt);
+  number.writeBigUInt64LE(number.readBigUInt64LE() - 1n);
+  writeSync(fd, number, 0, 8, newestAt);
+  closeSync(fd);
+}
+
+t.test("a store that another process has turned back loses nothing: it fails, and has all when it is opened again", async (t) => {
+  const directory = newDirectory(t);
+  const opened = new Opened(directory);
+  await opened.commit([write("a", "1")], 1);
+  await opened.commit([write("b", "1")], 2);
+  turnBack(directory);
+  opened.kv.commit([write("c", "1")], 3);
+  await opened.until(() => opened.events.length > 4);
+  t.match(opened.events.at(-1), { type: "storeFailed", reason: /another process has opened it/ });
+  await opened.close();
+  const again = new Opened(directory);
+  t.same(
+    ["a", "b", "c"].map((key) => storedText(again.kv, key)),
+    ["1", "1", undefined],
+  );
+  await again.close();
+});
+
+t.test("a process that a dead server left behind, in the middle of opening the store, turns nothing back", async (t) => {
+  const directory = newDirectory(t);
+  const opened = new Opened(directory);
+  await opened.commit([write("a", "1")], 1);
+  await opened.close();
+  const child = spawn(process.execPath, [...childNodeArguments, readerPath, directory], { stdio: ["ignore", "pipe", "inherit"] });
+  t.teardown(() => child.kill("SIGKILL"));
+  await new Promise((resolve) => child.stdout.once("data", resolve));
+  // What the process has mapped, under a name that stays.
+  const mapped = join(directory, "mapped");
+  mkdirSync(mapped);
+  linkSync(join(directory, "lock.mdb"), join(mapped, "lock.mdb"));
+  const again = new Opened(directory);
+  await again.commit([write("a", "2")], 2);
+  turnBack(mapped);
+  await again.commit([write("b", "2")], 3);
+  t.same(
+    ["a", "b"].map((key) => storedText(again.kv, key)),
+    ["2", "2"],
+  );
+  await again.close();
+});
+
 function openTree(kv: LmdbKeyValue): WriteBehindStore {
   const opening = openStore({ kv, tokens: new TokenSource(), limits: productionLimits });
   if (opening.type !== "ok") throw new Error(opening.reason);
@@ -254,9 +365,12 @@ t.test("the tree store and a snapshot over LMDB", async (t) => {
 
 /** ZABRA_LMDB_ROUNDS=100 for the long run. */
 const rounds = Number(process.env["ZABRA_LMDB_ROUNDS"] ?? 3);
-const childPath = fileURLToPath(
-  new URL(import.meta.url.endsWith(".ts") ? "./lmdb-child.ts" : "./lmdb-child.js", import.meta.url),
-);
+const childPath = programPath("lmdb-child");
+const readerPath = programPath("lmdb-reader-child");
+
+function programPath(name: string): string {
+  return fileURLToPath(new URL(`./${name}.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url));
+}
 
 /** Runs the child until it has printed `lines` numbers and `ms` more, then kills it; the last number printed. */
 t.test("a store that LMDB would refuse, or that was condemned, is damaged", async (t) => {
