@@ -1,7 +1,5 @@
 /** A crowd whose work does not delay its makers', nor theirs its own: it lives in a child process. Used by `bench/overload.ts`. */
-import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
+import { AnsweringProcess, type Failed, type ReportOf } from "../support/answering-process.ts";
 
 export type CrowdOrder =
   | { readonly type: "allBack"; readonly deadlineMs: number }
@@ -13,60 +11,36 @@ export type CrowdReport =
   | { readonly type: "back"; readonly ms: number }
   | { readonly type: "counts"; readonly lost: number; readonly suspended: number; readonly missing: number }
   | { readonly type: "left" }
-  | { readonly type: "failed"; readonly reason: string };
-
-type ReportOf<T extends CrowdReport["type"]> = Extract<CrowdReport, { readonly type: T }>;
+  | Failed;
 
 export class CrowdProcess {
-  readonly #child: ChildProcess;
+  readonly #process: AnsweringProcess<CrowdOrder, CrowdReport>;
 
-  private constructor(child: ChildProcess) {
-    this.#child = child;
+  private constructor(args: readonly string[]) {
+    this.#process = new AnsweringProcess("the crowd", new URL("./crowd-child.js", import.meta.url), args);
   }
 
   static async gather(urls: readonly string[], count: number, root: string): Promise<CrowdProcess> {
-    const program = fileURLToPath(new URL("./crowd-child.js", import.meta.url));
-    const crowd = new CrowdProcess(fork(program, [urls.join(","), String(count), root]));
-    await crowd.#next("gathered");
+    const crowd = new CrowdProcess([urls.join(","), String(count), root]);
+    await crowd.#process.next("gathered");
     return crowd;
   }
 
   /** Resolves to the ms it took until all are connected; rejects when `deadlineMs` was not enough. */
   async allBack(deadlineMs: number): Promise<number> {
-    return (await this.#ask({ type: "allBack", deadlineMs }, "back")).ms;
+    return (await this.#process.ask({ type: "allBack", deadlineMs }, "back")).ms;
   }
 
   /** Sessions that ended, clients that were without a connection for a while, ephemerals that are not there. */
-  count(): Promise<ReportOf<"counts">> {
-    return this.#ask({ type: "count" }, "counts");
+  count(): Promise<ReportOf<CrowdReport, "counts">> {
+    return this.#process.ask({ type: "count" }, "counts");
   }
 
   async leave(): Promise<void> {
-    await this.#ask({ type: "leave" }, "left");
+    await this.#process.ask({ type: "leave" }, "left");
   }
 
   kill(): void {
-    this.#child.kill("SIGKILL");
-  }
-
-  async #ask<T extends CrowdReport["type"]>(order: CrowdOrder, type: T): Promise<ReportOf<T>> {
-    this.#child.send(order);
-    return this.#next(type);
-  }
-
-  async #next<T extends CrowdReport["type"]>(type: T): Promise<ReportOf<T>> {
-    const ended = new AbortController();
-    const { signal } = ended;
-    try {
-      const gone = once(this.#child, "exit", { signal }).then(() => {
-        throw new Error("the crowd's process ended");
-      });
-      const [report] = (await Promise.race([once(this.#child, "message", { signal }), gone])) as [CrowdReport];
-      if (report.type === "failed") throw new Error(`the crowd: ${report.reason}`);
-      if (report.type !== type) throw new Error(`the crowd said ${report.type}, not ${type}`);
-      return report as ReportOf<T>;
-    } finally {
-      ended.abort();
-    }
+    this.#process.kill();
   }
 }

@@ -1,7 +1,7 @@
 /**
- * 50 contenders on one lock: 20 s of calm, then 60 s in which a server, the leader every other time, is killed every 5 s:
+ * 50 contenders on one lock: 15 s in which all code is compiled, 20 s of calm, then 60 s in which a server, the leader every other time, is killed every 5 s:
  *
- *     node dist/test/cluster/long/locks.js [--contenders 50] [--calm 20] [--seconds 60] [--every 5] [--peer]
+ *     node dist/test/cluster/long/locks.js [--contenders 50] [--warm 15] [--calm 20] [--seconds 60] [--every 5] [--peer]
  *
  * Mutual exclusion is judged by tokens at a Redis server when there is one on the PATH. `--peer` runs Redlock's lock in the calm as well, for comparison.
  * Exit code 1 when two held at once, somebody starved, or a contender was left in the queue.
@@ -17,6 +17,7 @@ import { contendByRedlock } from "../redlock-contention.ts";
 const { values } = parseArgs({
   options: {
     contenders: { type: "string", default: "50" },
+    warm: { type: "string", default: "15" },
     calm: { type: "string", default: "20" },
     seconds: { type: "string", default: "60" },
     every: { type: "string", default: "5" },
@@ -63,6 +64,7 @@ let kills = 0;
 try {
   const resource: Resource = running === undefined ? new MemoryResource() : new RedisResource(running.redis);
   const options = { urls: ensemble.urls, contenders, sessionTimeoutMs: 5_000, resource };
+  good = show("warming up", await contend(options, Number(values.warm) * 1_000, 60_000, async () => {})) && good;
   good = show("calm", await contend(options, Number(values.calm) * 1_000, 60_000, async () => {})) && good;
   if (values.peer && running !== undefined)
     show("Redlock, calm", await contendByRedlock(running.redis, contenders, Number(values.calm) * 1_000));
