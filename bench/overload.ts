@@ -2,7 +2,7 @@
  * More than the servers can do: a storm of reconnects, a leader that sleeps for twice the session timeout, writes at
  * three times the capacity, and readers that never read. No live client's session may expire, memory
  * stays under its cap, and work goes on afterwards as before.
- * `npm run nemesis:overload -- [--clients 5000] [--only storm,pause,load,readers] [--memory 400]`. Exit code 1 otherwise.
+ * `npm run nemesis:overload -- [--clients 5000] [--only storm,pause,load,readers] [--memory 450]`. Exit code 1 otherwise.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -18,7 +18,7 @@ const { values } = parseArgs({
   options: {
     clients: { type: "string", default: "5000" },
     only: { type: "string", default: "" },
-    memory: { type: "string", default: "400" },
+    memory: { type: "string", default: "450" },
     seconds: { type: "string", default: "10" },
   },
 });

@@ -3,8 +3,8 @@
  * opens a ClientConnection on it; the registry is what the loop sends through.
  *
  * Invariants: the core hears `clientConnected` first and `clientClosed` last, each once. It has at most
- * outstanding_per_connection_max unanswered requests of a connection; what came beyond that, or before
- * the session stands, is held here while the socket is not read. What is sent in a turn leaves in one
+ * outstanding_per_connection_max unanswered requests of a connection, and no more of all than there is room for
+ * (`request-room.ts`); what came beyond that, or before the session stands, is held here while the socket is not read. What is sent in a turn leaves in one
  * write. A connection whose output buffer is over output_bytes_per_connection_max is closed.
  */
 import { createHash, randomBytes } from "node:crypto";
@@ -16,6 +16,7 @@ import type { ConnectionId, ServerId, SessionId, Zxid } from "../src/model/zxid.
 import type { Protocol } from "../src/replica/event.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Logger } from "./log.ts";
+import { type Guest, RequestRoom } from "./request-room.ts";
 
 /** Implemented by each listener for its protocol. */
 export interface ClientTransport {
@@ -51,7 +52,7 @@ const noPassword = new Uint8Array(passwordBytes);
 
 type State = "fresh" | "connecting" | "connected" | "ending" | "closed";
 
-export class ClientConnection {
+export class ClientConnection implements Guest {
   readonly id: ConnectionId;
   readonly remoteAddress: string;
   readonly #clients: ClientConnections;
@@ -62,6 +63,7 @@ export class ClientConnection {
   #outstanding = 0;
   #held: ClientMessage[] = [];
   #paused = false;
+  #waitsForRoom = false;
   /** xid of an unanswered addAuth: what follows it must be judged with its identity. */
   #addingAuth: number | undefined;
   #writable = true;
@@ -94,18 +96,21 @@ export class ClientConnection {
     if (this.#state === "connecting") return this.#hold(message);
     // Heartbeats overtake: a client with many requests outstanding must not lose its session.
     if (message.type !== "request") return this.#push(message);
-    if (this.#held.length > 0 || this.#addingAuth !== undefined || this.#isFull()) return this.#hold(message);
-    if (message.request.type === "addAuth") this.#addingAuth = message.xid;
-    this.#outstanding += 1;
-    this.#push(message);
+    if (this.#held.length > 0 || !this.#mayPass()) return this.#hold(message);
+    this.#pass(message);
+  }
+
+  /** @internal */
+  enter(): void {
+    this.#waitsForRoom = false;
+    this.#release();
   }
 
   /** The transport has gone, by whichever side. */
   transportClosed(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    this.#disarm();
-    this.#held = [];
+    this.#leave();
     this.#output = [];
     this.#clients.closed(this);
   }
@@ -149,8 +154,7 @@ export class ClientConnection {
     this.flush();
     if (this.#state === "ending" || this.#state === "closed") return;
     this.#state = "ending";
-    this.#disarm();
-    this.#held = [];
+    this.#leave();
     this.#timer = setTimeout(() => this.abort("did not read to its end"), lingerMs);
     this.#transport.end(reason);
   }
@@ -166,29 +170,65 @@ export class ClientConnection {
     return this.#outstanding >= this.#clients.host.limits.outstanding_per_connection_max;
   }
 
+  #mayPass(): boolean {
+    return this.#addingAuth === undefined && !this.#isFull() && this.#clients.room.hasRoom(this.#outstanding);
+  }
+
+  #pass(message: ClientMessage): void {
+    if (message.type === "request") {
+      if (message.request.type === "addAuth") this.#addingAuth = message.xid;
+      this.#outstanding += 1;
+      this.#clients.room.entered();
+    }
+    this.#push(message);
+  }
+
   #answered(xid: number): void {
     this.#outstanding -= 1;
+    this.#clients.room.left(1);
     const authAdded = this.#addingAuth === xid;
     if (authAdded) this.#addingAuth = undefined;
-    if (this.#held.length === 0 || this.#addingAuth !== undefined) return;
+    if (this.#held.length === 0 || this.#addingAuth !== undefined || this.#waitsForRoom) return;
     // In batches: a pause and a resume for each answer would cost more than the request.
     if (authAdded || this.#outstanding <= this.#clients.host.limits.outstanding_per_connection_max >> 1) this.#release();
   }
 
   #hold(message: ClientMessage): void {
     this.#held.push(message);
+    this.#waitForRoom();
     if (this.#paused) return;
     this.#paused = true;
     this.#transport.pause();
   }
 
+  /** Unless something of its own holds it back, which comes to an end by itself. */
+  #waitForRoom(): void {
+    if (this.#state !== "connected" || this.#waitsForRoom || this.#addingAuth !== undefined || this.#isFull()) return;
+    this.#waitsForRoom = true;
+    this.#clients.room.wait(this);
+  }
+
   #release(): void {
-    const held = this.#held;
-    this.#held = [];
-    for (const message of held) this.receive(message);
-    if (this.#held.length > 0 || !this.#paused) return;
+    let passed = 0;
+    for (const message of this.#held) {
+      if (message.type === "request" && !this.#mayPass()) break;
+      this.#pass(message);
+      passed += 1;
+    }
+    this.#held.splice(0, passed);
+    if (this.#held.length > 0) return this.#waitForRoom();
+    if (!this.#paused) return;
     this.#paused = false;
     this.#transport.resume();
+  }
+
+  /** Answers to what is inside come no more. */
+  #leave(): void {
+    this.#disarm();
+    this.#held = [];
+    this.#clients.room.forget(this);
+    this.#clients.room.left(this.#outstanding);
+    this.#outstanding = 0;
   }
 
   #push(message: ClientMessage): void {
@@ -216,6 +256,7 @@ export class ClientConnection {
 /** All client connections of a server, both protocols. */
 export class ClientConnections {
   readonly host: ClientHost;
+  readonly room = new RequestRoom();
   readonly #connections = new Map<ConnectionId, ClientConnection>();
   #dirty: ClientConnection[] = [];
   /** Connections ended for cause: a broken protocol, a missed deadline, a full buffer. */
@@ -259,6 +300,7 @@ export class ClientConnections {
     const dirty = this.#dirty;
     this.#dirty = [];
     for (const connection of dirty) connection.flush();
+    this.room.admit();
   }
 
   close(id: ConnectionId, reason: string): void {
@@ -286,6 +328,7 @@ export class ClientConnections {
   closed(connection: ClientConnection): void {
     if (!this.#connections.delete(connection.id)) return;
     this.host.inbox.push({ type: "clientClosed", connection: connection.id });
+    this.room.admit();
   }
 }
 

@@ -9,8 +9,9 @@ import {
 } from "../../server/client-connection.ts";
 import { Inbox } from "../../server/inbox.ts";
 import { makeLogger } from "../../server/log.ts";
+import { requestsInsideMax, shareMin } from "../../server/request-room.ts";
 import type { ClientMessage, ServerMessage } from "../../src/model/client-message.ts";
-import { productionLimits } from "../../src/model/limits.ts";
+import { type Limits, productionLimits } from "../../src/model/limits.ts";
 import { okOutcome, type Request } from "../../src/model/request.ts";
 import type { SessionId, Zxid } from "../../src/model/zxid.ts";
 
@@ -55,13 +56,14 @@ const connected: ServerMessage = {
   zxid,
 };
 
-function bench(connectedAlready = true) {
+function bench(connectedAlready = true, others: Partial<Limits> = {}) {
   const inbox = new Inbox();
   const limits = {
     ...productionLimits,
     outstanding_per_connection_max: 4,
     output_bytes_per_connection_max: 1_000,
     connections_max: 2,
+    ...others,
   };
   const clients = new ClientConnections({
     serverId: 1,
@@ -148,6 +150,81 @@ t.test("at most so many requests are outstanding; heartbeats overtake; the rest 
   t.notOk(transport.paused);
 });
 
+/** As many as the core takes of all connections together, from connections that send without waiting. */
+function crowd(count: number) {
+  const { inbox, clients } = bench(true, { outstanding_per_connection_max: 1_000, connections_max: 100 });
+  const members = Array.from({ length: count }, () => {
+    const transport = new FakeTransport();
+    const connection = clients.open("native", "10.0.0.2", transport);
+    connection.connect(0, new Uint8Array(0), 10_000, zxid);
+    connection.send(connected);
+    return { transport, connection };
+  });
+  inbox.take();
+  return { inbox, clients, members };
+}
+
+/** Those of the connection's requests that reached the core since the last look. */
+function passedOf(inbox: Inbox): Map<number, number[]> {
+  const found = new Map<number, number[]>();
+  for (const event of inbox.take()) {
+    if (event.type !== "clientMessage" || event.message.type !== "request") continue;
+    found.set(event.connection, [...(found.get(event.connection) ?? []), event.message.xid]);
+  }
+  return found;
+}
+
+t.test("of all connections together the core has no more than there is room for; who sends little never waits", async (t) => {
+  const { inbox, clients, members } = crowd(8);
+  const [quiet, ...floods] = members;
+  for (const { connection } of floods) for (let xid = 1; xid <= 1_000; xid += 1) connection.receive(request(xid));
+  const inside = passedOf(inbox);
+  const count = [...inside.values()].reduce((sum, one) => sum + one.length, 0);
+  t.ok(count >= requestsInsideMax && count <= requestsInsideMax + floods.length * shareMin, `${count} are inside`);
+  t.ok(floods.at(-1)?.transport.paused, "the last is not read");
+  for (let xid = 1; xid <= shareMin; xid += 1) quiet?.connection.receive(request(xid));
+  t.equal(passedOf(inbox).get(quiet?.connection.id ?? 0)?.length, shareMin, "and one that has few goes on");
+
+  const order = new Map(floods.map(({ connection }) => [connection.id, [...(inside.get(connection.id) ?? [])]]));
+  let most = count;
+  let outside = inside;
+  for (let turn = 0; turn < 1_000 && outside.size > 0; turn += 1) {
+    let answered = 0;
+    for (const [id, xids] of outside)
+      for (const xid of xids) {
+        clients.send(id, reply(xid));
+        answered += 1;
+      }
+    clients.flush();
+    outside = passedOf(inbox);
+    let entered = 0;
+    for (const [id, xids] of outside) {
+      order.get(id)?.push(...xids);
+      entered += xids.length;
+    }
+    most = Math.max(most, count - answered + entered);
+  }
+  const expected = Array.from({ length: 1_000 }, (_, i) => i + 1);
+  for (const { connection, transport } of floods) {
+    t.same(order.get(connection.id), expected, "all of them, in order");
+    t.notOk(transport.paused);
+  }
+  t.ok(most <= requestsInsideMax + floods.length * shareMin, `never more than ${most}`);
+});
+
+t.test("who leaves makes room for those who wait", async (t) => {
+  const { inbox, members } = crowd(4);
+  for (const { connection } of members) for (let xid = 1; xid <= 1_000; xid += 1) connection.receive(request(xid));
+  passedOf(inbox);
+  t.ok(members[3]?.transport.paused);
+  members[0]?.connection.transportClosed();
+  members[1]?.connection.transportClosed();
+  t.ok((passedOf(inbox).get(members[3]?.connection.id ?? 0)?.length ?? 0) > 0);
+  members[3]?.connection.transportClosed();
+  members[2]?.connection.end("moved");
+  t.same(passedOf(inbox).size, 0, "nothing comes of those that are gone");
+});
+
 t.test("what follows an addAuth waits for its answer", async (t) => {
   const { inbox, connection } = bench();
   connection.receive(request(1));
@@ -162,6 +239,7 @@ t.test("what follows an addAuth waits for its answer", async (t) => {
 
 t.test("a turn's messages leave in one write; a refusal ends the connection after it", async (t) => {
   const { clients, transport, connection } = bench();
+  for (let xid = 1; xid <= 3; xid += 1) connection.receive(request(xid));
   clients.send(connection.id, reply(1));
   clients.send(connection.id, reply(2));
   t.equal(transport.writes.length, 1);
@@ -177,6 +255,7 @@ t.test("a turn's messages leave in one write; a refusal ends the connection afte
 
 t.test("a close waits for what was sent in the turn", async (t) => {
   const { clients, transport, connection } = bench();
+  connection.receive(request(1));
   clients.send(connection.id, reply(1));
   clients.close(connection.id, "moved");
   t.same(transport.writes.at(-1), [reply(1)]);
@@ -186,6 +265,8 @@ t.test("a close waits for what was sent in the turn", async (t) => {
 t.test("a slow reader is told to the core at half, forgiven at a quarter, closed when full", async (t) => {
   const { inbox, clients, transport, connection } = bench();
   const gauge = (bytes: number) => {
+    connection.receive(request(1));
+    inbox.take();
     transport.buffered = bytes;
     clients.send(connection.id, reply(1));
     clients.flush();
