@@ -31,6 +31,8 @@ export const firstCheckMs = 3_000;
 export const scrubIntervalMs = 24 * 60 * 60_000;
 /** A check that takes longer to open the store, which is a matter of milliseconds, is killed: the server's commits wait for it. */
 const openMsMax = 5_000;
+/** So is one that is not let in: a commit that takes so long is no time for a check, and a store that was closed meanwhile lets nobody in. */
+const permitMsMax = 60_000;
 
 /** By these a process ends that touches a damaged file, not one that somebody stops. */
 const deadly: ReadonlySet<string> = new Set(["SIGBUS", "SIGSEGV", "SIGABRT", "SIGILL", "SIGFPE", "SIGTRAP"]);
@@ -73,18 +75,26 @@ export function checkStoreBeside(store: CheckedStore, then: (verdict: Verdict) =
 /** Holds the store from when the check is ready until it has opened it, or is gone. */
 function letOpen(child: ChildProcess, store: CheckedStore): void {
   let release = (): void => {};
-  let slow: NodeJS.Timeout | undefined;
+  let patience: NodeJS.Timeout | undefined;
   let gone = false;
+  const killAfter = (ms: number): void => {
+    clearTimeout(patience);
+    patience = setTimeout(() => child.kill("SIGKILL"), ms);
+  };
   const permit = (): void => {
-    slow = setTimeout(() => child.kill("SIGKILL"), openMsMax);
+    killAfter(openMsMax);
     child.send("open", () => {});
   };
+  const begin = (): void => {
+    killAfter(permitMsMax);
+    release = store.hold(permit);
+  };
   const end = (): void => {
-    clearTimeout(slow);
+    clearTimeout(patience);
     release();
   };
   child.on("message", (message: FromCheck) => {
-    if (message === "ready" && !gone) release = store.hold(permit);
+    if (message === "ready" && !gone) begin();
     else if (message === "opened") end();
   });
   child.on("exit", () => {
