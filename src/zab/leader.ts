@@ -345,14 +345,20 @@ export class Leader {
   // ---- hand-over to the next epoch, in place
 
   #advanceHandover(): void {
-    const full = counterOf(this.#context.log.lastZxid) >= this.#context.limits.handover_counter;
-    if (this.#handover === undefined && full && !mutant("the counter runs over")) this.#beginHandover(this.#epoch);
+    if (this.#handover === undefined && this.#counterEnds && !mutant("the counter runs over")) this.#beginHandover(this.#epoch);
     const handover = this.#handover;
     if (handover === undefined) return;
     const outcome = handover.advance();
     if (outcome === "failed") this.#fail("the hand-over to the next epoch found no quorum");
     else if (outcome === "drain") this.#drain(handover);
     else if (outcome === "done") this.#finishHandover(handover);
+  }
+
+  /** Of this epoch. The log's last entry may be of the one before: a leader that nobody writes to would begin epochs without end. */
+  get #counterEnds(): boolean {
+    const { log, limits } = this.#context;
+    if (mutant("an idle leader hands over again")) return counterOf(log.lastZxid) >= limits.handover_counter;
+    return counterOf(this.nextZxid) > limits.handover_counter;
   }
 
   #beginHandover(above: Epoch): void {

@@ -72,6 +72,7 @@ export const mutants: readonly Mutant[] = [
   { name: "the counter runs over", from: "M40" },
   { name: "the leader saves the next epoch before its log", from: "S1", seed: 23 },
   { name: "FOUND leaves before the hello", from: "seed 503352", scenario: "a founder that starts again" },
+  { name: "an idle leader hands over again", from: "seed 7005501", scenario: "idle after a hand-over" },
   { name: "votes are answered without end", from: "seed 5921", scenario: "a quiet candidate" },
   { name: "a named snapshot is thrown away", from: "seed 5786", scenario: "a snapshot that is named" },
   { name: "SNAP switches before its log", from: "S2", scenario: "2 " },

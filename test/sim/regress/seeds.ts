@@ -89,4 +89,16 @@ export const regressions: readonly Regression[] = [
     what: "a bit was flipped in the marker that proves a log, which nothing proves; and a check took a server that had saved its membership for no member",
     scenario: undefined,
   },
+  {
+    seed: 7_005_501,
+    pace: "long",
+    what: "an idle leader whose last entry had the last epoch's full counter began one epoch after the other, as fast as its disk could save them",
+    scenario: "idle after a hand-over",
+  },
+  {
+    seed: 7_012_981,
+    pace: "long",
+    what: "a rare choice kept itself going: each stamp made turns, and each turn could make a stamp",
+    scenario: undefined,
+  },
 ];

@@ -4,7 +4,7 @@
  * bug was about.
  */
 import type { Request } from "../../../src/model/request.ts";
-import { epochOf } from "../../../src/model/zxid.ts";
+import { counterOf, epochOf } from "../../../src/model/zxid.ts";
 import type { PeerMessage } from "../../../src/zab/message.ts";
 import { Violation } from "../check/violation.ts";
 import { createRequest } from "../create-request.ts";
@@ -101,6 +101,22 @@ function counterEnds(seed: number, trace: Trace): string[] {
   must((marks.get("established") ?? 0) === 1, "a new counter took an election");
   stage.finish();
   return (marks.get("handover") ?? 0) >= 5 ? ["five hand-overs"] : [];
+}
+
+/** Nobody writes once the counter has ended: one hand-over, and no other before there is something in the new epoch. */
+function idleAfterHandover(seed: number, trace: Trace): string[] {
+  const { stage } = cast(seed, trace, { limits: { handover_counter: 30, counter_max: 60 } });
+  const { cluster } = stage;
+  const handovers = (): number => cluster.checks.marks.get("handover") ?? 0;
+  for (let i = 0; counterOf(cluster.checks.ghost.tip) < 30 && i < 60; i += 1) stage.done(stage.create(0, `/n${i}`));
+  cluster.run(3_000);
+  must(handovers() <= 1, `${handovers()} hand-overs, though nobody wrote after the first`);
+  const idle = handovers() === 1;
+  for (let i = 0; i < 40; i += 1) stage.done(stage.create(0, `/m${i}`));
+  cluster.run(500);
+  must(handovers() === 2, `${handovers()} hand-overs after two full counters`);
+  stage.finish();
+  return idle ? ["idle after a hand-over"] : [];
 }
 
 /** 1324: a learner gets one NEWLEADER an epoch over one link. */
@@ -734,6 +750,7 @@ export const bugScenarios: readonly Schedule[] = [
     mustSee: ["NEWLEADER unanswered"],
   },
   { name: "ZOOKEEPER-1277 the counter ends", seeds: 2, play: counterEnds, mustSee: ["five hand-overs"] },
+  { name: "idle after a hand-over", seeds: 3, play: idleAfterHandover, mustSee: ["idle after a hand-over"] },
   { name: "ZOOKEEPER-1324 one NEWLEADER", seeds: 2, play: oneNewLeader, mustSee: ["NEWLEADERs"] },
   { name: "ZOOKEEPER-1514 a joiner finds the leader", seeds: 2, play: joinerFindsLeader, mustSee: ["joined"] },
   { name: "ZOOKEEPER-1549 a crash inside synchronisation", seeds: 3, play: crashInsideSync, mustSee: ["crashed inside"] },
