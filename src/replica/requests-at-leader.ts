@@ -417,7 +417,8 @@ export class RequestsAtLeader {
     const idleMs = this.#now.monotonicMs - this.#lastProposedMs;
     // Not in the turns that a stamp itself makes: stamps would follow each other for ever.
     const early = idleMs >= limits.cluster_time_stamp_ms >> 3 && buggify("a stamp ahead of time");
-    if ((idleMs >= limits.cluster_time_stamp_ms || early) && machine.needsStamps && !this.#full() && !mutant("idle time is not logged"))
+    const due = idleMs >= limits.cluster_time_stamp_ms || early;
+    if (due && machine.needsStamps && !this.#full() && !mutant("idle time is not logged"))
       this.#propose(machine.prepareStamp(this.#context()));
   }
 }
