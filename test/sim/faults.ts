@@ -113,6 +113,13 @@ export class Faults implements FaultTools {
       if (this.#plan.long === true) server.wake();
       this.#restart(server);
     }
+    for (const server of this.cluster.servers) if (server.doomed) this.#endDoomed(server);
+  }
+
+  /** What failed a moment ago ends its server in its next turn, when all is thought to be whole. */
+  #endDoomed(server: SimServer): void {
+    this.cluster.until("a server whose disk failed ends", () => !server.running, 5_000 * this.cluster.slow);
+    this.#restart(server);
   }
 
   #next(): void {

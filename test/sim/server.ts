@@ -107,6 +107,8 @@ export class SimServer implements PeerHost {
   lostData = false;
   /** A fault has made it right to stop for such a reason, once. */
   expectHalt: RegExp | undefined;
+  /** Disk or store has failed, and the process hears of it in its next turn. */
+  doomed = false;
   readonly #failing = new Map<"disk" | "store", string>();
 
   constructor(parts: ServerParts) {
@@ -154,6 +156,7 @@ export class SimServer implements PeerHost {
     if (this.running) return;
     const { scheduler, random, trace } = this.#parts;
     this.halted = false;
+    this.doomed = false;
     this.#incarnation += 1;
     this.#inbox = [];
     this.#turnPlanned = false;
@@ -303,6 +306,7 @@ export class SimServer implements PeerHost {
     if (mutant(what === "disk" ? "a failed sync is tried again" : "a failed store commit is ignored")) return true;
     // Disk and store may fail in one turn: the process ends for whichever it hears of first.
     this.expectHalt = new RegExp(this.expectHalt === undefined ? reason : `${this.expectHalt.source}|${reason}`);
+    this.doomed = true;
     if (reason === "EIO") this.disk.failSync(this.#parts.scheduler.now);
     this.deliver(what === "disk" ? { type: "diskFailed", reason } : { type: "storeFailed", reason });
     return true;

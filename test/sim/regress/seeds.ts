@@ -101,4 +101,9 @@ export const regressions: readonly Regression[] = [
     what: "a rare choice kept itself going: each stamp made turns, and each turn could make a stamp",
     scenario: undefined,
   },
+  {
+    seed: 8_000_434,
+    what: "a disk failed a moment before all was healed, and a check took the end of its server for calm disturbed",
+    scenario: undefined,
+  },
 ];
