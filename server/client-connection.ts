@@ -222,13 +222,14 @@ export class ClientConnection implements Guest {
     this.#transport.resume();
   }
 
-  /** Answers to what is inside come no more. */
+  /** Answers to what is inside come no more; it makes room for those who wait. */
   #leave(): void {
     this.#disarm();
     this.#held = [];
     this.#clients.room.forget(this);
     this.#clients.room.left(this.#outstanding);
     this.#outstanding = 0;
+    this.#clients.room.admit();
   }
 
   #push(message: ClientMessage): void {
@@ -328,7 +329,6 @@ export class ClientConnections {
   closed(connection: ClientConnection): void {
     if (!this.#connections.delete(connection.id)) return;
     this.host.inbox.push({ type: "clientClosed", connection: connection.id });
-    this.room.admit();
   }
 }
 
