@@ -4,11 +4,11 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { drawPort, isFree } from "../support/ports.ts";
 
 /** The built `zabra`, for tests that start it themselves. */
 export const command = join(dirname(fileURLToPath(import.meta.url)), "../../server/zabra.js");
@@ -77,7 +77,13 @@ export class ProcessEnsemble {
     }
     await ensemble.#resolvePeers();
     for (const member of ensemble.members) ensemble.startServer(member.id);
-    await ensemble.waitServing();
+    try {
+      await ensemble.waitServing();
+    } catch (error) {
+      // Servers that go on would keep the test's process alive until its time is up, and what is wrong untold.
+      await ensemble.close();
+      throw error;
+    }
     return ensemble;
   }
 
@@ -277,19 +283,9 @@ export function residentMiB(pid: number): { anon: number; file: number } {
   return { anon: read("RssAnon"), file: read("RssFile") };
 }
 
-/**
- * Below the range from which the kernel takes ports for outgoing connections: there, the port of a killed
- * server could be taken before it is back, and a client that dials it could be connected to itself.
- */
-const portMin = 12_000;
-const portCount = 20_000;
-
 export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];
-  while (ports.length < count) {
-    const port = portMin + Math.floor(Math.random() * portCount);
-    if (!ports.includes(port) && (await isFree(port))) ports.push(port);
-  }
+  while (ports.length < count) ports.push(await drawPort());
   return ports;
 }
 
@@ -301,12 +297,4 @@ export async function freeDevPort(servers: number): Promise<number> {
     const free = await Promise.all(ports.map(isFree));
     if (free.every(Boolean)) return base;
   }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.on("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
 }
